@@ -1,0 +1,118 @@
+# digitsum: `make help` lists what can be made and which variables there are.
+#
+# One non-recursive Makefile. Each room is a static library; the rooms that are programs add a
+# main.c. A variant (SAN, DEBUG) has its own folder under build/, so variants never mix.
+
+# --- variables that people set ---------------------------------------------------------------
+SAN ?=#          address = ASan + UBSan (also SAN=1), thread = TSan: build/<variant>/
+DEBUG ?=#        1 = no optimisation, for a debugger
+WERROR ?= 1#     0 = warnings do not stop the build
+
+override SAN := $(patsubst 1,address,$(strip $(SAN)))
+variant := $(strip $(if $(SAN),san-$(SAN),$(if $(strip $(DEBUG)),debug,release)))
+out := build/$(variant)
+ifeq ($(variant),release)
+out := build
+endif
+
+# --- tools -----------------------------------------------------------------------------------
+CC ?= cc
+PKGS := libczmq libzmq libprotobuf-c libpng zlib libconfig jansson libcurl libcrypto cairo
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(out)/gen $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+# No contraction of a*b+c: results must not depend on which instruction set a clone was built for.
+CFLAGS += -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wvla -g \
+          $(if $(filter-out 0,$(WERROR)),-Werror) -ffp-contract=off -fno-math-errno -fopenmp \
+          $(if $(strip $(DEBUG)),-O0,-O2 -ftree-vectorize) \
+          $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer) \
+          $(if $(filter thread,$(SAN)),-fsanitize=thread -fno-omit-frame-pointer)
+, := ,
+LDLIBS += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -ldnnl -lm -lpthread
+
+# --- rooms -----------------------------------------------------------------------------------
+rooms := common loader augment model cpu trainer evaluator deploy
+programs := loader augment trainer evaluator
+# What each program and each room's tests link, from the top down.
+loader_needs := loader common
+augment_needs := augment common
+model_needs := model cpu common
+cpu_needs := model cpu common
+common_needs := common
+trainer_needs := trainer model cpu common
+evaluator_needs := evaluator model cpu common
+deploy_needs := deploy common
+
+proto_source := $(out)/gen/proto/digitsum.pb-c.c $(out)/gen/proto/digitsum.pb-c.h
+room_sources = $(filter-out %/main.c,$(wildcard $(1)/*.c))
+room_objects = $(patsubst %.c,$(out)/obj/%.o,$(call room_sources,$(1)))
+libraries = $(foreach room,$(1),$(out)/lib/lib$(room).a)
+sources := $(foreach room,$(rooms),$(wildcard $(room)/*.c))
+everything := $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h' 2>/dev/null)
+
+.PHONY: all build
+all: build
+build: $(programs:%=$(out)/bin/%) ## build the programs into build/bin/
+
+$(out)/gen/proto/%.pb-c.c $(out)/gen/proto/%.pb-c.h: proto/%.proto
+	@mkdir -p $(@D)
+	protoc-c --c_out=$(out)/gen $<
+
+# Generated code is held to the compiler's defaults only: it is not ours.
+$(out)/obj/proto/digitsum.o: $(out)/gen/proto/digitsum.pb-c.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -O2 -w -c $< -o $@
+
+$(out)/obj/%.o: %.c | $(proto_source)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+define room_library
+$(out)/lib/lib$(1).a: $(call room_objects,$(1)) $(if $(filter common,$(1)),$(out)/obj/proto/digitsum.o)
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach room,$(rooms),$(eval $(call room_library,$(room))))
+
+define program
+$(out)/bin/$(1): $(out)/obj/$(1)/main.o $(call libraries,$($(1)_needs))
+	@mkdir -p $$(@D)
+	$(CC) $(CFLAGS) $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) -o $$@
+endef
+$(foreach name,$(programs),$(eval $(call program,$(name))))
+
+# --- tests -----------------------------------------------------------------------------------
+# tests/<room>/test_*.c become one Criterion program per folder, build/tests/<folder>.
+tests_common_needs := common
+tests_loader_needs := loader common
+tests_augment_needs := augment common
+tests_model_needs := model cpu common
+tests_conformance_needs := model cpu common
+tests_trainer_needs := trainer model cpu common
+tests_evaluator_needs := evaluator model cpu common
+tests_deploy_needs := deploy common
+tests_e2e_needs := loader model cpu common
+test_folders := $(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/test_*.c))))
+test_support := $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/support/*.c))
+test_reference := $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/reference/*.c))
+
+define test_program
+$(out)/tests/$(1): $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/$(1)/*.c)) $(test_support) \
+  $(if $(filter conformance,$(1)),$(test_reference)) $(call libraries,$(tests_$(1)_needs))
+	@mkdir -p $$(@D)
+	$(CC) $(CFLAGS) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) -lcriterion -o $$@
+endef
+$(foreach folder,$(test_folders),$(eval $(call test_program,$(folder))))
+
+.PHONY: tests clean format check-format help
+tests: build $(test_folders:%=$(out)/tests/%) ## build the tests without running them
+
+clean: ## remove everything that was built
+	rm -rf build
+
+format: ## let clang-format rewrite our sources
+	clang-format -i $(everything)
+
+check-format:
+	clang-format --dry-run --Werror $(everything)
+
+-include $(shell find $(out)/obj -name '*.d' 2>/dev/null)

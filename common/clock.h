@@ -1,0 +1,20 @@
+/* Time: a monotonic clock for waits and rates, wall time for people. */
+#ifndef COMMON_CLOCK_H
+#define COMMON_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Nanoseconds on a clock that never jumps (CLOCK_MONOTONIC). */
+int64_t clock_now(void);
+
+/* Seconds on the same clock. */
+double clock_seconds(void);
+
+/* Writes UTC wall time as "2026-11-20T22:15:03.123Z" (24 characters and NUL) into text. */
+void clock_utc(char text[static 25]);
+
+#define CLOCK_MILLISECOND INT64_C(1000000)
+#define CLOCK_SECOND INT64_C(1000000000)
+
+#endif

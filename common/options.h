@@ -1,0 +1,82 @@
+/* Options as one table: name, kind, bounds, default, help, where the value is stored. Parsing, the
+ * help text (argp), recipe files and the "settings as used" all come from the same rows.
+ *
+ * Order of precedence: command line, then recipe file, then the row's default. */
+#ifndef COMMON_OPTIONS_H
+#define COMMON_OPTIONS_H
+
+#include "common/error.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum option_kind {
+    OPTION_FLAG,   /* bool: present or not; in a file: true or false */
+    OPTION_INT,    /* int64_t within [least, most] */
+    OPTION_REAL,   /* double within [least, most] */
+    OPTION_TEXT,   /* const char *, never NULL when there is a default; owned by the options */
+    OPTION_CHOICE  /* const char *, one of the words of `choices`, separated by '|' */
+};
+
+enum {
+    OPTION_RECIPE = 1,  /* may stand in a recipe file */
+    OPTION_SETTING = 2, /* decides the results: is recorded, and must be equal on resume */
+    OPTION_MANY = 4     /* OPTION_TEXT only: may be repeated; stored as const char **, NULL-ended */
+};
+
+struct option_row {
+    const char *name;     /* long name: "batch" is --batch, and `batch` in a file; NULL: a heading,
+                             its text in help */
+    int letter;           /* short name, or 0 */
+    enum option_kind kind;
+    size_t offset;        /* of the field in the target struct */
+    double least, most;   /* numbers; both 0: no bounds */
+    const char *choices;  /* OPTION_CHOICE */
+    const char *standard; /* the default as text; NULL: zero, false or NULL */
+    const char *argument; /* what help calls the value: "N", "FILE" */
+    const char *help;     /* one sentence; the default is appended by us */
+    unsigned use;         /* OPTION_… bits above */
+};
+
+struct options_program {
+    const char *name;         /* "trainer" */
+    const char *summary;      /* what it does, one or two sentences, for --help */
+    const char *example;      /* shown at the end of --help, or NULL */
+    const struct option_row *rows;
+    size_t count;
+    const char *positional;   /* what help calls the one positional argument, or NULL for none */
+    size_t positional_offset; /* const char * in the target */
+};
+
+/* What a parse holds: the texts that the target's pointers point to, and which rows were given. */
+struct options;
+
+/* Fills `target` from defaults and the command line. --help and --version print to standard output
+ * and exit with 0 (argp does that). Anything unknown, out of bounds, misspelt or missing:
+ * NULL with ERROR_INVALID, one sentence that names the option, the value and what is allowed.
+ * The result owns the texts in `target` and must outlive it. `program` must outlive the result. */
+struct options *options_parse(const struct options_program *program, int argc, char **argv,
+                              void *target, struct error *error);
+
+/* Sets, from a libconfig file, the options that the command line did not set. Keys that are unknown
+ * or not OPTION_RECIPE, and values out of bounds, are errors that name file and line. */
+int options_read_file(struct options *options, const char *path, struct error *error);
+
+/* As options_read_file from a JSON object (the settings in a checkpoint). `only` masks OPTION_…
+ * bits. Unknown keys are errors. */
+int options_read_json(struct options *options, const json_t *values, unsigned only,
+                      struct error *error);
+
+/* Whether this option stood on the command line. */
+bool options_given(const struct options *options, const char *name);
+
+/* The rows whose use has any bit of `mask` (0: all), with the values as used. New reference. */
+json_t *options_to_json(const struct options *options, unsigned mask);
+
+void options_destroy(struct options **options);
+
+/* "0.1.0": what --version prints, and what a HELLO carries. */
+extern const char *const DIGITSUM_VERSION;
+
+#endif

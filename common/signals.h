@@ -1,0 +1,22 @@
+/* Ctrl-C and SIGTERM: the first asks, the second insists.
+ *
+ * The first SIGINT or SIGTERM makes `signals_descriptor` readable and signals_stop() true, so that
+ * a loop that waits on sockets wakes up and ends in good order. The second ends the process at once
+ * with status 130. SIGPIPE is ignored: a write tells. */
+#ifndef COMMON_SIGNALS_H
+#define COMMON_SIGNALS_H
+
+#include "common/error.h"
+
+#include <stdbool.h>
+
+/* Installs the handlers; once per process, before any thread is started. */
+int signals_install(struct error *error);
+
+/* For poll(): readable from the first signal on, for good. Do not read from it. */
+int signals_descriptor(void);
+
+/* Whether a signal came. Async-signal-safe, thread-safe. */
+bool signals_stop(void);
+
+#endif

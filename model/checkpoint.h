@@ -1,0 +1,59 @@
+/* A checkpoint: one .safetensors file that is either whole or not there.
+ *
+ * Tensors (all F32): every parameter under its name ("conv1.weight"), then where present
+ * "ema.<name>", "moment1.<name>", "moment2.<name>" (trainable only). `__metadata__` (strings):
+ * format = "digitsum-1", step, epoch, samples, seed, updates, network (the text), settings (the
+ * run's settings as JSON), dataset (its SHA-256, hex), run (id, hex), chain (head of the chain over
+ * consumed batches, hex), sha256 (of all tensor bytes, hex).
+ * File format: https://github.com/huggingface/safetensors (8-byte little-endian header length, JSON
+ * header padded with spaces to a multiple of 8, tensor bytes back to back). */
+#ifndef MODEL_CHECKPOINT_H
+#define MODEL_CHECKPOINT_H
+
+#include "common/error.h"
+#include "common/sha256.h"
+#include "model/net.h"
+#include "model/optimizer.h"
+
+#define CHECKPOINT_HEADER_MAXIMUM (1 << 20)
+
+struct checkpoint {
+    uint64_t step;    /* steps trained: the next one is `step` */
+    double epoch;     /* samples / samples of the training split */
+    uint64_t samples; /* pairs trained on */
+    uint64_t seed;
+    uint64_t run;     /* run id */
+    char *settings;   /* JSON text */
+    char dataset[SHA256_HEX];
+    uint8_t chain[SHA256_SIZE];
+    struct net *net;  /* of the text inside */
+    struct engine_state state; /* own arrays */
+};
+
+/* A state with zeroed arrays for this net and optimizer: moment2 only for AdamW, ema only where it
+ * is on. -1 when memory is short. state_free frees the arrays and clears. */
+int state_alloc(struct engine_state *state, const struct net *net,
+                const struct optimizer *optimizer, struct error *error);
+void state_free(struct engine_state *state);
+
+/* SHA-256 of weights, then ema where present: what "weights_sha256" means everywhere. */
+void state_sha256(const struct engine_state *state, const struct net *net,
+                  char hex[static SHA256_HEX]);
+
+/* The whole file as bytes; *bytes is the caller's to free. */
+int checkpoint_encode(const struct checkpoint *checkpoint, uint8_t **bytes, size_t *size,
+                      struct error *error);
+
+/* Checks everything (sizes, names, shapes against the network text inside, the digest) and takes it
+ * apart; `origin` names it in errors. Refuses a file whose tensors do not exactly cover its bytes.
+ * NULL with ERROR_CORRUPT. Caller destroys. */
+struct checkpoint *checkpoint_decode(const uint8_t *bytes, size_t size, const char *origin,
+                                     struct error *error);
+struct checkpoint *checkpoint_read(const char *path, struct error *error);
+void checkpoint_destroy(struct checkpoint **checkpoint);
+
+/* Writes bytes to `path` by way of a temporary file in the same folder, fsync, rename, fsync of the
+ * folder. On failure nothing is left behind and an older file at `path` is as it was. */
+int checkpoint_write(const char *path, const uint8_t *bytes, size_t size, struct error *error);
+
+#endif

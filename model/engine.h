@@ -1,0 +1,90 @@
+/* The only door to the arithmetic. Whole networks, whole steps; what is behind it (oneDNN, cuDNN)
+ * shows nowhere else.
+ *
+ * One thread at a time may call an engine. An engine owns its device memory and threads; all
+ * pointers passed in are borrowed for the call. */
+#ifndef MODEL_ENGINE_H
+#define MODEL_ENGINE_H
+
+#include "common/batch.h"
+#include "common/error.h"
+#include "model/net.h"
+#include "model/optimizer.h"
+
+enum precision { PRECISION_F32, PRECISION_BF16 };
+
+struct engine_config {
+    enum precision precision; /* bf16: activations and products in bf16, master weights, statistics,
+                                 losses and updates in f32 */
+    int batch;                /* samples of each train_step; most samples of one predict */
+    int threads;              /* CPU: 0 = as many as this process may use. Part of what makes
+                                 results repeatable: same threads, same bits */
+    int device;               /* ordinal of the accelerator; 0 on a CPU */
+    bool training;            /* false: only import and predict will be called */
+    uint64_t seed;            /* dropout */
+    struct optimizer optimizer; /* training only */
+};
+
+/* What of a step depends on time. */
+struct step_settings {
+    uint64_t step; /* keys the dropout masks */
+    float rate;    /* learning rate of this step */
+};
+
+struct step_result {
+    uint64_t step;
+    uint32_t count;
+    float loss;                   /* weighted, as optimised; mean over the batch */
+    float digit_loss, sum_loss;   /* unweighted means */
+    uint32_t digit_hits, sum_hits; /* of `count`; regression: rounded scalar equals the sum */
+};
+
+struct engine; /* opaque: each engine's own */
+
+/* Each member: 0, or -1 with error filled. */
+struct engine_ops {
+    const char *name; /* "cpu", "cuda" */
+
+    /* Whether this machine can run it: fills description ("2 threads, AVX512, AMX bf16"). Does not
+     * keep anything open. */
+    int (*probe)(const struct engine_config *config, char *description, size_t size,
+                 struct error *error);
+
+    /* The net must outlive the engine. Weights are unspecified until import. */
+    int (*create)(const struct net *net, const struct engine_config *config,
+                  struct engine **engine, struct error *error);
+
+    /* Sets weights, and when training the rest of the state. Moments and ema may be NULL: zeros,
+     * and a copy of the weights. */
+    int (*import)(struct engine *engine, const struct engine_state *state, struct error *error);
+
+    /* Starts one training step on batch->count == config.batch samples. The batch may be released
+     * on return. Losses come back through collect, in order. */
+    int (*train_step)(struct engine *engine, const struct batch *batch,
+                      const struct step_settings *settings, struct error *error);
+
+    /* Takes up to `most` results of finished steps; returns how many, or -1. With `wait` it first
+     * waits until every started step is finished. A device may run several steps behind; it makes
+     * train_step wait, rather than drop results, when its ring of 256 results is full. */
+    int (*collect)(struct engine *engine, struct step_result *results, int most, bool wait,
+                   struct error *error);
+
+    /* Logits in f32 for `count` ≤ config.batch samples, with running statistics and no dropout:
+     * digit_logits [count][10]; sum_logits [count][19], or [count][1] for regression. */
+    int (*predict)(struct engine *engine, const uint8_t *images, const uint8_t *digits,
+                   uint32_t count, float *digit_logits, float *sum_logits, struct error *error);
+
+    /* Copies the state out into the caller's arrays (shapes as in optimizer.h; NULL members are
+     * skipped). Waits for started steps. Bit-exact: export, import, export gives the same bytes. */
+    int (*export)(struct engine *engine, struct engine_state *state, struct error *error);
+
+    /* Frees everything; NULL-safe, sets *engine to NULL. */
+    void (*destroy)(struct engine **engine);
+};
+
+/* `device`: "auto", "cpu" or "cuda". Auto takes a GPU where there is one. Writes into `reason` what
+ * was chosen and why, for the log. NULL with ERROR_UNSUPPORTED where it cannot be had. */
+const struct engine_ops *engine_choose(const char *device, const struct engine_config *config,
+                                       char *reason, size_t size, struct error *error);
+
+#endif
