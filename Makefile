@@ -56,6 +56,9 @@ $(out)/gen/proto/%.pb-c.c $(out)/gen/proto/%.pb-c.h: proto/%.proto
 	@mkdir -p $(@D)
 	protoc-c --c_out=$(out)/gen $<
 
+# make must not take the generated header for an intermediate file and remove it.
+.SECONDARY: $(proto_source)
+
 # Generated code is held to the compiler's defaults only: it is not ours.
 $(out)/obj/proto/digitsum.o: $(out)/gen/proto/digitsum.pb-c.c
 	@mkdir -p $(@D)

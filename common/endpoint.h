@@ -1,0 +1,31 @@
+/* Addresses: what may be bound without keys, where a worker binds what others fetch from it, and
+ * how it tells them. Pure text, except that tcp asks the system which own address faces a peer. */
+#ifndef COMMON_ENDPOINT_H
+#define COMMON_ENDPOINT_H
+
+#include "common/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define ENDPOINT_MAXIMUM 256 /* bytes of an address, NUL included */
+
+/* Checks the form: tcp://host:port (port 1-65535, or * where `binding`) or ipc://path (at most 107
+ * bytes, the limit of a Unix socket). -1 with a sentence that shows the right form. */
+int endpoint_check(const char *address, bool binding, struct error *error);
+
+/* Whether nobody outside this machine can reach it: ipc, 127.0.0.0/8, [::1], localhost. */
+bool endpoint_is_local(const char *address);
+
+/* The address that worker `name` binds for `purpose` ("samples", "split", "reports"), given the
+ * trainer's address: beside the trainer's own socket for ipc; for tcp a free port on the own
+ * address that faces the trainer ("tcp://10.0.0.7:*"), or on `host` where it is not NULL. */
+int endpoint_beside(const char *trainer, const char *name, const char *purpose, const char *host,
+                    char address[static ENDPOINT_MAXIMUM], struct error *error);
+
+/* Binds a zmq socket; the sentence names the address and, for a port in use, says so. Writes the
+ * resolved address (a real port for *) into `bound`. */
+int endpoint_bind(void *socket, const char *address, char bound[static ENDPOINT_MAXIMUM],
+                  struct error *error);
+
+#endif

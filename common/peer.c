@@ -1,0 +1,274 @@
+/* See peer.h. Three states: joining (HELLO once a second until an answer), joined, ended. */
+#include "common/peer.h"
+
+#include "common/clock.h"
+#include "common/options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONTROL_QUEUE = 256, LINGER_MS = 500 };
+
+struct peer {
+    void *socket;             /* DEALER, owned */
+    const struct log *log;
+    char trainer[ENDPOINT_MAXIMUM];
+    char name[64];
+    Digitsum__Role role;
+    char *endpoints[4];       /* owned copies */
+    size_t endpoint_count;
+    Digitsum__Dataset dataset; /* texts owned, where has_dataset */
+    bool has_dataset;
+    int64_t patience;         /* ns */
+    bool joined;
+    struct peer_run run;
+    int64_t heartbeat, silence; /* ns */
+    int64_t heard;            /* when the trainer last said anything */
+    int64_t due;              /* when to send the next HELLO or HEARTBEAT */
+    struct log_limit bad;     /* lines about bad messages */
+};
+
+void *peer_new_socket(void *context, int type, int queue, struct error *error) {
+    void *socket = zmq_socket(context, type);
+    int64_t frame = WIRE_FRAME_MAXIMUM;
+    int linger = LINGER_MS, yes = 1;
+    if (!socket || zmq_setsockopt(socket, ZMQ_SNDHWM, &queue, sizeof queue) != 0 ||
+        zmq_setsockopt(socket, ZMQ_RCVHWM, &queue, sizeof queue) != 0 ||
+        zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame, sizeof frame) != 0 ||
+        zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger) != 0 ||
+        zmq_setsockopt(socket, ZMQ_IPV6, &yes, sizeof yes) != 0) {
+        error_set(error, ERROR_IO, "cannot make a socket: %s", zmq_strerror(errno));
+        if (socket)
+            zmq_close(socket);
+        return NULL;
+    }
+    return socket;
+}
+
+static int send_hello(struct peer *self, struct error *error) {
+    Digitsum__Hello hello = DIGITSUM__HELLO__INIT;
+    hello.role = self->role;
+    hello.name = self->name;
+    hello.program = (char *)DIGITSUM_VERSION;
+    hello.n_endpoints = self->endpoint_count;
+    hello.endpoints = self->endpoints;
+    hello.dataset = self->has_dataset ? &self->dataset : NULL;
+    Digitsum__Header header = DIGITSUM__HEADER__INIT;
+    header.type = DIGITSUM__TYPE__HELLO;
+    header.hello = &hello;
+    return wire_send(self->socket, NULL, &header, NULL, 0, error);
+}
+
+/* Copies the texts of the hello; -1 when memory is short. */
+static int copy_hello(struct peer *self, const struct peer_hello *hello) {
+    for (; self->endpoint_count < 4 && hello->endpoints[self->endpoint_count];
+         self->endpoint_count++) {
+        self->endpoints[self->endpoint_count] = strdup(hello->endpoints[self->endpoint_count]);
+        if (!self->endpoints[self->endpoint_count])
+            return -1;
+    }
+    if (!hello->dataset)
+        return 0;
+    self->dataset = *hello->dataset;
+    self->has_dataset = true;
+    self->dataset.name = strdup(hello->dataset->name);
+    self->dataset.sha256.data = malloc(hello->dataset->sha256.len);
+    if (!self->dataset.name || !self->dataset.sha256.data)
+        return -1;
+    memcpy(self->dataset.sha256.data, hello->dataset->sha256.data, hello->dataset->sha256.len);
+    return 0;
+}
+
+struct peer *peer_create(void *context, const struct peer_hello *hello, const struct log *log,
+                         struct error *error) {
+    if (endpoint_check(hello->trainer, false, error) != 0)
+        return NULL;
+    struct peer *self = calloc(1, sizeof *self);
+    if (!self) {
+        error_set(error, ERROR_MEMORY, "no memory to join %s", hello->trainer);
+        return NULL;
+    }
+    self->log = log;
+    self->role = hello->role;
+    self->patience = hello->patience * CLOCK_SECOND;
+    self->heartbeat = CLOCK_SECOND;
+    self->silence = 5 * CLOCK_SECOND;
+    snprintf(self->trainer, sizeof self->trainer, "%s", hello->trainer);
+    snprintf(self->name, sizeof self->name, "%s", hello->name);
+    if (copy_hello(self, hello) != 0) {
+        error_set(error, ERROR_MEMORY, "no memory to join %s", hello->trainer);
+        goto failed;
+    }
+    self->socket = peer_new_socket(context, ZMQ_DEALER, CONTROL_QUEUE, error);
+    if (!self->socket)
+        goto failed;
+    if (zmq_connect(self->socket, self->trainer) != 0) {
+        error_set(error, ERROR_IO, "cannot connect to %s: %s", self->trainer, zmq_strerror(errno));
+        goto failed;
+    }
+    self->heard = clock_now();
+    if (send_hello(self, error) < 0)
+        goto failed;
+    self->due = self->heard + CLOCK_SECOND;
+    return self;
+failed:
+    peer_destroy(&self);
+    return NULL;
+}
+
+void *peer_socket(const struct peer *self) {
+    return self->socket;
+}
+
+long peer_wait(const struct peer *self) {
+    int64_t left = self->due - clock_now();
+    return left <= 0 ? 0 : (long)(left / CLOCK_MILLISECOND) + 1;
+}
+
+static void welcome(struct peer *self, const Digitsum__Welcome *text) {
+    struct peer_run *run = &self->run;
+    run->run = text->run;
+    run->seed = text->seed;
+    run->batch = text->batch;
+    run->steps = text->steps;
+    if (text->warps) {
+        run->warps = *text->warps;
+        run->warps.base.n_unknown_fields = 0;
+        run->warps.base.unknown_fields = NULL;
+    } else {
+        run->warps = (Digitsum__Warps)DIGITSUM__WARPS__INIT;
+    }
+    snprintf(run->pairs, sizeof run->pairs, "%s", text->pairs_endpoint);
+    snprintf(run->progress, sizeof run->progress, "%s", text->progress_endpoint);
+    run->generation++;
+    if (text->heartbeat_ms)
+        self->heartbeat = text->heartbeat_ms * CLOCK_MILLISECOND;
+    if (text->silence_ms)
+        self->silence = text->silence_ms * CLOCK_MILLISECOND;
+    self->joined = true;
+    self->due = clock_now() + self->heartbeat;
+    log_info(self->log, "joined %s: run %016llx, batch %u, seed %llu", self->trainer,
+             (unsigned long long)run->run, run->batch, (unsigned long long)run->seed);
+}
+
+static void rejoin(struct peer *self, const char *why) {
+    if (self->joined)
+        log_warning(self->log, "%s; joining %s again", why, self->trainer);
+    self->joined = false;
+    self->due = clock_now();
+}
+
+/* One message from the trainer: 1 if it is work for the caller, 0 if it was for us. */
+static int handle(struct peer *self, struct wire_message *message, struct error *error) {
+    const Digitsum__Header *header = message->header;
+    self->heard = clock_now();
+    switch (header->type) {
+    case DIGITSUM__TYPE__WELCOME:
+        if (header->welcome->batch < 1 || header->welcome->batch > BATCH_MAXIMUM)
+            return error_set(error, ERROR_CORRUPT, "the trainer announced batches of %u: 1 to %d",
+                             header->welcome->batch, BATCH_MAXIMUM);
+        welcome(self, header->welcome);
+        return 0;
+    case DIGITSUM__TYPE__REFUSED:
+        return error_set(error, ERROR_REFUSED, "%s refused us: %.300s", self->trainer,
+                         header->refused->reason);
+    case DIGITSUM__TYPE__UNKNOWN:
+        rejoin(self, "the trainer does not know us (it restarted)");
+        return 0;
+    case DIGITSUM__TYPE__STOP:
+        return error_set(error, ERROR_CLOSED, "the run is over: %.300s", header->stop->reason);
+    case DIGITSUM__TYPE__HEARTBEAT:
+        return 0;
+    default:
+        return self->joined;
+    }
+}
+
+/* Sends what is due. -1 when the trainer has been silent for longer than we are patient. */
+static int keep_up(struct peer *self, struct error *error) {
+    int64_t now = clock_now();
+    if (now - self->heard > self->patience)
+        return error_set(error, ERROR_TIMEOUT, "no word from the trainer at %s for %lld s",
+                         self->trainer, (long long)(self->patience / CLOCK_SECOND));
+    if (self->joined && now - self->heard > self->silence)
+        rejoin(self, "the trainer is silent");
+    if (now < self->due)
+        return 0;
+    if (!self->joined) {
+        self->due = now + CLOCK_SECOND;
+        return send_hello(self, error) < 0 ? -1 : 0;
+    }
+    self->due = now + self->heartbeat;
+    Digitsum__Header header = DIGITSUM__HEADER__INIT;
+    header.type = DIGITSUM__TYPE__HEARTBEAT;
+    return peer_send(self, &header, error) < 0 ? -1 : 0;
+}
+
+int peer_receive(struct peer *self, struct wire_message *message, struct error *error) {
+    for (;;) {
+        uint64_t expected = self->joined ? self->run.run : 0;
+        struct error bad = {0};
+        int status = wire_receive(self->socket, false, 0, message, &bad);
+        if (status == 0)
+            return keep_up(self, error);
+        if (status < 0) {
+            uint64_t held;
+            if (bad.code != ERROR_CORRUPT) {
+                *error = bad;
+                return -1;
+            }
+            if (log_limit_pass(&self->bad, clock_now(), 60 * CLOCK_SECOND, &held))
+                log_warning(self->log, "bad message from %s dropped: %s (%llu more)",
+                            self->trainer, bad.text, (unsigned long long)held);
+            continue;
+        }
+        /* Work of a run that we have not joined (any more) is stale; what shapes the joining is
+         * not bound to a run. */
+        Digitsum__Type type = message->header->type;
+        bool about_joining = type == DIGITSUM__TYPE__WELCOME || type == DIGITSUM__TYPE__REFUSED ||
+                             type == DIGITSUM__TYPE__UNKNOWN;
+        if (!about_joining && message->header->run != expected) {
+            wire_release(message);
+            continue;
+        }
+        status = handle(self, message, error);
+        if (status == 1)
+            return 1;
+        wire_release(message);
+        if (status < 0)
+            return -1;
+    }
+}
+
+const struct peer_run *peer_run(const struct peer *self) {
+    return self->joined ? &self->run : NULL;
+}
+
+int peer_send(struct peer *self, Digitsum__Header *header, struct error *error) {
+    if (!self->joined)
+        return 0;
+    header->run = self->run.run;
+    return wire_send(self->socket, NULL, header, NULL, 0, error);
+}
+
+void peer_destroy(struct peer **pointer) {
+    struct peer *self = *pointer;
+    if (!self)
+        return;
+    if (self->socket) {
+        Digitsum__Header header = DIGITSUM__HEADER__INIT;
+        header.type = DIGITSUM__TYPE__GOODBYE;
+        struct error ignored;
+        peer_send(self, &header, &ignored);
+        zmq_close(self->socket);
+    }
+    for (size_t i = 0; i < self->endpoint_count; i++)
+        free(self->endpoints[i]);
+    if (self->has_dataset) {
+        free(self->dataset.name);
+        free(self->dataset.sha256.data);
+    }
+    free(self);
+    *pointer = NULL;
+}

@@ -1,0 +1,64 @@
+/* A worker's side of the control dialogue: join, heartbeat, rejoin, leave. Every worker has one.
+ * Owns the DEALER socket to the trainer; knows nothing of what the work is. */
+#ifndef COMMON_PEER_H
+#define COMMON_PEER_H
+
+#include "common/endpoint.h"
+#include "common/log.h"
+#include "common/wire.h"
+
+struct peer_hello {
+    const char *trainer;         /* address to join */
+    Digitsum__Role role;
+    const char *name;            /* "loader-1" */
+    const char *endpoints[4];    /* bound by this worker; NULL-ended. loader: samples, split;
+                                    evaluator: reports */
+    const Digitsum__Dataset *dataset; /* loader only */
+    int patience;                /* seconds without a word from the trainer before giving up */
+};
+
+/* What the trainer said on joining. Texts belong to the peer and live until the next WELCOME. */
+struct peer_run {
+    uint64_t run;      /* id; changes when the trainer restarts */
+    uint64_t seed;
+    uint32_t batch;
+    uint64_t steps;    /* 0 while unknown */
+    Digitsum__Warps warps;
+    char pairs[ENDPOINT_MAXIMUM];
+    char progress[ENDPOINT_MAXIMUM];
+    int generation;    /* counts WELCOMEs: a change means that all sockets to the run are stale */
+};
+
+struct peer;
+
+/* Connects and sends HELLO; does not wait for the answer. Copies all texts. `context` is the zmq
+ * context, borrowed. NULL with the reason. */
+struct peer *peer_create(void *context, const struct peer_hello *hello, const struct log *log,
+                         struct error *error);
+
+/* For zmq_poll(): readable when peer_receive has something to do. */
+void *peer_socket(const struct peer *self);
+
+/* Milliseconds until peer_receive must be called even if nothing is readable: a heartbeat is due. */
+long peer_wait(const struct peer *self);
+
+/* Does all that is due (heartbeats, answers, rejoining) and returns 1 with a message of work that
+ * the caller releases (LEASE, PEERS, CHECKPOINT, CHUNK), or 0. -1 ends the worker: ERROR_CLOSED
+ * (the trainer ended the run in good order), ERROR_REFUSED (with its reason), ERROR_TIMEOUT (no
+ * word for `patience` seconds), ERROR_IO. Call until it returns 0. */
+int peer_receive(struct peer *self, struct wire_message *message, struct error *error);
+
+/* NULL until welcomed, and while the trainer is silent. */
+const struct peer_run *peer_run(const struct peer *self);
+
+/* Sends a control message; `run` is filled in. 1 sent, 0 the queue is full or not welcomed. */
+int peer_send(struct peer *self, Digitsum__Header *header, struct error *error);
+
+/* Says GOODBYE where there is someone to hear it, and frees everything. NULL-safe. */
+void peer_destroy(struct peer **self);
+
+/* A zmq socket with this house's limits: high-water marks of `queue` messages on both sides, the
+ * largest frame, a short linger, IPv6 allowed. NULL with the reason. */
+void *peer_new_socket(void *context, int type, int queue, struct error *error);
+
+#endif

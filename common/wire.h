@@ -1,0 +1,72 @@
+/* A message ⇄ its frames, with all checks in one place: what wire_receive hands out is of this
+ * protocol version and run, has the frames, sizes and CRC that its header declares, and a header
+ * whose enums and counts are in range. Knows sockets and bytes; the meaning is others' work.
+ *
+ * Frame 0 is a packed Digitsum__Header (proto/digitsum.proto), frames 1… are raw payload. */
+#ifndef COMMON_WIRE_H
+#define COMMON_WIRE_H
+
+#include "common/batch.h"
+#include "common/error.h"
+#include "proto/digitsum.pb-c.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <zmq.h>
+
+#define WIRE_VERSION 1
+#define WIRE_FRAMES 4                 /* most payload frames of one message */
+#define WIRE_HEADER_MAXIMUM 65536     /* bytes of frame 0 */
+#define WIRE_CHUNK_MAXIMUM (1 << 20)  /* bytes of one piece of a checkpoint */
+#define WIRE_FRAME_MAXIMUM (BATCH_MAXIMUM * IMAGE_PIXELS) /* bytes of any frame: ZMQ_MAXMSGSIZE */
+
+/* The sender's routing id, on ROUTER sockets. */
+struct wire_address {
+    uint8_t size; /* 0: none */
+    uint8_t bytes[255];
+};
+
+struct wire_message {
+    Digitsum__Header *header;
+    struct wire_address from;
+    int frame_count;
+    zmq_msg_t frames[WIRE_FRAMES];
+};
+
+/* Receives one message without waiting. `router`: an address frame comes first. `run`: the run id
+ * that is expected; 0 accepts any (HELLO always passes with 0).
+ * Returns 1 with *message filled (release it), 0 if there is none, -1 if what came was bad: it has
+ * been taken off the socket and dropped, error tells who and what (ERROR_CORRUPT), message->from
+ * is set where it could be read. ERROR_IO: the socket itself failed. */
+int wire_receive(void *socket, bool router, uint64_t run, struct wire_message *message,
+                 struct error *error);
+
+/* Frees what wire_receive gave; harmless on a zeroed or released message. */
+void wire_release(struct wire_message *message);
+
+static inline const uint8_t *wire_frame(const struct wire_message *message, int i) {
+    return zmq_msg_data((zmq_msg_t *)&message->frames[i]);
+}
+
+/* Sends header and `count` payload frames without waiting; `to` only for ROUTER. Fills in version,
+ * sizes and (where there is payload) crc. Sent: returns 1 and the payload messages are empty.
+ * Returns 0 when the peer's queue is full, and -1 (ERROR_CLOSED: no such peer; ERROR_IO): then the
+ * payload is untouched and still the caller's. */
+int wire_send(void *socket, const struct wire_address *to, Digitsum__Header *header,
+              zmq_msg_t *payload, int count, struct error *error);
+
+/* As wire_send with the payload's crc known already: not computed again. */
+int wire_send_checked(void *socket, const struct wire_address *to, Digitsum__Header *header,
+                      zmq_msg_t *payload, int count, uint32_t crc, struct error *error);
+
+/* A view of a PAIRS message, after checking that labels and digits are 0-9 and sums their sums.
+ * Points into the message, which must outlive it. */
+int wire_batch(const struct wire_message *message, struct batch *batch, struct error *error);
+
+/* "PAIRS" for logs. */
+const char *wire_type_name(Digitsum__Type type);
+
+/* "loader" for logs. */
+const char *wire_role_name(Digitsum__Role role);
+
+#endif
