@@ -41,7 +41,8 @@ trainer_needs := trainer model cpu common
 evaluator_needs := evaluator model cpu common
 deploy_needs := deploy common
 
-proto_source := $(out)/gen/proto/digitsum.pb-c.c $(out)/gen/proto/digitsum.pb-c.h
+protos := digitsum tensorboard
+proto_source := $(foreach name,$(protos),$(out)/gen/proto/$(name).pb-c.c $(out)/gen/proto/$(name).pb-c.h)
 room_sources = $(filter-out %/main.c,$(wildcard $(1)/*.c))
 room_objects = $(patsubst %.c,$(out)/obj/%.o,$(call room_sources,$(1)))
 libraries = $(foreach room,$(1),$(out)/lib/lib$(room).a)
@@ -60,7 +61,7 @@ $(out)/gen/proto/%.pb-c.c $(out)/gen/proto/%.pb-c.h: proto/%.proto
 .SECONDARY: $(proto_source)
 
 # Generated code is held to the compiler's defaults only: it is not ours.
-$(out)/obj/proto/digitsum.o: $(out)/gen/proto/digitsum.pb-c.c
+$(out)/obj/proto/%.o: $(out)/gen/proto/%.pb-c.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -O2 -w -c $< -o $@
 
@@ -69,7 +70,7 @@ $(out)/obj/%.o: %.c | $(proto_source)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 define room_library
-$(out)/lib/lib$(1).a: $(call room_objects,$(1)) $(if $(filter common,$(1)),$(out)/obj/proto/digitsum.o)
+$(out)/lib/lib$(1).a: $(call room_objects,$(1)) $(if $(filter common,$(1)),$(protos:%=$(out)/obj/proto/%.o))
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	ar rcs $$@ $$^
