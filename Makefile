@@ -8,6 +8,25 @@ SAN ?=#          address = ASan + UBSan (also SAN=1), thread = TSan: build/<vari
 DEBUG ?=#        1 = no optimisation, for a debugger
 WERROR ?= 1#     0 = warnings do not stop the build
 
+# --- of run-pipeline (all optional; build/bin/pipeline --help tells more) ---
+RUN ?=#          name of the run, the folder runs/<name>/ (standard: network and time)
+NET ?=#          network: a name in model/nets, or a file
+RECIPE ?=#       file with training settings
+SEED ?=#         the number that all random choices follow from
+EPOCHS ?=#       how long to train, in passes over the data
+STEPS ?=#        the same, in batches
+UNTIL ?=#        stop early, for example digit=99.0,sum=99.0
+DEVICE ?=#       auto, cuda or cpu
+PRECISION ?=#    auto, f32 or bf16
+DATA ?=#         auto, mnist, png:DIR, idx:DIR or synthetic
+LOADERS ?=#      how many loaders (1)
+AUGMENTERS ?=#   how many augmenters (2)
+RESUME ?=#       1 = go on with the run named RUN
+FORCE ?=#        1 = throw away an older run of that name
+ARGS ?=#         any other options of build/bin/pipeline
+# --- of watch ---
+JOIN ?=#         address of the trainer, tcp://host:port or ipc://path
+
 override SAN := $(patsubst 1,address,$(strip $(SAN)))
 variant := $(strip $(if $(SAN),san-$(SAN),$(if $(strip $(DEBUG)),debug,release)))
 out := build/$(variant)
@@ -18,7 +37,12 @@ endif
 # --- tools -----------------------------------------------------------------------------------
 CC ?= cc
 PKGS := libczmq libzmq libprotobuf-c libpng zlib libconfig jansson libcurl libcrypto cairo
-CPPFLAGS += -D_GNU_SOURCE -I. -I$(out)/gen $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+# What pkg-config says is kept in a file: asked once, and only after the packages are there. make
+# reads its own file again when it has written this one.
+ifneq ($(filter-out help clean format check check-%,$(or $(MAKECMDGOALS),build)),)
+include build/packages.mk
+endif
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(out)/gen $(packages_cflags)
 # No contraction of a*b+c: results must not depend on which instruction set a clone was built for.
 CFLAGS += -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wvla -g \
           $(if $(filter-out 0,$(WERROR)),-Werror) -ffp-contract=off -fno-math-errno -fopenmp \
@@ -26,11 +50,20 @@ CFLAGS += -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wvla -
           $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer) \
           $(if $(filter thread,$(SAN)),-fsanitize=thread -fno-omit-frame-pointer)
 , := ,
-LDLIBS += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -ldnnl -lm -lpthread
+LDLIBS += $(packages_libs) -ldnnl -lm -lpthread
+# All processors, unless -j was given.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
 
 # --- rooms -----------------------------------------------------------------------------------
 rooms := common loader augment model cpu trainer evaluator deploy
-programs := loader augment trainer evaluator
+programs := loader augment trainer evaluator pipeline watch
+# Where main() is; the rest of that room is a library.
+$(foreach name,$(programs),$(eval $(name)_main := $(name)/main))
+pipeline_main := deploy/pipeline
+watch_main := deploy/watch
+mains := $(foreach name,$(programs),$($(name)_main).c)
 # What each program and each room's tests link, from the top down.
 loader_needs := loader common
 augment_needs := augment common
@@ -40,18 +73,41 @@ common_needs := common
 trainer_needs := trainer model cpu common
 evaluator_needs := evaluator model cpu common
 deploy_needs := deploy common
+pipeline_needs := deploy common
+watch_needs := deploy common
 
 protos := digitsum tensorboard
 proto_source := $(foreach name,$(protos),$(out)/gen/proto/$(name).pb-c.c $(out)/gen/proto/$(name).pb-c.h)
-room_sources = $(filter-out %/main.c,$(wildcard $(1)/*.c))
+room_sources = $(filter-out $(mains),$(wildcard $(1)/*.c))
 room_objects = $(patsubst %.c,$(out)/obj/%.o,$(call room_sources,$(1)))
 libraries = $(foreach room,$(1),$(out)/lib/lib$(room).a)
 sources := $(foreach room,$(rooms),$(wildcard $(room)/*.c))
-everything := $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h' 2>/dev/null)
+everything = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h' 2>/dev/null)
 
-.PHONY: all build
+.PHONY: all build run-pipeline watch
 all: build
-build: $(programs:%=$(out)/bin/%) ## build the programs into build/bin/
+build: $(programs:%=$(out)/bin/%) ## build the programs into build/bin/ (installs what is missing)
+
+build/packages.mk: deploy/packages.txt deploy/setup
+	@deploy/setup build runtime
+	@mkdir -p build
+	@echo "packages_cflags := $$(pkg-config --cflags $(PKGS))" > $@.part
+	@echo "packages_libs := $$(pkg-config --libs $(PKGS))" >> $@.part
+	@mv $@.part $@
+
+# $(call option,name,VARIABLE) and $(call flag,name,VARIABLE): what the launcher is told.
+option = $(if $(strip $($(2))),--$(1)='$(strip $($(2)))')
+flag = $(if $(filter-out 0 no,$(strip $($(2)))),--$(1))
+run-pipeline: build ## train, evaluate and report on this machine: the main job
+	@$(out)/bin/pipeline $(call option,run,RUN) $(call option,net,NET) \
+	  $(call option,recipe,RECIPE) $(call option,seed,SEED) $(call option,epochs,EPOCHS) \
+	  $(call option,steps,STEPS) $(call option,until,UNTIL) $(call option,device,DEVICE) \
+	  $(call option,precision,PRECISION) $(call option,data,DATA) \
+	  $(call option,loaders,LOADERS) $(call option,augmenters,AUGMENTERS) \
+	  $(call flag,resume,RESUME) $(call flag,force,FORCE) $(ARGS)
+
+watch: $(out)/bin/watch ## print the evaluators' reports of a run anywhere: make watch JOIN=tcp://host:port
+	@$(out)/bin/watch $(call option,join,JOIN) $(ARGS)
 
 $(out)/gen/proto/%.pb-c.c $(out)/gen/proto/%.pb-c.h: proto/%.proto
 	@mkdir -p $(@D)
@@ -78,7 +134,7 @@ endef
 $(foreach room,$(rooms),$(eval $(call room_library,$(room))))
 
 define program
-$(out)/bin/$(1): $(out)/obj/$(1)/main.o $(call libraries,$($(1)_needs))
+$(out)/bin/$(1): $(out)/obj/$($(1)_main).o $(call libraries,$($(1)_needs))
 	@mkdir -p $$(@D)
 	$(CC) $(CFLAGS) $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) -o $$@
 endef
@@ -107,8 +163,15 @@ $(out)/tests/$(1): $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/$(1)/*.c)) $(t
 endef
 $(foreach folder,$(test_folders),$(eval $(call test_program,$(folder))))
 
-.PHONY: tests clean format check-format help
+.PHONY: test tests check clean format check-format check-includes help
+test: ## build and run every test (SAN=1: under ASan and UBSan)
+	@deploy/setup build runtime test
+	@$(MAKE) --no-print-directory tests
+	@tests/run $(test_folders:%=$(out)/tests/%)
+
 tests: build $(test_folders:%=$(out)/tests/%) ## build the tests without running them
+
+check: check-format check-includes ## check the format and that includes follow the order of the rooms
 
 clean: ## remove everything that was built
 	rm -rf build
@@ -117,6 +180,16 @@ format: ## let clang-format rewrite our sources
 	clang-format -i $(everything)
 
 check-format:
-	clang-format --dry-run --Werror $(everything)
+	@clang-format --dry-run --Werror $(everything)
+
+check-includes:
+	@.ci/check-includes $(everything)
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo 'Variables: make run-pipeline NET=quick EPOCHS=3'
+	@awk '/^# --- of/ { gsub(/^# --- | ---$$/, ""); print "  " $$0 ":" } \
+	  /^[A-Z]+ \?=.*#/ { name = $$1; sub(/^[^#]*# */, ""); printf "    %-11s %s\n", name, $$0 }' Makefile
 
 -include $(shell find $(out)/obj -name '*.d' 2>/dev/null)
