@@ -125,3 +125,34 @@ int endpoint_bind(void *socket, const char *address, char bound[static ENDPOINT_
                          zmq_strerror(errno));
     return 0;
 }
+
+int endpoint_resolve(const char *joined, const char *announced,
+                     char address[static ENDPOINT_MAXIMUM], struct error *error) {
+    int length;
+    if (strncmp(announced, "tcp://*:", 8) == 0 && strncmp(joined, "tcp://", 6) == 0) {
+        const char *colon = strrchr(joined, ':');
+        length = snprintf(address, ENDPOINT_MAXIMUM, "%.*s:%s", (int)(colon - joined), joined,
+                          announced + 8);
+    } else {
+        length = snprintf(address, ENDPOINT_MAXIMUM, "%s", announced);
+    }
+    if (length >= ENDPOINT_MAXIMUM)
+        return error_set(error, ERROR_CORRUPT, "an announced address is too long");
+    return endpoint_check(address, false, error);
+}
+
+int endpoint_next(const char *address, int offset, const char *suffix,
+                  char next[static ENDPOINT_MAXIMUM], struct error *error) {
+    int length;
+    const char *colon = strrchr(address, ':');
+    if (strncmp(address, "ipc://", 6) == 0)
+        length = snprintf(next, ENDPOINT_MAXIMUM, "%s.%s", address, suffix);
+    else if (strcmp(colon, ":*") == 0)
+        length = snprintf(next, ENDPOINT_MAXIMUM, "%s", address);
+    else
+        length = snprintf(next, ENDPOINT_MAXIMUM, "%.*s:%ld", (int)(colon - address), address,
+                          strtol(colon + 1, NULL, 10) + offset);
+    if (length >= ENDPOINT_MAXIMUM)
+        return error_set(error, ERROR_INVALID, "address '%s' is too long", address);
+    return endpoint_check(next, true, error);
+}

@@ -28,4 +28,15 @@ int endpoint_beside(const char *trainer, const char *name, const char *purpose, 
 int endpoint_bind(void *socket, const char *address, char bound[static ENDPOINT_MAXIMUM],
                   struct error *error);
 
+/* What a joiner connects to, given the address it joined at and an announced one: where
+ * the announced host is a "*", the announced port on the host that it reached the trainer by, since
+ * the trainer cannot know which of its names others see. Any other is copied as it is. */
+int endpoint_resolve(const char *joined, const char *announced,
+                     char address[static ENDPOINT_MAXIMUM], struct error *error);
+
+/* The address `offset` ports after `address` (tcp; "*" stays "*"), or with ".suffix" put after the
+ * path (ipc): how the trainer's second and third socket follow from its first. */
+int endpoint_next(const char *address, int offset, const char *suffix,
+                  char next[static ENDPOINT_MAXIMUM], struct error *error);
+
 #endif

@@ -220,6 +220,18 @@ void wire_release(struct wire_message *message) {
     *message = (struct wire_message){0};
 }
 
+void wire_move(struct wire_message *to, struct wire_message *from) {
+    to->header = from->header;
+    to->from = from->from;
+    to->frame_count = from->frame_count;
+    for (int i = 0; i < from->frame_count; i++) {
+        zmq_msg_init(&to->frames[i]);
+        zmq_msg_move(&to->frames[i], &from->frames[i]);
+    }
+    from->header = NULL;
+    wire_release(from);
+}
+
 int wire_send(void *socket, const struct wire_address *to, Digitsum__Header *header,
               zmq_msg_t *payload, int count, struct error *error) {
     uint32_t crc = 0;
@@ -278,7 +290,7 @@ int wire_send_checked(void *socket, const struct wire_address *to, Digitsum__Hea
     return status;
 }
 
-int wire_batch(const struct wire_message *message, struct batch *batch, struct error *error) {
+void wire_view(const struct wire_message *message, struct batch *batch) {
     assert(message->header->type == DIGITSUM__TYPE__PAIRS);
     uint32_t count = message->header->count;
     const uint8_t *labels = wire_frame(message, 1);
@@ -289,7 +301,11 @@ int wire_batch(const struct wire_message *message, struct batch *batch, struct e
                             .labels = labels,
                             .digits = labels + count,
                             .sums = labels + 2 * (size_t)count};
-    for (uint32_t i = 0; i < count; i++)
+}
+
+int wire_batch(const struct wire_message *message, struct batch *batch, struct error *error) {
+    wire_view(message, batch);
+    for (uint32_t i = 0; i < batch->count; i++)
         if (batch->labels[i] > 9 || batch->digits[i] > 9 ||
             batch->sums[i] != batch->labels[i] + batch->digits[i])
             return error_set(error, ERROR_CORRUPT,

@@ -44,6 +44,10 @@ int wire_receive(void *socket, bool router, uint64_t run, struct wire_message *m
 /* Frees what wire_receive gave; harmless on a zeroed or released message. */
 void wire_release(struct wire_message *message);
 
+/* Moves `from` to `to`, which must be zeroed or released; `from` is zeroed. A zmq_msg_t may not be
+ * copied by assignment, so messages that change hands go through here. */
+void wire_move(struct wire_message *to, struct wire_message *from);
+
 static inline const uint8_t *wire_frame(const struct wire_message *message, int i) {
     return zmq_msg_data((zmq_msg_t *)&message->frames[i]);
 }
@@ -62,6 +66,9 @@ int wire_send_checked(void *socket, const struct wire_address *to, Digitsum__Hea
 /* A view of a PAIRS message, after checking that labels and digits are 0-9 and sums their sums.
  * Points into the message, which must outlive it. */
 int wire_batch(const struct wire_message *message, struct batch *batch, struct error *error);
+
+/* The same view without the checks, of a message that passed them before. */
+void wire_view(const struct wire_message *message, struct batch *batch);
 
 /* "PAIRS" for logs. */
 const char *wire_type_name(Digitsum__Type type);

@@ -1,0 +1,210 @@
+/* See ledger.h. A ring of one entry per step of the window. */
+#include "trainer/ledger.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum step_state { STEP_DUE, STEP_LEASED, STEP_ARRIVED };
+
+struct entry {
+    enum step_state state;
+    int loader;      /* of the newest lease; -1: it left */
+    uint32_t tries;  /* leases given */
+    int64_t since;   /* of the newest lease */
+};
+
+struct ledger {
+    struct ledger_settings settings;
+    struct entry *ring;              /* step s is at s % window */
+    uint64_t base;
+    uint64_t fresh;                  /* the first step that was never leased */
+    bool present[LEDGER_LOADERS];
+    uint32_t out[LEDGER_LOADERS];    /* steps whose newest lease is with this loader */
+    double smoothed;                 /* ns from lease to arrival; 0: none seen yet */
+    int64_t newest;                  /* when the most recently leased step that arrived was leased */
+    struct ledger_counts counts;
+};
+
+struct ledger *ledger_create(const struct ledger_settings *settings) {
+    assert(settings->window >= 1 && settings->group >= 1 && settings->end >= settings->first);
+    struct ledger *self = calloc(1, sizeof *self);
+    struct entry *ring = calloc(settings->window, sizeof *ring);
+    if (!self || !ring) {
+        free(self);
+        free(ring);
+        return NULL;
+    }
+    self->settings = *settings;
+    self->ring = ring;
+    self->base = self->fresh = settings->first;
+    return self;
+}
+
+void ledger_destroy(struct ledger **pointer) {
+    if (*pointer)
+        free((*pointer)->ring);
+    free(*pointer);
+    *pointer = NULL;
+}
+
+static struct entry *entry_of(const struct ledger *self, uint64_t step) {
+    return &self->ring[step % self->settings.window];
+}
+
+/* The first step beyond those that may be out. */
+static uint64_t limit(const struct ledger *self) {
+    uint64_t far = self->base + self->settings.window;
+    return far < self->settings.end ? far : self->settings.end;
+}
+
+int ledger_join(struct ledger *self) {
+    for (int i = 0; i < LEDGER_LOADERS; i++)
+        if (!self->present[i]) {
+            self->present[i] = true;
+            self->out[i] = 0;
+            return i;
+        }
+    return -1;
+}
+
+void ledger_leave(struct ledger *self, int loader) {
+    self->present[loader] = false;
+    self->out[loader] = 0;
+    for (uint64_t step = self->base; step < self->fresh; step++) {
+        struct entry *entry = entry_of(self, step);
+        if (entry->loader != loader)
+            continue;
+        entry->loader = -1;
+        if (entry->state == STEP_LEASED)
+            entry->state = STEP_DUE;
+    }
+}
+
+/* The loader with the least work, other than `not` where another is there; -1: none at all. */
+static int choose_loader(const struct ledger *self, int not) {
+    int best = -1;
+    for (int i = 0; i < LEDGER_LOADERS; i++)
+        if (self->present[i] && i != not && (best < 0 || self->out[i] < self->out[best]))
+            best = i;
+    if (best < 0 && not >= 0 && self->present[not])
+        best = not;
+    return best;
+}
+
+/* Work flows in roughly the order of the leases. So a step that later leases have overtaken is
+ * probably lost, while one that nothing has overtaken may just be behind a slow stage, where asking
+ * again would only add work: it gets the long patience. */
+static int64_t late_at(const struct ledger *self, const struct entry *entry) {
+    double patience = (double)self->settings.patience_most;
+    if (entry->since < self->newest) {
+        patience = 4.0 * self->smoothed;
+        if (patience < (double)self->settings.patience_least)
+            patience = (double)self->settings.patience_least;
+    }
+    for (uint32_t i = 1; i < entry->tries && i < 6; i++)
+        patience *= 2.0;
+    return entry->since + (int64_t)patience;
+}
+
+static void give(struct ledger *self, uint64_t step, int loader, int64_t now) {
+    struct entry *entry = entry_of(self, step);
+    if (entry->state == STEP_LEASED && entry->loader >= 0)
+        self->out[entry->loader]--;
+    entry->state = STEP_LEASED;
+    entry->loader = loader;
+    entry->tries++;
+    entry->since = now;
+    self->out[loader]++;
+}
+
+bool ledger_lease(struct ledger *self, int64_t now, struct lease *lease) {
+    int loader = choose_loader(self, -1);
+    if (loader < 0)
+        return false;
+    for (uint64_t step = self->base; step < self->fresh; step++) {
+        struct entry *entry = entry_of(self, step);
+        bool due = entry->state == STEP_DUE;
+        if (!due && !(entry->state == STEP_LEASED && now >= late_at(self, entry)))
+            continue;
+        *lease = (struct lease){choose_loader(self, entry->loader), step, 1, true};
+        give(self, step, lease->loader, now);
+        self->counts.released_again++;
+        return true;
+    }
+    uint64_t room = limit(self) - self->fresh;
+    /* Single steps would multiply the messages: unless little is out, wait for a group's worth. */
+    bool plenty = self->fresh - self->base > self->settings.window / 2;
+    if (room == 0 || (room < self->settings.group && plenty && limit(self) < self->settings.end))
+        return false;
+    uint32_t count = room < self->settings.group ? (uint32_t)room : self->settings.group;
+    *lease = (struct lease){loader, self->fresh, count, false};
+    for (uint32_t i = 0; i < count; i++, self->fresh++) {
+        *entry_of(self, self->fresh) = (struct entry){.state = STEP_DUE, .loader = -1};
+        give(self, self->fresh, loader, now);
+    }
+    self->counts.leased += count;
+    return true;
+}
+
+enum arrival ledger_arrive(struct ledger *self, uint64_t step, int64_t now) {
+    if (step < self->base && step >= self->settings.first) {
+        self->counts.duplicates++;
+        return ARRIVAL_DUPLICATE;
+    }
+    if (step < self->base || step >= self->fresh) {
+        self->counts.strays++;
+        return ARRIVAL_STRAY;
+    }
+    struct entry *entry = entry_of(self, step);
+    if (entry->state == STEP_ARRIVED) {
+        self->counts.duplicates++;
+        return ARRIVAL_DUPLICATE;
+    }
+    if (entry->state == STEP_LEASED && entry->loader >= 0) {
+        self->out[entry->loader]--;
+        /* Only first tries tell how long a batch takes: a later one may be the late first. */
+        if (entry->tries == 1) {
+            double took = (double)(now - entry->since);
+            self->smoothed =
+                self->smoothed > 0 ? self->smoothed + 0.05 * (took - self->smoothed) : took;
+        }
+    }
+    if (entry->since > self->newest)
+        self->newest = entry->since;
+    entry->state = STEP_ARRIVED;
+    return ARRIVAL_NEW;
+}
+
+void ledger_reject(struct ledger *self, uint64_t step) {
+    if (step >= self->base && step < self->fresh && entry_of(self, step)->state == STEP_ARRIVED)
+        entry_of(self, step)->state = STEP_DUE;
+}
+
+bool ledger_ready(const struct ledger *self) {
+    return self->base < self->fresh && entry_of(self, self->base)->state == STEP_ARRIVED;
+}
+
+void ledger_consume(struct ledger *self) {
+    assert(ledger_ready(self));
+    self->base++;
+}
+
+uint64_t ledger_base(const struct ledger *self) {
+    return self->base;
+}
+
+int64_t ledger_deadline(const struct ledger *self) {
+    int64_t earliest = INT64_MAX;
+    for (uint64_t step = self->base; step < self->fresh; step++) {
+        const struct entry *entry = entry_of(self, step);
+        if (entry->state == STEP_DUE)
+            return 0;
+        if (entry->state == STEP_LEASED && late_at(self, entry) < earliest)
+            earliest = late_at(self, entry);
+    }
+    return earliest;
+}
+
+struct ledger_counts ledger_counts(const struct ledger *self) {
+    return self->counts;
+}

@@ -1,0 +1,139 @@
+/* See save.h. */
+#include "trainer/save.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SAVED_MOST = 256 };
+
+struct saver {
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    char folder[400];
+    int wake;                  /* borrowed */
+    bool full, ending;
+    struct checkpoint snapshot; /* valid while full; owns the state's arrays */
+    bool epoch_end, final;
+    struct saved done[SAVED_MOST]; /* ring */
+    int first, count;
+};
+
+static void write_snapshot(struct saver *self, struct saved *saved) {
+    const struct checkpoint *snapshot = &self->snapshot;
+    *saved = (struct saved){.step = snapshot->step,
+                            .epoch = snapshot->epoch,
+                            .samples = snapshot->samples,
+                            .epoch_end = self->epoch_end,
+                            .final = self->final};
+    snprintf(saved->path, sizeof saved->path, "%s/step-%09" PRIu64 ".safetensors", self->folder,
+             snapshot->step);
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    saved->failed = checkpoint_encode(snapshot, &bytes, &size, &saved->error) != 0 ||
+                    checkpoint_write(saved->path, bytes, size, &saved->error) != 0;
+    if (!saved->failed) {
+        saved->size = size;
+        sha256_bytes(bytes, size, saved->sha256);
+        state_sha256(&snapshot->state, snapshot->net, saved->weights);
+    }
+    free(bytes);
+}
+
+static void *run(void *argument) {
+    struct saver *self = argument;
+    pthread_mutex_lock(&self->mutex);
+    for (;;) {
+        while (!self->ending && !(self->full && self->count < SAVED_MOST))
+            pthread_cond_wait(&self->changed, &self->mutex);
+        if (!self->full || self->count == SAVED_MOST)
+            break;
+        pthread_mutex_unlock(&self->mutex);
+        struct saved saved;
+        write_snapshot(self, &saved);
+        state_free(&self->snapshot.state);
+        pthread_mutex_lock(&self->mutex);
+        self->done[(self->first + self->count) % SAVED_MOST] = saved;
+        self->count++;
+        self->full = false;
+        pthread_cond_broadcast(&self->changed);
+        uint64_t one = 1;
+        if (write(self->wake, &one, sizeof one) < 0)
+            continue; /* the counter is at its top: the reader is awake already */
+    }
+    pthread_mutex_unlock(&self->mutex);
+    return NULL;
+}
+
+struct saver *saver_start(const char *folder, int wake, struct error *error) {
+    struct saver *self = calloc(1, sizeof *self);
+    if (!self) {
+        error_set(error, ERROR_MEMORY, "no memory for the checkpoint writer");
+        return NULL;
+    }
+    snprintf(self->folder, sizeof self->folder, "%s", folder);
+    self->wake = wake;
+    pthread_mutex_init(&self->mutex, NULL);
+    pthread_cond_init(&self->changed, NULL);
+    if (pthread_create(&self->thread, NULL, run, self) != 0) {
+        error_set(error, ERROR_IO, "cannot start the checkpoint writer's thread");
+        pthread_cond_destroy(&self->changed);
+        pthread_mutex_destroy(&self->mutex);
+        free(self);
+        return NULL;
+    }
+    return self;
+}
+
+void saver_give(struct saver *self, struct checkpoint *snapshot, bool epoch_end, bool final) {
+    pthread_mutex_lock(&self->mutex);
+    while (self->full)
+        pthread_cond_wait(&self->changed, &self->mutex);
+    self->snapshot = *snapshot;
+    snapshot->state = (struct engine_state){0};
+    self->epoch_end = epoch_end;
+    self->final = final;
+    self->full = true;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->mutex);
+}
+
+bool saver_take(struct saver *self, struct saved *saved) {
+    pthread_mutex_lock(&self->mutex);
+    bool any = self->count > 0;
+    if (any) {
+        *saved = self->done[self->first];
+        self->first = (self->first + 1) % SAVED_MOST;
+        self->count--;
+        pthread_cond_broadcast(&self->changed);
+    }
+    pthread_mutex_unlock(&self->mutex);
+    return any;
+}
+
+bool saver_idle(struct saver *self) {
+    pthread_mutex_lock(&self->mutex);
+    bool idle = !self->full && self->count == 0;
+    pthread_mutex_unlock(&self->mutex);
+    return idle;
+}
+
+void saver_destroy(struct saver **pointer) {
+    struct saver *self = *pointer;
+    if (!self)
+        return;
+    pthread_mutex_lock(&self->mutex);
+    self->ending = true;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->mutex);
+    pthread_join(self->thread, NULL);
+    if (self->full)
+        state_free(&self->snapshot.state);
+    pthread_cond_destroy(&self->changed);
+    pthread_mutex_destroy(&self->mutex);
+    free(self);
+    *pointer = NULL;
+}

@@ -1,0 +1,41 @@
+/* The thread that writes checkpoints, so that neither training nor sockets wait for a disk. Owns
+ * one snapshot at a time: a second one makes the giver wait (bounded memory). */
+#ifndef TRAINER_SAVE_H
+#define TRAINER_SAVE_H
+
+#include "common/log.h"
+#include "model/checkpoint.h"
+
+/* A checkpoint that is whole and on disk, as the socket side learns of it. */
+struct saved {
+    char path[512];
+    uint64_t step;
+    double epoch;
+    uint64_t samples;
+    bool epoch_end, final;
+    uint64_t size;                 /* bytes of the file */
+    uint8_t sha256[SHA256_SIZE];   /* of the file */
+    char weights[SHA256_HEX];      /* state_sha256 */
+    bool failed;                   /* could not be written; error says why */
+    struct error error;
+};
+
+struct saver;
+
+/* Files go to folder/step-%09llu.safetensors. `wake`: eventfd written when something was saved. */
+struct saver *saver_start(const char *folder, int wake, struct error *error);
+
+/* Takes over the state's arrays (the caller's are cleared) and the rest by copy; the net and texts
+ * inside must outlive the saver. Waits while an earlier snapshot is being written. */
+void saver_give(struct saver *self, struct checkpoint *snapshot, bool epoch_end, bool final);
+
+/* The next saved (or failed) checkpoint that was not yet asked for. */
+bool saver_take(struct saver *self, struct saved *saved);
+
+/* Whether nothing is being written or waiting to be taken. */
+bool saver_idle(struct saver *self);
+
+/* Writes what it holds, ends, frees. */
+void saver_destroy(struct saver **self);
+
+#endif
