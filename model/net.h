@@ -14,10 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NET_NAME 64        /* bytes of a name, NUL included */
-#define NET_INPUTS 8       /* most inputs of one node */
-#define NET_NODES 256      /* most nodes of a network */
-#define NET_TEXT_MAXIMUM 65536 /* bytes of a network file */
+#define NET_NAME 64                  /* bytes of a name, NUL included */
+#define NET_INPUTS 8                 /* most inputs of one node */
+#define NET_NODES 256                /* most nodes of a network, its two inputs included */
+#define NET_TEXT_MAXIMUM 65536       /* bytes of a network file */
 #define NET_VALUES_MAXIMUM (1 << 22) /* values of one node's output, per sample */
 #define NET_PARAMETERS_MAXIMUM (1 << 28)
 
@@ -63,7 +63,7 @@ struct batchnorm_attributes {
     float epsilon;  /* default 1e-5 */
 };
 struct pool_attributes { /* maxpool, avgpool: square window, no padding */
-    int size, stride;  /* stride defaults to size */
+    int size, stride;    /* stride defaults to size */
 };
 struct dropout_attributes {
     float rate; /* share of the values set to zero while training; the others scale by 1/(1-rate) */
@@ -75,10 +75,10 @@ struct onehot_attributes {
 struct node {
     enum node_kind kind;
     char name[NET_NAME];
-    int line;                /* in the file, for errors */
+    int line; /* in the file, for errors */
     int input_count;
-    int inputs[NET_INPUTS];  /* indices into nodes, each below this node's own index */
-    struct shape shape;      /* of the output */
+    int inputs[NET_INPUTS]; /* indices into nodes, each below this node's own index */
+    struct shape shape;     /* of the output */
     union {
         struct conv_attributes conv;
         struct dense_attributes dense;
@@ -87,16 +87,16 @@ struct node {
         struct dropout_attributes dropout;
         struct onehot_attributes onehot;
     };
-    int parameter_first, parameter_count; /* into net->parameters */
+    int parameter_first, parameter_count; /* into net->parameters; running statistics included */
 };
 
 enum parameter_role {
-    PARAMETER_WEIGHT,   /* conv, dense: decays */
-    PARAMETER_BIAS,     /* conv, dense: does not decay */
-    PARAMETER_GAIN,     /* batchnorm's scale: starts at 1 */
-    PARAMETER_SHIFT,    /* batchnorm's offset: starts at 0 */
-    PARAMETER_MEAN,     /* batchnorm's running mean: not trainable, starts at 0 */
-    PARAMETER_VARIANCE  /* batchnorm's running variance (unbiased): not trainable, starts at 1 */
+    PARAMETER_WEIGHT,  /* conv, dense: decays */
+    PARAMETER_BIAS,    /* conv, dense: does not decay */
+    PARAMETER_GAIN,    /* batchnorm's scale: starts at 1 */
+    PARAMETER_SHIFT,   /* batchnorm's offset: starts at 0 */
+    PARAMETER_MEAN,    /* batchnorm's running mean: not trainable, starts at 0 */
+    PARAMETER_VARIANCE /* batchnorm's running variance (unbiased): not trainable, starts at 1 */
 };
 
 struct parameter {
@@ -105,21 +105,23 @@ struct parameter {
     int node;
     int rank;
     int64_t dims[4];
-    size_t offset, count;  /* in the flat array, in floats */
-    int fan_in;            /* weights and biases: inputs that one output sums over */
-    float rate;            /* learning-rate multiplier from the node's `rate`; default 1 */
+    size_t offset, count; /* in the flat array, in floats */
+    int fan_in;           /* weights and biases: inputs that one output sums over */
+    float rate;           /* learning-rate multiplier from the node's `rate`; default 1 */
 };
 
 struct net {
     char name[NET_NAME];
-    char *text;            /* the file's text as read: travels in checkpoints */
+    char *text; /* the file's text as read: travels in checkpoints */
     int node_count;
-    struct node *nodes;    /* [0] image, [1] digit, then file order (inputs precede users) */
+    struct node *nodes; /* [0] image, [1] digit, then file order (inputs precede users) */
     int parameter_count;
-    struct parameter *parameters; /* in the order of their offsets */
+    struct parameter *parameters; /* in node order, so those of one node lie together; batchnorm's
+                                     are weight, bias, running_mean, running_var, of which the last
+                                     two have offsets in [trainable, total) */
     size_t trainable, total;      /* floats in the flat array */
-    int digit_output;      /* node with 10 values: the digit's logits */
-    int sum_output;        /* node with 19 values (logits) or 1 (regression) */
+    int digit_output;             /* node with 10 values: the digit's logits */
+    int sum_output;               /* node with 19 values (logits) or 1 (regression) */
     bool regression;
 };
 
@@ -130,7 +132,10 @@ struct net {
 struct net *net_parse(const char *text, size_t size, const char *origin, struct error *error);
 
 /* Reads a file. `path_or_name`: a path, or the bare name of a network that ships with us, looked
- * for in $DIGITSUM_NETS, model/nets, and the nets folder beside the program's own folder. */
+ * for as <name>.net in $DIGITSUM_NETS, model/nets, and, seen from the program's own folder,
+ * ../../model/nets (a build in its tree) and ../share/digitsum/nets (installed). What has a '/' or
+ * ends in ".net" is a path. ERROR_IO where a file cannot be read, ERROR_INVALID where no folder has
+ * the name (all are listed), and as net_parse. */
 struct net *net_load(const char *path_or_name, struct error *error);
 
 void net_destroy(struct net **net);

@@ -1,0 +1,124 @@
+/* Where network files lie, and how one is read. */
+#include "model/net.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Reads up to one byte more than a network may have: net_parse then says that it is too long. */
+static struct net *read_file(int file, const char *path, struct error *error) {
+    struct net *net = NULL;
+    size_t size = 0;
+    char *text = malloc(NET_TEXT_MAXIMUM + 1);
+    if (!text) {
+        error_set(error, ERROR_MEMORY, "%s: no memory to read the network", path);
+        return NULL;
+    }
+    while (size < NET_TEXT_MAXIMUM + 1) {
+        ssize_t got = read(file, text + size, NET_TEXT_MAXIMUM + 1 - size);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            error_set_errno(error, "cannot read the network %s", path);
+            goto done;
+        }
+        if (got == 0)
+            break;
+        size += (size_t)got;
+    }
+    const char *slash = strrchr(path, '/');
+    net = net_parse(text, size, slash ? slash + 1 : path, error);
+done:
+    free(text);
+    return net;
+}
+
+/* NULL without an error where there is no such file and `optional`. */
+static struct net *load_path(const char *path, bool optional, struct error *error, bool *absent) {
+    struct stat status;
+    struct net *net = NULL;
+    *absent = false;
+    /* O_NONBLOCK: a FIFO must not hold us. */
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0) {
+        *absent = optional && (errno == ENOENT || errno == ENOTDIR);
+        if (!*absent)
+            error_set_errno(error, "cannot open the network %s", path);
+        return NULL;
+    }
+    if (fstat(file, &status))
+        error_set_errno(error, "cannot read the network %s", path);
+    else if (!S_ISREG(status.st_mode))
+        error_set(error, ERROR_IO, "cannot read the network %s: it is not a regular file", path);
+    else
+        net = read_file(file, path, error);
+    close(file);
+    return net;
+}
+
+/* The folder that holds the running program, or "" where /proc does not say. */
+static void program_folder(char folder[static PATH_MAX]) {
+    ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
+    folder[length > 0 ? length : 0] = '\0';
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        *slash = '\0';
+}
+
+static bool is_path(const char *text) {
+    size_t length = strlen(text);
+    return strchr(text, '/') || (length > 4 && strcmp(text + length - 4, ".net") == 0);
+}
+
+static struct net *load_name(const char *name, struct error *error) {
+    char program[PATH_MAX], path[PATH_MAX + NET_NAME + 64], looked[300] = "";
+    const char *chosen = getenv("DIGITSUM_NETS");
+    program_folder(program);
+    const struct {
+        const char *root, *below;
+    } folders[] = {{chosen && *chosen ? chosen : NULL, ""},
+                   {"model/nets", ""},
+                   {*program ? program : NULL, "/../../model/nets"},
+                   {*program ? program : NULL, "/../share/digitsum/nets"}};
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        if (!folders[i].root)
+            continue;
+        bool absent;
+        int length =
+            snprintf(path, sizeof path, "%s%s/%s.net", folders[i].root, folders[i].below, name);
+        if (length < 0 || (size_t)length >= sizeof path)
+            continue;
+        struct net *net = load_path(path, true, error, &absent);
+        if (net || !absent)
+            return net;
+        if (used < sizeof looked)
+            used += (size_t)snprintf(looked + used, sizeof looked - used, "%s%s%s",
+                                     used ? ", " : "", folders[i].root, folders[i].below);
+    }
+    error_set(error, ERROR_INVALID, "there is no network '%s' in %s", name, looked);
+    return NULL;
+}
+
+struct net *net_load(const char *path_or_name, struct error *error) {
+    assert(path_or_name);
+    bool absent;
+    if (is_path(path_or_name))
+        return load_path(path_or_name, false, error, &absent);
+    for (const char *at = path_or_name; *at; at++)
+        if (!isalnum((unsigned char)*at) && !strchr("_-.", *at))
+            goto bad;
+    if (*path_or_name && strlen(path_or_name) < NET_NAME)
+        return load_name(path_or_name, error);
+bad:
+    error_set(error, ERROR_INVALID, "'%.64s' is neither the path nor the name of a network",
+              path_or_name);
+    return NULL;
+}

@@ -1,0 +1,126 @@
+/* See text.h. One pass over the bytes that knows strings and comments, and nothing else of
+ * libconfig. */
+#include "model/text.h"
+
+#include "model/net.h"
+
+#include <ctype.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum place { OUTSIDE, STRING, LINE_COMMENT, BLOCK_COMMENT };
+
+struct scan {
+    const char *origin;
+    struct error *error;
+    enum place place;
+    int line;
+    int begun; /* the line on which the present string or comment began */
+};
+
+static int refuse(const struct scan *scan, int line, const char *what) {
+    return error_set(scan->error, ERROR_INVALID, "%s:%d: %s", scan->origin, line, what);
+}
+
+/* jansson's own check, since jansson is what would stumble over such a text later. A line is enough
+ * at a time: a line feed is never a part of another character. */
+static int check_utf8(const struct scan *scan, const char *text, size_t size) {
+    int line = 1;
+    for (const char *at = text, *end = text + size; at < end; line++) {
+        const char *feed = memchr(at, '\n', (size_t)(end - at));
+        size_t length = (size_t)((feed ? feed : end) - at);
+        if (memchr(at, '\0', length))
+            return refuse(scan, line, "a NUL byte has no place in a network file");
+        json_t *probe = json_stringn(at, length);
+        if (!probe)
+            return refuse(scan, line, "the text is not UTF-8");
+        json_decref(probe);
+        at += length + 1;
+    }
+    return 0;
+}
+
+static bool is_word(char c) {
+    return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '*' || c == '-' || c == '+';
+}
+
+/* `word` is a run of the bytes that numbers and names are made of. */
+static int check_number(const struct scan *scan, const char *word, size_t length) {
+    const char *end = word + length;
+    while (word < end && (*word == '-' || *word == '+'))
+        word++;
+    while (word < end && (end[-1] == 'L' || end[-1] == 'l'))
+        end--;
+    bool hexadecimal = end - word > 2 && word[0] == '0' && (word[1] == 'x' || word[1] == 'X');
+    if (hexadecimal)
+        word += 2;
+    while (word < end && *word == '0')
+        word++;
+    long long value = 0;
+    for (const char *at = word; at < end; at++) {
+        if (!(hexadecimal ? isxdigit((unsigned char)*at) : isdigit((unsigned char)*at)))
+            return 0; /* a name, or a number with a fraction */
+        if (!hexadecimal && end - word <= 10)
+            value = value * 10 + (*at - '0');
+    }
+    if (end - word > (hexadecimal ? 8 : 10) || value > 2147483647)
+        return refuse(scan, scan->line, "a whole number is greater than 2147483647");
+    return 0;
+}
+
+/* Takes one step outside strings and comments; returns how many bytes it used, or 0 on an error. */
+static size_t step_outside(struct scan *scan, const char *at, size_t left) {
+    bool pair = left > 1 && at[0] == '/' && (at[1] == '/' || at[1] == '*');
+    if (*at == '#' || *at == '"' || pair) {
+        scan->place = *at == '"' ? STRING : pair && at[1] == '*' ? BLOCK_COMMENT : LINE_COMMENT;
+        scan->begun = scan->line;
+        return pair ? 2 : 1;
+    }
+    if (*at == '@') {
+        refuse(scan, scan->line, "'@' has no place in a network file: it includes no others");
+        return 0;
+    }
+    size_t length = 0;
+    while (length < left && is_word(at[length]))
+        length++;
+    if (length > 0 && check_number(scan, at, length))
+        return 0;
+    return length > 0 ? length : 1;
+}
+
+int text_check(const char *text, size_t size, const char *origin, struct error *error) {
+    struct scan scan = {.origin = origin, .error = error, .line = 1};
+    if (size > NET_TEXT_MAXIMUM)
+        return error_set(error, ERROR_INVALID,
+                         "%s: a network file has at most %d bytes; this one has %zu", origin,
+                         NET_TEXT_MAXIMUM, size);
+    if (check_utf8(&scan, text, size))
+        return -1;
+    for (size_t i = 0; i < size;) {
+        size_t used = 1;
+        bool last = i + 1 == size;
+        if (scan.place == OUTSIDE) {
+            used = step_outside(&scan, text + i, size - i);
+            if (used == 0)
+                return -1;
+        } else if (scan.place == STRING && text[i] == '\\') {
+            return refuse(&scan, scan.line, "a backslash has no place in a network file's strings");
+        } else if (scan.place == STRING && text[i] == '"') {
+            scan.place = OUTSIDE;
+        } else if (scan.place == BLOCK_COMMENT && text[i] == '*' && !last && text[i + 1] == '/') {
+            scan.place = OUTSIDE;
+            used = 2;
+        } else if (scan.place == LINE_COMMENT && text[i] == '\n') {
+            scan.place = OUTSIDE;
+        }
+        if (text[i] == '\n')
+            scan.line++;
+        i += used;
+    }
+    if (scan.place == STRING || scan.place == BLOCK_COMMENT)
+        return refuse(&scan, scan.begun,
+                      scan.place == STRING ? "a string without an end"
+                                           : "a comment without an end");
+    return 0;
+}
