@@ -1,0 +1,453 @@
+/* The forms of an evaluation, and evaluations.jsonl. */
+#include "evaluator/report.h"
+
+#include "evaluator/file.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void report_clean_text(char *to, size_t size, const char *from) {
+    assert(size > 0);
+    size_t length = strlen(from);
+    if (length >= size) {
+        length = size - 1;
+        while (length > 0 && ((unsigned char)from[length] & 0xc0) == 0x80)
+            length--;
+    }
+    memmove(to, from, length);
+    to[length] = '\0';
+    json_t *string = json_string(to); /* NULL unless it is UTF-8 */
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)to[i];
+        if (byte < 0x20 || byte == 0x7f || (!string && byte >= 0x80))
+            to[i] = '?';
+    }
+    json_decref(string);
+}
+
+static double accuracy(uint32_t hits, uint32_t count) {
+    return count > 0 ? (double)hits / count : 0;
+}
+
+double evaluation_digit_accuracy(const struct evaluation *evaluation) {
+    return accuracy(evaluation->digit_hits, evaluation->count);
+}
+
+double evaluation_sum_accuracy(const struct evaluation *evaluation) {
+    return accuracy(evaluation->sum_hits, evaluation->count);
+}
+
+/* "98.97 % [98.75, 99.15]" */
+static const char *share_text(uint32_t hits, uint32_t count, char text[static 64]) {
+    int decimals = count > 10000 ? 3 : 2; /* so that one miss never rounds up to 100 % */
+    struct interval interval = score_wilson(hits, count);
+    snprintf(text, 64, "%.*f %% [%.*f, %.*f]", decimals, 100 * accuracy(hits, count), decimals,
+             100 * interval.low, decimals, 100 * interval.high);
+    return text;
+}
+
+static const char *loss_text(double loss, char text[static 32]) {
+    if (!isfinite(loss))
+        return "not finite";
+    snprintf(text, 32, loss >= 0.01 && loss < 1000 ? "%.4f" : "%.3g", loss);
+    return text;
+}
+
+const char *evaluation_line(const struct evaluation *evaluation,
+                            char line[static EVALUATION_LINE]) {
+    char loss[32], digit[64], sum[64];
+    if (evaluation->error[0])
+        snprintf(line, EVALUATION_LINE, "step %" PRIu64 "  epoch %.2f  not scored: %s",
+                 evaluation->step, evaluation->epoch, evaluation->error);
+    else
+        snprintf(line, EVALUATION_LINE,
+                 "step %" PRIu64 "  epoch %.2f  loss %s  digit %s  sum %s  %.1f s",
+                 evaluation->step, evaluation->epoch, loss_text(evaluation->loss, loss),
+                 share_text(evaluation->digit_hits, evaluation->count, digit),
+                 share_text(evaluation->sum_hits, evaluation->count, sum), evaluation->seconds);
+    return line;
+}
+
+/* --- one line of evaluations.jsonl --- */
+
+/* JSON has no word for NaN and the infinities. */
+static json_t *real_or_null(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *interval_json(uint32_t hits, uint32_t count) {
+    struct interval interval = score_wilson(hits, count);
+    return json_pack("[f, f]", interval.low, interval.high);
+}
+
+char *evaluation_encode_json(const struct evaluation *evaluation, struct error *error) {
+    char evaluator[EVALUATION_NAME];
+    if (evaluation->error[0] || evaluation->step > INT64_MAX || evaluation->samples > INT64_MAX) {
+        error_set(error, ERROR_INVALID, "step %" PRIu64 ": %s", evaluation->step,
+                  evaluation->error[0] ? "a checkpoint that was not scored has no line"
+                                       : "step and samples must be below 2^63");
+        return NULL;
+    }
+    report_clean_text(evaluator, sizeof evaluator, evaluation->evaluator);
+    // clang-format off
+    json_t *object = json_pack("{s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:s, s:o, "
+                               "s:I, s:I, s:I, s:b, s:b, s:s}",
+        "step", (json_int_t)evaluation->step,
+        "epoch", real_or_null(evaluation->epoch),
+        "samples", (json_int_t)evaluation->samples,
+        "loss", real_or_null(evaluation->loss),
+        "digit_accuracy", json_real(evaluation_digit_accuracy(evaluation)),
+        "sum_accuracy", json_real(evaluation_sum_accuracy(evaluation)),
+        "digit_interval", interval_json(evaluation->digit_hits, evaluation->count),
+        "sum_interval", interval_json(evaluation->sum_hits, evaluation->count),
+        "checkpoint_sha256", evaluation->checkpoint_sha256,
+        "seconds", real_or_null(evaluation->seconds),
+        "count", (json_int_t)evaluation->count,
+        "digit_hits", (json_int_t)evaluation->digit_hits,
+        "sum_hits", (json_int_t)evaluation->sum_hits,
+        "epoch_end", (int)evaluation->epoch_end,
+        "final", (int)evaluation->final,
+        "evaluator", evaluator);
+    // clang-format on
+    char *text = object ? json_dumps(object, JSON_REAL_PRECISION(15)) : NULL;
+    json_decref(object);
+    size_t length = text ? strlen(text) : 0;
+    char *line = text ? realloc(text, length + 2) : NULL;
+    if (!line) {
+        free(text);
+        error_set(error, ERROR_MEMORY, "step %" PRIu64 ": no memory for its line",
+                  evaluation->step);
+        return NULL;
+    }
+    memcpy(line + length, "\n", 2);
+    return line;
+}
+
+/* A number, or null for NaN. -1 for anything else. */
+static int real_of(const json_t *value, double *real) {
+    if (json_is_null(value))
+        *real = NAN;
+    else if (json_is_number(value))
+        *real = json_number_value(value);
+    else
+        return -1;
+    return 0;
+}
+
+static bool is_sha256_hex(const char *text) {
+    return strlen(text) == SHA256_HEX - 1 && strspn(text, "0123456789abcdef") == SHA256_HEX - 1;
+}
+
+/* What must hold wherever the figures came from; NULL, or what does not. */
+static const char *unreasonable(const struct evaluation *evaluation) {
+    if (evaluation->digit_hits > evaluation->count || evaluation->sum_hits > evaluation->count)
+        return "more hits than pairs";
+    if (evaluation->count == 0 && !evaluation->error[0])
+        return "no pair was scored";
+    if (!(evaluation->epoch >= 0 && evaluation->epoch < 1e9))
+        return "an epoch outside 0 … 1e9";
+    if (!(evaluation->seconds >= 0 && evaluation->seconds < 1e12))
+        return "seconds outside 0 … 1e12";
+    if (!is_sha256_hex(evaluation->checkpoint_sha256) &&
+        !(evaluation->error[0] && !evaluation->checkpoint_sha256[0]))
+        return "a checkpoint_sha256 that is not 64 hex digits";
+    return NULL;
+}
+
+int evaluation_decode_json(const char *text, size_t size, const char *origin,
+                           struct evaluation *evaluation, struct error *error) {
+    struct evaluation read = {0};
+    json_error_t where;
+    json_int_t step, samples, count, digit_hits, sum_hits;
+    json_t *epoch, *loss, *seconds, *interval;
+    double derived;
+    const char *sha256, *evaluator, *wrong = NULL;
+    int epoch_end, final, result = -1;
+    json_t *object = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
+    // clang-format off
+    int unpacked = object ? json_unpack_ex(object, &where, 0,
+                                           "{s:I, s:o, s:I, s:o, s:F, s:F, s:o, s:o, s:s, s:o, "
+                                           "s:I, s:I, s:I, s:b, s:b, s:s}",
+        "step", &step,
+        "epoch", &epoch,
+        "samples", &samples,
+        "loss", &loss,
+        "digit_accuracy", &derived,
+        "sum_accuracy", &derived,
+        "digit_interval", &interval,
+        "sum_interval", &interval,
+        "checkpoint_sha256", &sha256,
+        "seconds", &seconds,
+        "count", &count,
+        "digit_hits", &digit_hits,
+        "sum_hits", &sum_hits,
+        "epoch_end", &epoch_end,
+        "final", &final,
+        "evaluator", &evaluator) : -1;
+    // clang-format on
+    if (unpacked) {
+        error_set(error, ERROR_CORRUPT, "%s: expected an evaluation: %s", origin, where.text);
+        goto done;
+    }
+    if (step < 0 || samples < 0 || count < 0 || count > UINT32_MAX || digit_hits < 0 ||
+        digit_hits > count || sum_hits < 0 || sum_hits > count)
+        wrong = "a count that is negative or too large";
+    else if (real_of(epoch, &read.epoch) || real_of(loss, &read.loss) ||
+             real_of(seconds, &read.seconds))
+        wrong = "an epoch, loss or seconds that is no number";
+    if (!wrong) {
+        read.step = (uint64_t)step;
+        read.samples = (uint64_t)samples;
+        read.count = (uint32_t)count;
+        read.digit_hits = (uint32_t)digit_hits;
+        read.sum_hits = (uint32_t)sum_hits;
+        read.epoch_end = epoch_end;
+        read.final = final;
+        snprintf(read.checkpoint_sha256, SHA256_HEX, "%s",
+                 strlen(sha256) < SHA256_HEX ? sha256 : "");
+        report_clean_text(read.evaluator, sizeof read.evaluator, evaluator);
+        wrong = unreasonable(&read);
+    }
+    if (wrong)
+        error_set(error, ERROR_CORRUPT, "%s: expected an evaluation: %s", origin, wrong);
+    else {
+        *evaluation = read;
+        result = 0;
+    }
+done:
+    json_decref(object);
+    return result;
+}
+
+/* --- the message --- */
+
+void evaluation_encode_message(const struct evaluation *evaluation,
+                               struct evaluation_message *message) {
+    Digitsum__Report *report = &message->report;
+    digitsum__report__init(report);
+    report->epoch = evaluation->epoch;
+    report->samples = evaluation->samples;
+    report->count = evaluation->count;
+    report->loss = evaluation->loss;
+    report->digit_hits = evaluation->digit_hits;
+    report->sum_hits = evaluation->sum_hits;
+    report->seconds = evaluation->seconds;
+    report->epoch_end = evaluation->epoch_end;
+    report->final = evaluation->final;
+    report->evaluator = (char *)evaluation->evaluator;
+    report->failed = evaluation->error[0] != '\0';
+    report->error = (char *)evaluation->error;
+    if (evaluation->checkpoint_sha256[0]) {
+        assert(is_sha256_hex(evaluation->checkpoint_sha256));
+        for (int i = 0; i < SHA256_SIZE; i++)
+            sscanf(evaluation->checkpoint_sha256 + 2 * i, "%2hhx", &message->sha256[i]);
+        report->sha256 = (ProtobufCBinaryData){SHA256_SIZE, message->sha256};
+    }
+}
+
+int evaluation_decode_message(const Digitsum__Report *report, uint64_t step, const char *peer,
+                              struct evaluation *evaluation, struct error *error) {
+    if (report->sha256.len != SHA256_SIZE && !(report->failed && report->sha256.len == 0))
+        return error_set(error, ERROR_CORRUPT,
+                         "%s: report of step %" PRIu64 ": expected a SHA-256 of %d bytes, got %zu",
+                         peer, step, SHA256_SIZE, report->sha256.len);
+    struct evaluation read = {.step = step,
+                              .epoch = report->epoch,
+                              .samples = report->samples,
+                              .loss = isfinite(report->loss) ? report->loss : NAN,
+                              .count = report->count,
+                              .digit_hits = report->digit_hits,
+                              .sum_hits = report->sum_hits,
+                              .seconds = report->seconds,
+                              .epoch_end = report->epoch_end,
+                              .final = report->final};
+    if (report->sha256.len == SHA256_SIZE)
+        sha256_hex(report->sha256.data, read.checkpoint_sha256);
+    report_clean_text(read.evaluator, sizeof read.evaluator, report->evaluator);
+    if (report->failed)
+        report_clean_text(read.error, sizeof read.error,
+                          report->error[0] ? report->error : "no reason given");
+    const char *wrong = unreasonable(&read);
+    if (wrong)
+        return error_set(error, ERROR_CORRUPT, "%s: report of step %" PRIu64 ": %s", peer, step,
+                         wrong);
+    *evaluation = read;
+    return 0;
+}
+
+/* --- the file --- */
+
+struct report_file {
+    int descriptor; /* -1 while it is not open */
+    char *path;
+    uint64_t end; /* bytes in the file */
+    size_t cut;   /* bytes of the torn line that was at its end */
+    struct evaluation *list;
+    size_t count, room;
+};
+
+static int remember(struct report_file *self, const struct evaluation *evaluation,
+                    struct error *error) {
+    if (self->count == self->room) {
+        size_t room = self->room ? 2 * self->room : 64;
+        struct evaluation *list = realloc(self->list, room * sizeof *list);
+        if (!list)
+            return error_set(error, ERROR_MEMORY, "%s: no memory for %zu evaluations", self->path,
+                             room);
+        self->list = list;
+        self->room = room;
+    }
+    self->list[self->count++] = *evaluation;
+    return 0;
+}
+
+/* Takes the whole lines out of text[size]; what follows the last newline is torn, unless it is an
+ * evaluation as it stands: then only its newline is missing. */
+static int read_lines(struct report_file *self, const char *text, size_t size,
+                      struct error *error) {
+    size_t start = 0;
+    for (unsigned number = 1; start < size; number++) {
+        char origin[512];
+        struct evaluation evaluation;
+        const char *newline = memchr(text + start, '\n', size - start);
+        size_t length = newline ? (size_t)(newline - text) - start : size - start;
+        snprintf(origin, sizeof origin, "%s:%u", self->path, number);
+        if (evaluation_decode_json(text + start, length, origin, &evaluation, error)) {
+            if (newline)
+                return -1;
+            self->cut = length;
+            break;
+        }
+        if (remember(self, &evaluation, error))
+            return -1;
+        start += length;
+        self->end = start;
+        if (!newline)
+            return file_append(self->descriptor, self->path, "\n", 1, &self->end, error);
+        self->end = ++start;
+    }
+    if (self->cut > 0 && ftruncate(self->descriptor, (off_t)self->end))
+        return error_set_errno(error, "%s: cannot cut a torn line of %zu bytes", self->path,
+                               self->cut);
+    return 0;
+}
+
+static int read_file(struct report_file *self, struct error *error) {
+    struct stat status;
+    if (fstat(self->descriptor, &status))
+        return error_set_errno(error, "%s: cannot be looked at", self->path);
+    if (!S_ISREG(status.st_mode))
+        return error_set(error, ERROR_IO, "%s: expected a regular file", self->path);
+    if (status.st_size > REPORT_FILE_MAXIMUM)
+        return error_set(error, ERROR_CORRUPT, "%s: %lld bytes; at most %d are read", self->path,
+                         (long long)status.st_size, REPORT_FILE_MAXIMUM);
+    size_t size = (size_t)status.st_size, done = 0;
+    char *text = malloc(size + 1);
+    if (!text)
+        return error_set(error, ERROR_MEMORY, "%s: no memory for %zu bytes", self->path, size);
+    int result = -1;
+    while (done < size) {
+        ssize_t got = pread(self->descriptor, text + done, size - done, (off_t)done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            error_set_errno(error, "%s: cannot read", self->path);
+            goto done;
+        }
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    result = read_lines(self, text, done, error);
+done:
+    free(text);
+    return result;
+}
+
+struct report_file *report_open(const char *path, struct error *error) {
+    struct report_file *self = calloc(1, sizeof *self);
+    if (!self || !(self->path = strdup(path))) {
+        free(self);
+        error_set(error, ERROR_MEMORY, "%s: no memory to open it", path);
+        return NULL;
+    }
+    self->descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+    if (self->descriptor < 0) {
+        error_set_errno(error, "%s: cannot open or create", path);
+        goto failed;
+    }
+    /* Two evaluators that append at their own idea of the end would overwrite one another. */
+    if (flock(self->descriptor, LOCK_EX | LOCK_NB)) {
+        if (errno == EWOULDBLOCK)
+            error_set(error, ERROR_REFUSED, "%s: another evaluator is writing to it", path);
+        else
+            error_set_errno(error, "%s: cannot lock", path);
+        goto failed;
+    }
+    if (read_file(self, error) || file_sync_folder(path, error))
+        goto failed;
+    return self;
+failed:
+    report_close(&self);
+    return NULL;
+}
+
+size_t report_cut(const struct report_file *self) {
+    return self->cut;
+}
+
+const struct evaluation *report_find(const struct report_file *self, uint64_t step) {
+    for (size_t i = self->count; i-- > 0;)
+        if (self->list[i].step == step)
+            return &self->list[i];
+    return NULL;
+}
+
+const struct evaluation *report_list(const struct report_file *self, size_t *count) {
+    *count = self->count;
+    return self->list;
+}
+
+int report_append(struct report_file *self, const struct evaluation *evaluation,
+                  struct error *error) {
+    const struct evaluation *before = report_find(self, evaluation->step);
+    if (before && !strcmp(before->checkpoint_sha256, evaluation->checkpoint_sha256))
+        return error_set(error, ERROR_REFUSED, "%s: step %" PRIu64 " is scored already", self->path,
+                         evaluation->step);
+    const char *wrong = unreasonable(evaluation);
+    if (wrong)
+        return error_set(error, ERROR_INVALID, "step %" PRIu64 ": %s", evaluation->step, wrong);
+    char *line = evaluation_encode_json(evaluation, error);
+    if (!line)
+        return -1;
+    int result = -1;
+    /* Memory first: what is on the disk but not remembered would be scored twice. */
+    if (remember(self, evaluation, error) == 0) {
+        result = file_append(self->descriptor, self->path, line, strlen(line), &self->end, error);
+        if (result)
+            self->count--;
+    }
+    free(line);
+    return result;
+}
+
+void report_close(struct report_file **self) {
+    if (!self || !*self)
+        return;
+    if ((*self)->descriptor >= 0)
+        close((*self)->descriptor);
+    free((*self)->list);
+    free((*self)->path);
+    free(*self);
+    *self = NULL;
+}
