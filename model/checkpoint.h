@@ -4,7 +4,8 @@
  * "ema.<name>", "moment1.<name>", "moment2.<name>" (trainable only). `__metadata__` (strings):
  * format = "digitsum-1", step, epoch, samples, seed, updates, network (the text), settings (the
  * run's settings as JSON), dataset (its SHA-256, hex), run (id, hex), chain (head of the chain over
- * consumed batches, hex), sha256 (of all tensor bytes, hex).
+ * consumed batches, hex), sha256 (hex; of the whole file with these 64 digits taken as '0', so that
+ * no bit of the file can change unnoticed).
  * File format: https://github.com/huggingface/safetensors (8-byte little-endian header length, JSON
  * header padded with spaces to a multiple of 8, tensor bytes back to back). */
 #ifndef MODEL_CHECKPOINT_H
@@ -22,11 +23,11 @@ struct checkpoint {
     double epoch;     /* samples / samples of the training split */
     uint64_t samples; /* pairs trained on */
     uint64_t seed;
-    uint64_t run;     /* run id */
-    char *settings;   /* JSON text */
+    uint64_t run;   /* run id */
+    char *settings; /* JSON text */
     char dataset[SHA256_HEX];
     uint8_t chain[SHA256_SIZE];
-    struct net *net;  /* of the text inside */
+    struct net *net;           /* of the text inside */
     struct engine_state state; /* own arrays */
 };
 
@@ -36,24 +37,32 @@ int state_alloc(struct engine_state *state, const struct net *net,
                 const struct optimizer *optimizer, struct error *error);
 void state_free(struct engine_state *state);
 
-/* SHA-256 of weights, then ema where present: what "weights_sha256" means everywhere. */
+/* SHA-256 of weights, then ema where present: what "weights_sha256" means everywhere. 64 question
+ * marks where memory is short. */
 void state_sha256(const struct engine_state *state, const struct net *net,
                   char hex[static SHA256_HEX]);
 
-/* The whole file as bytes; *bytes is the caller's to free. */
+/* The whole file as bytes; *bytes is the caller's to free. The same checkpoint gives the same
+ * bytes. -1 with ERROR_INVALID where a member cannot be written (settings that are not a JSON
+ * object, a dataset that is not 64 hex digits, an epoch that is not a number, a header over the
+ * limit), or ERROR_MEMORY. */
 int checkpoint_encode(const struct checkpoint *checkpoint, uint8_t **bytes, size_t *size,
                       struct error *error);
 
 /* Checks everything (sizes, names, shapes against the network text inside, the digest) and takes it
  * apart; `origin` names it in errors. Refuses a file whose tensors do not exactly cover its bytes.
- * NULL with ERROR_CORRUPT. Caller destroys. */
+ * NULL with ERROR_CORRUPT (or ERROR_MEMORY). ema, moment1 and moment2 are NULL where the file has
+ * none. Caller destroys. */
 struct checkpoint *checkpoint_decode(const uint8_t *bytes, size_t size, const char *origin,
                                      struct error *error);
+/* As decode, of a regular file; ERROR_IO where it cannot be read. */
 struct checkpoint *checkpoint_read(const char *path, struct error *error);
 void checkpoint_destroy(struct checkpoint **checkpoint);
 
 /* Writes bytes to `path` by way of a temporary file in the same folder, fsync, rename, fsync of the
- * folder. On failure nothing is left behind and an older file at `path` is as it was. */
+ * folder. On failure (-1 with ERROR_IO) nothing is left behind and an older file at `path` is as it
+ * was; only where the last step, the sync of the folder, fails is the new one in place already. The
+ * temporary file is ".checkpoint-<pid>-<n>.tmp". */
 int checkpoint_write(const char *path, const uint8_t *bytes, size_t size, struct error *error);
 
 #endif

@@ -34,8 +34,8 @@ struct step_settings {
 struct step_result {
     uint64_t step;
     uint32_t count;
-    float loss;                   /* weighted, as optimised; mean over the batch */
-    float digit_loss, sum_loss;   /* unweighted means */
+    float loss;                    /* weighted, as optimised; mean over the batch */
+    float digit_loss, sum_loss;    /* unweighted means */
     uint32_t digit_hits, sum_hits; /* of `count`; regression: rounded scalar equals the sum */
 };
 
@@ -51,8 +51,8 @@ struct engine_ops {
                  struct error *error);
 
     /* The net must outlive the engine. Weights are unspecified until import. */
-    int (*create)(const struct net *net, const struct engine_config *config,
-                  struct engine **engine, struct error *error);
+    int (*create)(const struct net *net, const struct engine_config *config, struct engine **engine,
+                  struct error *error);
 
     /* Sets weights, and when training the rest of the state. Moments and ema may be NULL: zeros,
      * and a copy of the weights. */
@@ -83,7 +83,8 @@ struct engine_ops {
 };
 
 /* `device`: "auto", "cpu" or "cuda". Auto takes a GPU where there is one. Writes into `reason` what
- * was chosen and why, for the log. NULL with ERROR_UNSUPPORTED where it cannot be had. */
+ * was chosen and why, for the log ("cpu: 2 threads, AVX512 (as asked for)"). NULL with
+ * ERROR_UNSUPPORTED where it cannot be had, ERROR_INVALID for another word. */
 const struct engine_ops *engine_choose(const char *device, const struct engine_config *config,
                                        char *reason, size_t size, struct error *error);
 

@@ -33,8 +33,7 @@ static struct net *read_file(int file, const char *path, struct error *error) {
             break;
         size += (size_t)got;
     }
-    const char *slash = strrchr(path, '/');
-    net = net_parse(text, size, slash ? slash + 1 : path, error);
+    net = net_parse(text, size, path, error);
 done:
     free(text);
     return net;

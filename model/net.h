@@ -138,6 +138,10 @@ struct net *net_parse(const char *text, size_t size, const char *origin, struct 
  * the name (all are listed), and as net_parse. */
 struct net *net_load(const char *path_or_name, struct error *error);
 
+/* Writes the path at which net_load would find it. -1 with ERROR_INVALID that names the places
+ * searched, or when the path does not fit `size`. */
+int net_locate(const char *path_or_name, char *path, size_t size, struct error *error);
+
 void net_destroy(struct net **net);
 
 /* The file's word for a kind ("conv"), "image" and "digit" for the inputs. */
@@ -146,9 +150,10 @@ const char *node_kind_name(enum node_kind kind);
 /* Multiply-adds of one node's forward pass, for one sample. */
 uint64_t node_multiply_adds(const struct net *net, const struct node *node);
 
-/* A table (node, kind, input, output shape, parameters, multiply-adds) as text; caller frees. */
+/* A line of totals and a table (node, kind, input, output shape, parameters with running
+ * statistics, multiply-adds) as text; caller frees. NULL when memory is short. */
 char *net_describe(const struct net *net);
-/* The same graph for Graphviz; caller frees. */
+/* The same graph for Graphviz; caller frees. NULL when memory is short. */
 char *net_dot(const struct net *net);
 
 #endif

@@ -11,13 +11,13 @@ enum optimizer_kind {
 
 struct optimizer {
     enum optimizer_kind kind;
-    float momentum;       /* SGD; 0 for none */
-    float beta1, beta2;   /* AdamW */
-    float epsilon;        /* AdamW */
-    float weight_decay;   /* PARAMETER_WEIGHT only. SGD: g += λw. AdamW: w -= ηλw first */
-    float ema;            /* decay of the exponential moving average of all parameters and running
-                             statistics; 0 = none. At update t (from 1) the decay used is
-                             min(ema, t / (t + 9)), so that the start is forgotten soon */
+    float momentum;        /* SGD; 0 for none */
+    float beta1, beta2;    /* AdamW */
+    float epsilon;         /* AdamW */
+    float weight_decay;    /* PARAMETER_WEIGHT only. SGD: g += λw. AdamW: w -= ηλw first */
+    float ema;             /* decay of the exponential moving average of all parameters and running
+                              statistics; 0 = none. At update t (from 1) the decay used is
+                              min(ema, t / (t + 9)), so that the start is forgotten soon */
     float label_smoothing; /* on both cross-entropies: target = (1-ε) onehot + ε/classes */
     float digit_weight;    /* loss = digit_weight · digit loss + sum_weight · sum loss */
     float sum_weight;
