@@ -51,8 +51,8 @@ CFLAGS += -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wvla -
           $(if $(filter thread,$(SAN)),-fsanitize=thread -fno-omit-frame-pointer)
 , := ,
 LDLIBS += $(packages_libs) -ldnnl -lm -lpthread
-# All processors, unless -j was given.
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+# All processors, unless -j was given (then the command line wins) or a make above us decides.
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
@@ -191,5 +191,7 @@ help: ## this list
 	@echo 'Variables: make run-pipeline NET=quick EPOCHS=3'
 	@awk '/^# --- of/ { gsub(/^# --- | ---$$/, ""); print "  " $$0 ":" } \
 	  /^[A-Z]+ \?=.*#/ { name = $$1; sub(/^[^#]*# */, ""); printf "    %-11s %s\n", name, $$0 }' Makefile
+
+include bench/bench.mk
 
 -include $(shell find $(out)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,47 @@
+/* The forms in which people see a run: the bar, a line of a log, an evaluator's report, a notice.
+ * Pure functions of numbers and texts that come from the network: whatever these hold, every form
+ * is safe to print. Leaves where and when to view.h. */
+#ifndef DEPLOY_FORM_H
+#define DEPLOY_FORM_H
+
+#include "proto/digitsum.pb-c.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FORM_LINE 1024 /* bytes that hold any line, NUL included */
+
+/* How far a run is. */
+struct form_state {
+    uint64_t step, steps; /* trained, of so many; steps 0: not known */
+    double epoch;         /* passes over the data so far, with fraction */
+    double loss;          /* below: not finite or out of range is left out */
+    double digit, sum;    /* 0-1: shares of hits */
+    bool tested;          /* they are an evaluator's, not those of the training batches */
+    double images_per_second;
+    double seconds;    /* since the run began */
+    char waiting[128]; /* what the trainer waits for; "" while it trains */
+};
+
+/* Takes over what a message says; accuracies only until an evaluator has told better ones. */
+void form_take_progress(struct form_state *state, const Digitsum__Progress *progress);
+void form_take_report(struct form_state *state, const Digitsum__Report *report);
+
+/* The bar of the epoch in at most `columns` columns: what does not fit is left out, the least
+ * important first. `ascii`: no character beyond ASCII. Returns `line`. */
+const char *form_bar(const struct form_state *state, int columns, bool ascii,
+                     char line[static FORM_LINE]);
+
+/* The same as a line for a log. Returns `line`. */
+const char *form_plain(const struct form_state *state, char line[static FORM_LINE]);
+
+/* An evaluator's report: "epoch  1.00  step   469  digit 98.97 % [98.75, 99.15]  sum …  3.9 s", or
+ * why there is none. Returns `line`. */
+const char *form_report(const Digitsum__Report *report, uint64_t step, char line[static FORM_LINE]);
+
+/* A notice that cannot be missed: `lines` (count of them) in a box of `columns` at most, newlines
+ * included. The caller frees; NULL when memory is short. */
+char *form_box(const char *const *lines, int count, int columns, bool ascii);
+
+#endif
