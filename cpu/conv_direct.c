@@ -1,0 +1,221 @@
+/* Convolution by oneDNN's own kernels. Activations stay plain [n][h][w][c]; the weights are brought
+ * into the layout that the kernel asks for when they have changed, and the weight gradient back. */
+#include "cpu/engine_private.h"
+
+struct direct_state {
+    struct kernel *forward, *data, *weights;
+    struct kernel *pack_forward, *pack_data, *unpack; /* NULL: the layout is the plain one */
+    uint64_t packed, packed_data;                     /* version of the weights that was packed */
+    int64_t bias;
+    char label[200];
+
+    /* While planning. */
+    dnnl_memory_desc_t x, y, w_any, w_plain, dw_any, dw_plain, b;
+    dnnl_dims_t strides, padding, padding_right;
+    dnnl_primitive_desc_t hint;
+};
+
+static void describe(const struct engine *engine, const struct cpu_node *self) {
+    struct direct_state *state = self->state;
+    const struct cpu_node *input = node_input(engine, self, 0);
+    struct shape in = input->node->shape, out = self->node->shape;
+    struct conv_attributes conv = self->node->conv;
+    dnnl_data_type_t type = kernel_type(input->y.type);
+    dnnl_dims_t x = {engine->batch, in.channels, in.height, in.width};
+    dnnl_dims_t y = {engine->batch, out.channels, out.height, out.width};
+    dnnl_dims_t w = {out.channels, in.channels, conv.kernel, conv.kernel}, b = {out.channels};
+    dnnl_memory_desc_init_by_tag(&state->x, 4, x, type, dnnl_nhwc);
+    dnnl_memory_desc_init_by_tag(&state->y, 4, y, kernel_type(self->y.type), dnnl_nhwc);
+    dnnl_memory_desc_init_by_tag(&state->w_any, 4, w, type, dnnl_format_tag_any);
+    dnnl_memory_desc_init_by_tag(&state->w_plain, 4, w, type, dnnl_hwio);
+    dnnl_memory_desc_init_by_tag(&state->dw_any, 4, w, dnnl_f32, dnnl_format_tag_any);
+    dnnl_memory_desc_init_by_tag(&state->dw_plain, 4, w, dnnl_f32, dnnl_hwio);
+    dnnl_memory_desc_init_by_tag(&state->b, 1, b, dnnl_f32, dnnl_a);
+    for (int i = 0; i < 2; i++) {
+        int size = i ? in.width : in.height, made = i ? out.width : out.height;
+        state->strides[i] = conv.stride;
+        state->padding[i] = conv.padding;
+        /* What the stride does not reach is cut off: padding on the right may be negative. */
+        state->padding_right[i] = (made - 1) * conv.stride + conv.kernel - size - conv.padding;
+    }
+}
+
+/* Memory in the layout `wanted` and the reorder that fills it from `plain` (or, `back`, empties it
+ * there); no reorder and `plain` itself where both are the same. */
+static int pack(struct engine *engine, struct direct_state *state, const dnnl_memory_desc_t *wanted,
+                const dnnl_memory_desc_t *plain, void *plain_data, bool back, void **data,
+                struct kernel **reorder, struct error *error) {
+    if (dnnl_memory_desc_equal(wanted, plain)) {
+        *data = plain_data;
+        return 0;
+    }
+    *data = engine_alloc(engine, dnnl_memory_desc_get_size(wanted), state->label, error);
+    if (!*data)
+        return -1;
+    *reorder = back ? kernel_reorder(&engine->kernels, state->label, wanted, *data, plain,
+                                     plain_data, error)
+                    : kernel_reorder(&engine->kernels, state->label, plain, plain_data, wanted,
+                                     *data, error);
+    return *reorder ? 0 : -1;
+}
+
+static int plan_forward(struct engine *engine, struct cpu_node *self, void *weight,
+                        struct error *error) {
+    struct direct_state *state = self->state;
+    dnnl_convolution_desc_t operation;
+    dnnl_primitive_attr_t attributes = NULL;
+    dnnl_post_ops_t after = NULL;
+    void *packed = NULL;
+    int result = -1;
+    if (kernel_check(dnnl_primitive_attr_create(&attributes), state->label, "make attributes",
+                     error) ||
+        kernel_check(dnnl_post_ops_create(&after), state->label, "make post-ops", error) ||
+        (self->relu &&
+         (kernel_check(dnnl_post_ops_append_eltwise(after, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f),
+                       state->label, "append relu", error) ||
+          kernel_check(dnnl_primitive_attr_set_post_ops(attributes, after), state->label,
+                       "set post-ops", error))) ||
+        kernel_check(dnnl_convolution_forward_desc_init(
+                         &operation, dnnl_forward_training, dnnl_convolution_direct, &state->x,
+                         &state->w_any, state->bias < 0 ? NULL : &state->b, &state->y,
+                         state->strides, state->padding, state->padding_right),
+                     state->label, "describe a convolution", error))
+        goto done;
+    state->forward = kernel_create(&engine->kernels, state->label, &operation, attributes, NULL,
+                                   &state->hint, error);
+    if (!state->forward)
+        goto done;
+    const dnnl_memory_desc_t *wanted =
+        dnnl_primitive_desc_query_md(state->hint, dnnl_query_weights_md, 0);
+    if (pack(engine, state, wanted, &state->w_plain, weight, false, &packed, &state->pack_forward,
+             error) ||
+        kernel_bind(&engine->kernels, state->forward, DNNL_ARG_SRC, &state->x,
+                    node_input(engine, self, 0)->y.data, error) ||
+        kernel_bind(&engine->kernels, state->forward, DNNL_ARG_WEIGHTS, wanted, packed, error) ||
+        kernel_bind(&engine->kernels, state->forward, DNNL_ARG_DST, &state->y, self->y.data,
+                    error) ||
+        (state->bias >= 0 && kernel_bind(&engine->kernels, state->forward, DNNL_ARG_BIAS, &state->b,
+                                         engine->weights + state->bias, error)))
+        goto done;
+    result = 0;
+done:
+    if (after)
+        dnnl_post_ops_destroy(after);
+    if (attributes)
+        dnnl_primitive_attr_destroy(attributes);
+    return result;
+}
+
+static int plan_data(struct engine *engine, struct cpu_node *self, void *weight, struct values dx,
+                     struct error *error) {
+    struct direct_state *state = self->state;
+    dnnl_convolution_desc_t operation;
+    dnnl_primitive_desc_t descriptor = NULL;
+    void *packed = NULL;
+    if (kernel_check(dnnl_convolution_backward_data_desc_init(
+                         &operation, dnnl_convolution_direct, &state->x, &state->w_any, &state->y,
+                         state->strides, state->padding, state->padding_right),
+                     state->label, "describe the gradient of its input", error))
+        return -1;
+    state->data = kernel_create(&engine->kernels, state->label, &operation, NULL, state->hint,
+                                &descriptor, error);
+    if (!state->data)
+        return -1;
+    const dnnl_memory_desc_t *wanted =
+        dnnl_primitive_desc_query_md(descriptor, dnnl_query_weights_md, 0);
+    int result =
+        pack(engine, state, wanted, &state->w_plain, weight, false, &packed, &state->pack_data,
+             error) ||
+        kernel_bind(&engine->kernels, state->data, DNNL_ARG_DIFF_DST, &state->y, self->dy.data,
+                    error) ||
+        kernel_bind(&engine->kernels, state->data, DNNL_ARG_WEIGHTS, wanted, packed, error) ||
+        kernel_bind(&engine->kernels, state->data, DNNL_ARG_DIFF_SRC, &state->x, dx.data, error);
+    dnnl_primitive_desc_destroy(descriptor);
+    return result ? -1 : 0;
+}
+
+static int plan_weights(struct engine *engine, struct cpu_node *self, int64_t weight,
+                        struct error *error) {
+    struct direct_state *state = self->state;
+    dnnl_convolution_desc_t operation;
+    dnnl_primitive_desc_t descriptor = NULL;
+    void *packed = NULL;
+    if (kernel_check(dnnl_convolution_backward_weights_desc_init(
+                         &operation, dnnl_convolution_direct, &state->x, &state->dw_any,
+                         state->bias < 0 ? NULL : &state->b, &state->y, state->strides,
+                         state->padding, state->padding_right),
+                     state->label, "describe the gradient of its weights", error))
+        return -1;
+    state->weights = kernel_create(&engine->kernels, state->label, &operation, NULL, state->hint,
+                                   &descriptor, error);
+    if (!state->weights)
+        return -1;
+    const dnnl_memory_desc_t *wanted =
+        dnnl_primitive_desc_query_md(descriptor, dnnl_query_diff_weights_md, 0);
+    int result =
+        pack(engine, state, wanted, &state->dw_plain, engine->gradients + weight, true, &packed,
+             &state->unpack, error) ||
+        kernel_bind(&engine->kernels, state->weights, DNNL_ARG_SRC, &state->x,
+                    node_input(engine, self, 0)->y.data, error) ||
+        kernel_bind(&engine->kernels, state->weights, DNNL_ARG_DIFF_DST, &state->y, self->dy.data,
+                    error) ||
+        kernel_bind(&engine->kernels, state->weights, DNNL_ARG_DIFF_WEIGHTS, wanted, packed,
+                    error) ||
+        (state->bias >= 0 && kernel_bind(&engine->kernels, state->weights, DNNL_ARG_DIFF_BIAS,
+                                         &state->b, engine->gradients + state->bias, error));
+    dnnl_primitive_desc_destroy(descriptor);
+    return result ? -1 : 0;
+}
+
+static int direct_plan(struct engine *engine, struct cpu_node *self, struct error *error) {
+    struct direct_state *state = engine_alloc(engine, sizeof *state, self->node->name, error);
+    if (!state)
+        return -1;
+    self->state = state;
+    node_label(engine, self, state->label, sizeof state->label);
+    int64_t weight = node_parameter(engine, self, PARAMETER_WEIGHT);
+    state->bias = node_parameter(engine, self, PARAMETER_BIAS);
+    describe(engine, self);
+    void *values =
+        engine->bf16 ? (void *)(engine->weights16 + weight) : (void *)(engine->weights + weight);
+    struct values dx = gradient_begin(engine, self, 0);
+    int result = plan_forward(engine, self, values, error);
+    if (result == 0 && self->dy.data)
+        result = plan_weights(engine, self, weight, error);
+    if (result == 0 && self->dy.data && dx.data)
+        result = plan_data(engine, self, values, dx, error);
+    if (state->hint)
+        dnnl_primitive_desc_destroy(state->hint);
+    state->hint = NULL;
+    return result;
+}
+
+static int direct_forward(struct engine *engine, struct cpu_node *self, struct error *error) {
+    struct direct_state *state = self->state;
+    if (state->pack_forward && state->packed != engine->version) {
+        if (kernel_run(&engine->kernels, state->pack_forward, error))
+            return -1;
+        state->packed = engine->version;
+    }
+    return kernel_run(&engine->kernels, state->forward, error);
+}
+
+static int direct_backward(struct engine *engine, struct cpu_node *self, struct error *error) {
+    struct direct_state *state = self->state;
+    if (kernel_run(&engine->kernels, state->weights, error) ||
+        (state->unpack && kernel_run(&engine->kernels, state->unpack, error)))
+        return -1;
+    if (!state->data)
+        return 0;
+    if (state->pack_data && state->packed_data != engine->version) {
+        if (kernel_run(&engine->kernels, state->pack_data, error))
+            return -1;
+        state->packed_data = engine->version;
+    }
+    if (kernel_run(&engine->kernels, state->data, error))
+        return -1;
+    gradient_end(engine, self, 0);
+    return 0;
+}
+
+const struct node_functions conv_direct_functions = {direct_plan, direct_forward, direct_backward};

@@ -1,0 +1,259 @@
+/* The CPU engine behind model/engine.h: oneDNN for the large products, own OpenMP loops for the
+ * rest. A step runs on the calling thread and its OpenMP team; it is over when train_step returns.
+ */
+#include "cpu/arena.h"
+#include "cpu/engine_private.h"
+
+#include <omp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* --- what the machine can do ----------------------------------------------------------------- */
+
+static int processors(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set))
+        return 1;
+    int count = CPU_COUNT(&set);
+    return count > 0 ? count : 1;
+}
+
+static int cpu_probe(const struct engine_config *config, char *description, size_t size,
+                     struct error *error) {
+    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    bool avx512 = (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+    bool bf16 = (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+    bool amx = (isa & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx;
+    int threads = config->threads > 0 ? config->threads : processors();
+    if (description)
+        snprintf(description, size, "%d thread%s, %s%s", threads, threads == 1 ? "" : "s",
+                 avx512 ? "AVX512" : "no AVX512",
+                 amx    ? ", AMX bf16"
+                 : bf16 ? ", AVX512 bf16"
+                        : "");
+    if (config->precision == PRECISION_BF16 && !bf16)
+        return error_set(error, ERROR_UNSUPPORTED,
+                         "cpu engine: bf16 needs a processor with AVX512-BF16 or AMX, and this one "
+                         "has neither; use f32");
+    return 0;
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+static void cpu_destroy(struct engine **engine) {
+    if (!engine || !*engine)
+        return;
+    kernel_context_close(&(*engine)->kernels);
+    arena_destroy(&(*engine)->arena);
+    free(*engine);
+    *engine = NULL;
+}
+
+static int check_config(const struct engine_config *config, struct error *error) {
+    if (config->batch < 1 || config->batch > BATCH_MAXIMUM)
+        return error_set(error, ERROR_INVALID, "cpu engine: batch must be 1 to %d, not %d",
+                         BATCH_MAXIMUM, config->batch);
+    if (config->threads < 0 || config->threads > 4096)
+        return error_set(error, ERROR_INVALID, "cpu engine: threads must be 0 to 4096, not %d",
+                         config->threads);
+    return cpu_probe(config, NULL, 0, error);
+}
+
+static int allocate_state(struct engine *engine, struct error *error) {
+    const struct net *net = engine->net;
+    const struct optimizer *optimizer = &engine->config.optimizer;
+    size_t all = net->total * sizeof(float), some = net->trainable * sizeof(float);
+    size_t batch = (size_t)engine->batch;
+    engine->nodes = engine_alloc(engine, sizeof *engine->nodes * (size_t)net->node_count,
+                                 "the list of nodes", error);
+    engine->layouts = engine_alloc(engine, sizeof *engine->layouts * (size_t)net->parameter_count,
+                                   "the list of parameters", error);
+    engine->weights = engine_alloc(engine, all, "the weights", error);
+    engine->losses = engine_alloc(engine, sizeof(float) * batch, "the losses", error);
+    engine->hits = engine_alloc(engine, batch, "the hits", error);
+    if (!engine->nodes || !engine->layouts || !engine->weights || !engine->losses || !engine->hits)
+        return -1;
+    if (engine->bf16 &&
+        !(engine->weights16 = engine_alloc(engine, all / 2, "the bf16 weights", error)))
+        return -1;
+    if (!engine->config.training)
+        return 0;
+    engine->gradients = engine_alloc(engine, some, "the weights' gradients", error);
+    engine->moment1 = engine_alloc(engine, some, "the first moments", error);
+    if (!engine->gradients || !engine->moment1)
+        return -1;
+    if (optimizer->kind == OPTIMIZER_ADAMW &&
+        !(engine->moment2 = engine_alloc(engine, some, "the second moments", error)))
+        return -1;
+    if (optimizer->ema > 0 &&
+        !(engine->ema = engine_alloc(engine, all, "the moving average", error)))
+        return -1;
+    return update_plan(engine, error);
+}
+
+/* oneDNN and our loops take their team from the calling thread's setting. */
+static void enter(const struct engine *engine) {
+    omp_set_dynamic(0);
+    omp_set_num_threads(engine->threads);
+}
+
+static int cpu_create(const struct net *net, const struct engine_config *config,
+                      struct engine **engine, struct error *error) {
+    *engine = NULL;
+    if (check_config(config, error))
+        return -1;
+    struct engine *made = calloc(1, sizeof *made);
+    if (!made)
+        return error_set(error, ERROR_MEMORY, "cpu engine: no memory for itself: %zu bytes wanted",
+                         sizeof *made);
+    made->net = net;
+    made->config = *config;
+    made->batch = config->batch;
+    made->threads = config->threads > 0 ? config->threads : processors();
+    made->bf16 = config->precision == PRECISION_BF16;
+    made->version = 1;
+    enter(made);
+    if (kernel_context_open(&made->kernels, error) || allocate_state(made, error) ||
+        engine_plan(made, error)) {
+        cpu_destroy(&made);
+        return -1;
+    }
+    *engine = made;
+    return 0;
+}
+
+/* --- state in and out ------------------------------------------------------------------------ */
+
+static int cpu_import(struct engine *engine, const struct engine_state *state,
+                      struct error *error) {
+    (void)error;
+    const struct net *net = engine->net;
+    layout_import(engine, engine->weights, state->weights, net->total);
+    engine->updates = state->updates;
+    if (engine->ema)
+        layout_import(engine, engine->ema, state->ema ? state->ema : state->weights, net->total);
+    float *moments[] = {engine->moment1, engine->moment2};
+    const float *given[] = {state->moment1, state->moment2};
+    for (int i = 0; i < 2; i++)
+        if (moments[i] && given[i])
+            layout_import(engine, moments[i], given[i], net->trainable);
+        else if (moments[i])
+            memset(moments[i], 0, net->trainable * sizeof(float));
+    update_refresh(engine);
+    return 0;
+}
+
+static int cpu_export(struct engine *engine, struct engine_state *state, struct error *error) {
+    (void)error;
+    const struct net *net = engine->net;
+    state->updates = engine->updates;
+    if (state->weights)
+        layout_export(engine, state->weights, engine->weights, net->total);
+    if (state->ema && engine->ema)
+        layout_export(engine, state->ema, engine->ema, net->total);
+    if (state->moment1 && engine->moment1)
+        layout_export(engine, state->moment1, engine->moment1, net->trainable);
+    if (state->moment2 && engine->moment2)
+        layout_export(engine, state->moment2, engine->moment2, net->trainable);
+    return 0;
+}
+
+/* --- passes ---------------------------------------------------------------------------------- */
+
+static int forward(struct engine *engine, struct error *error) {
+    for (int i = 0; i < engine->net->node_count; i++) {
+        struct cpu_node *self = &engine->nodes[i];
+        if (!self->alias && self->functions->forward(engine, self, error))
+            return -1;
+    }
+    return 0;
+}
+
+/* An aliased relu may still have to mask its gradient, so aliases are not skipped here. */
+static int backward(struct engine *engine, struct error *error) {
+    for (int i = engine->net->node_count - 1; i >= 0; i--) {
+        struct cpu_node *self = &engine->nodes[i];
+        if (self->dy.data && (!self->alias || self->node->kind == NODE_RELU) &&
+            self->functions->backward(engine, self, error))
+            return -1;
+    }
+    return 0;
+}
+
+static int cpu_train_step(struct engine *engine, const struct batch *batch,
+                          const struct step_settings *settings, struct error *error) {
+    struct result_ring *ring = &engine->ring;
+    if (!engine->config.training)
+        return error_set(error, ERROR_INVALID, "cpu engine: it was made for predict only");
+    if (batch->count != (uint32_t)engine->batch)
+        return error_set(error, ERROR_INVALID,
+                         "cpu engine: a step takes exactly %d samples, %u came", engine->batch,
+                         batch->count);
+    if (ring->count == RESULT_RING)
+        return error_set(error, ERROR_INVALID,
+                         "cpu engine: %d results wait for collect; none may be dropped",
+                         RESULT_RING);
+    enter(engine);
+    engine->training = true;
+    engine->step = settings->step;
+    engine->count = batch->count;
+    engine->images = batch->images;
+    engine->digits = batch->digits;
+    struct step_result *result = &ring->results[(ring->first + ring->count) % RESULT_RING];
+    if (forward(engine, error))
+        return -1;
+    loss_compute(engine, batch, result);
+    result->step = settings->step;
+    if (backward(engine, error))
+        return -1;
+    update_apply(engine, settings->rate);
+    ring->count++;
+    return 0;
+}
+
+static int cpu_collect(struct engine *engine, struct step_result *results, int most, bool wait,
+                       struct error *error) {
+    (void)wait, (void)error; /* every started step is finished */
+    struct result_ring *ring = &engine->ring;
+    int taken = 0;
+    for (; taken < most && ring->count > 0; taken++, ring->count--) {
+        results[taken] = ring->results[ring->first];
+        ring->first = (ring->first + 1) % RESULT_RING;
+    }
+    return taken;
+}
+
+static int cpu_predict(struct engine *engine, const uint8_t *images, const uint8_t *digits,
+                       uint32_t count, float *digit_logits, float *sum_logits,
+                       struct error *error) {
+    const struct net *net = engine->net;
+    if (count > (uint32_t)engine->batch)
+        return error_set(error, ERROR_INVALID,
+                         "cpu engine: predict takes at most %d samples, %u came", engine->batch,
+                         count);
+    enter(engine);
+    engine->training = false;
+    engine->count = count;
+    engine->images = images;
+    engine->digits = digits;
+    if (forward(engine, error))
+        return -1;
+    const struct cpu_node *digit = &engine->nodes[net->digit_output];
+    const struct cpu_node *sum = &engine->nodes[net->sum_output];
+    values_load(digit_logits, digit->y, 0, count * (size_t)shape_values(digit->node->shape));
+    values_load(sum_logits, sum->y, 0, count * (size_t)shape_values(sum->node->shape));
+    return 0;
+}
+
+const struct engine_ops cpu_engine = {
+    .name = "cpu",
+    .probe = cpu_probe,
+    .create = cpu_create,
+    .import = cpu_import,
+    .train_step = cpu_train_step,
+    .collect = cpu_collect,
+    .predict = cpu_predict,
+    .export = cpu_export,
+    .destroy = cpu_destroy,
+};

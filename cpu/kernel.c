@@ -1,0 +1,200 @@
+/* oneDNN primitives: creation, binding, running, and errors that say what was asked for. */
+#include "cpu/kernel.h"
+
+#include <stdlib.h>
+
+int kernel_check(dnnl_status_t status, const char *label, const char *what, struct error *error) {
+    if (status == dnnl_success)
+        return 0;
+    enum error_code code = status == dnnl_out_of_memory ? ERROR_MEMORY : ERROR_UNSUPPORTED;
+    static const char *const words[] = {"success",       "out of memory", "invalid arguments",
+                                        "unimplemented", "iterator ends", "runtime error",
+                                        "not required"};
+    const char *word = (unsigned)status < sizeof words / sizeof *words ? words[status] : "unknown";
+    return error_set(error, code, "%s: oneDNN refused to %s: %s (status %d)", label, what, word,
+                     (int)status);
+}
+
+int kernel_context_open(struct kernel_context *context, struct error *error) {
+    if (kernel_check(dnnl_engine_create(&context->engine, dnnl_cpu, 0), "cpu engine",
+                     "open the processor", error))
+        return -1;
+    return kernel_check(
+        dnnl_stream_create(&context->stream, context->engine, dnnl_stream_default_flags),
+        "cpu engine", "make a stream", error);
+}
+
+static void kernel_destroy(struct kernel *kernel) {
+    if (!kernel)
+        return;
+    for (int i = 0; i < kernel->count; i++)
+        dnnl_memory_destroy(kernel->arguments[i].memory);
+    if (kernel->primitive)
+        dnnl_primitive_destroy(kernel->primitive);
+    free(kernel);
+}
+
+void kernel_context_close(struct kernel_context *context) {
+    while (context->kernels) {
+        struct kernel *next = context->kernels->next;
+        kernel_destroy(context->kernels);
+        context->kernels = next;
+    }
+    if (context->stream)
+        dnnl_stream_destroy(context->stream);
+    if (context->engine)
+        dnnl_engine_destroy(context->engine);
+    *context = (struct kernel_context){0};
+}
+
+int kernel_bind(struct kernel_context *context, struct kernel *kernel, int argument,
+                const dnnl_memory_desc_t *description, void *data, struct error *error) {
+    if (kernel->count == KERNEL_ARGUMENTS)
+        return error_set(error, ERROR_UNSUPPORTED, "%s: more than %d arguments", kernel->label,
+                         KERNEL_ARGUMENTS);
+    dnnl_memory_t memory;
+    if (kernel_check(dnnl_memory_create(&memory, description, context->engine, data), kernel->label,
+                     "describe memory", error))
+        return -1;
+    kernel->arguments[kernel->count++] = (dnnl_exec_arg_t){argument, memory};
+    return 0;
+}
+
+/* Wraps a finished descriptor: the primitive, and its place in the context's list. */
+static struct kernel *kernel_wrap(struct kernel_context *context, const char *label,
+                                  const_dnnl_primitive_desc_t descriptor, struct error *error) {
+    struct kernel *kernel = calloc(1, sizeof *kernel);
+    if (!kernel) {
+        error_set(error, ERROR_MEMORY, "%s: no memory for a primitive", label);
+        return NULL;
+    }
+    kernel->label = label;
+    kernel->next = context->kernels;
+    context->kernels = kernel; /* from here on freed with the context */
+    if (kernel_check(dnnl_primitive_create(&kernel->primitive, descriptor), label,
+                     "make the primitive", error))
+        return NULL;
+    const dnnl_memory_desc_t *scratch =
+        dnnl_primitive_desc_query_md(descriptor, dnnl_query_scratchpad_md, 0);
+    kernel->scratch_size = scratch ? dnnl_memory_desc_get_size(scratch) : 0;
+    if (kernel->scratch_size > 0) {
+        if (kernel_bind(context, kernel, DNNL_ARG_SCRATCHPAD, scratch, DNNL_MEMORY_NONE, error))
+            return NULL;
+        kernel->scratch = kernel->arguments[kernel->count - 1].memory;
+        if (kernel->scratch_size > context->scratch_size)
+            context->scratch_size = kernel->scratch_size;
+    }
+    return kernel;
+}
+
+struct kernel *kernel_create(struct kernel_context *context, const char *label,
+                             const void *operation, dnnl_primitive_attr_t attributes,
+                             const_dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *descriptor,
+                             struct error *error) {
+    struct kernel *kernel = NULL;
+    dnnl_primitive_desc_t made = NULL;
+    dnnl_primitive_attr_t own = NULL;
+    if (!attributes) {
+        if (kernel_check(dnnl_primitive_attr_create(&own), label, "make attributes", error))
+            return NULL;
+        attributes = own;
+    }
+    if (kernel_check(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user),
+                     label, "lend scratch memory", error) ||
+        kernel_check(
+            dnnl_primitive_desc_create(&made, operation, attributes, context->engine, hint), label,
+            "plan the primitive", error))
+        goto done;
+    kernel = kernel_wrap(context, label, made, error);
+done:
+    if (own)
+        dnnl_primitive_attr_destroy(own);
+    if (kernel && descriptor)
+        *descriptor = made;
+    else if (made)
+        dnnl_primitive_desc_destroy(made);
+    return kernel;
+}
+
+struct kernel *kernel_reorder(struct kernel_context *context, const char *label,
+                              const dnnl_memory_desc_t *from, void *from_data,
+                              const dnnl_memory_desc_t *to, void *to_data, struct error *error) {
+    struct kernel *kernel = NULL;
+    dnnl_primitive_desc_t descriptor = NULL;
+    dnnl_primitive_attr_t attributes = NULL;
+    if (kernel_check(dnnl_primitive_attr_create(&attributes), label, "make attributes", error) ||
+        kernel_check(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user),
+                     label, "lend scratch memory", error) ||
+        kernel_check(dnnl_reorder_primitive_desc_create(&descriptor, from, context->engine, to,
+                                                        context->engine, attributes),
+                     label, "plan a reorder", error))
+        goto done;
+    kernel = kernel_wrap(context, label, descriptor, error);
+    if (kernel && (kernel_bind(context, kernel, DNNL_ARG_FROM, from, from_data, error) ||
+                   kernel_bind(context, kernel, DNNL_ARG_TO, to, to_data, error)))
+        kernel = NULL;
+done:
+    if (descriptor)
+        dnnl_primitive_desc_destroy(descriptor);
+    if (attributes)
+        dnnl_primitive_attr_destroy(attributes);
+    return kernel;
+}
+
+static dnnl_memory_desc_t matrix(int64_t rows, int64_t columns, enum precision type,
+                                 bool transposed) {
+    dnnl_memory_desc_t description;
+    dnnl_dims_t dims = {rows, columns};
+    dnnl_dims_t strides = {transposed ? 1 : columns, transposed ? rows : 1};
+    dnnl_memory_desc_init_by_strides(&description, 2, dims, kernel_type(type), strides);
+    return description;
+}
+
+struct kernel *kernel_matmul(struct kernel_context *context, const char *label,
+                             const struct matmul *matmul, struct error *error) {
+    dnnl_memory_desc_t a = matrix(matmul->m, matmul->k, matmul->a_type, matmul->a_transposed);
+    dnnl_memory_desc_t b = matrix(matmul->k, matmul->n, matmul->b_type, matmul->b_transposed);
+    dnnl_memory_desc_t c = matrix(matmul->m, matmul->n, matmul->c_type, false);
+    dnnl_memory_desc_t bias = matrix(1, matmul->n, PRECISION_F32, false);
+    struct kernel *kernel = NULL;
+    dnnl_post_ops_t after = NULL;
+    dnnl_primitive_attr_t attributes = NULL;
+    dnnl_matmul_desc_t operation;
+    if (kernel_check(dnnl_primitive_attr_create(&attributes), label, "make attributes", error) ||
+        kernel_check(dnnl_post_ops_create(&after), label, "make post-ops", error) ||
+        (matmul->relu &&
+         (kernel_check(dnnl_post_ops_append_eltwise(after, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f),
+                       label, "append relu", error) ||
+          kernel_check(dnnl_primitive_attr_set_post_ops(attributes, after), label, "set post-ops",
+                       error))) ||
+        kernel_check(dnnl_matmul_desc_init(&operation, &a, &b, matmul->bias ? &bias : NULL, &c),
+                     label, "describe a matmul", error))
+        goto done;
+    kernel = kernel_create(context, label, &operation, attributes, NULL, NULL, error);
+    if (kernel &&
+        (kernel_bind(context, kernel, DNNL_ARG_SRC, &a, matmul->a, error) ||
+         kernel_bind(context, kernel, DNNL_ARG_WEIGHTS, &b, matmul->b, error) ||
+         kernel_bind(context, kernel, DNNL_ARG_DST, &c, matmul->c, error) ||
+         (matmul->bias && kernel_bind(context, kernel, DNNL_ARG_BIAS, &bias, matmul->bias, error))))
+        kernel = NULL;
+done:
+    if (after)
+        dnnl_post_ops_destroy(after);
+    if (attributes)
+        dnnl_primitive_attr_destroy(attributes);
+    return kernel;
+}
+
+int kernel_bind_scratch(struct kernel_context *context, void *scratch, struct error *error) {
+    for (struct kernel *kernel = context->kernels; kernel; kernel = kernel->next)
+        if (kernel->scratch && kernel_check(dnnl_memory_set_data_handle(kernel->scratch, scratch),
+                                            kernel->label, "take scratch memory", error))
+            return -1;
+    return 0;
+}
+
+int kernel_run(struct kernel_context *context, struct kernel *kernel, struct error *error) {
+    return kernel_check(dnnl_primitive_execute(kernel->primitive, context->stream, kernel->count,
+                                               kernel->arguments),
+                        kernel->label, "run", error);
+}
