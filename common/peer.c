@@ -11,22 +11,22 @@
 enum { CONTROL_QUEUE = 256, LINGER_MS = 500 };
 
 struct peer {
-    void *socket;             /* DEALER, owned */
+    void *socket; /* DEALER, owned */
     const struct log *log;
     char trainer[ENDPOINT_MAXIMUM];
     char name[64];
     Digitsum__Role role;
-    char *endpoints[4];       /* owned copies */
+    char *endpoints[4]; /* owned copies */
     size_t endpoint_count;
     Digitsum__Dataset dataset; /* texts owned, where has_dataset */
     bool has_dataset;
-    int64_t patience;         /* ns */
+    int64_t patience; /* ns */
     bool joined;
     struct peer_run run;
     int64_t heartbeat, silence; /* ns */
-    int64_t heard;            /* when the trainer last said anything */
-    int64_t due;              /* when to send the next HELLO or HEARTBEAT */
-    struct log_limit bad;     /* lines about bad messages */
+    int64_t heard;              /* when the trainer last said anything */
+    int64_t due;                /* when to send the next HELLO or HEARTBEAT */
+    struct log_limit bad;       /* lines about bad messages */
 };
 
 void *peer_new_socket(void *context, int type, int queue, struct error *error) {
@@ -214,13 +214,13 @@ int peer_receive(struct peer *self, struct wire_message *message, struct error *
             return keep_up(self, error);
         if (status < 0) {
             uint64_t held;
-            if (bad.code != ERROR_CORRUPT) {
+            if (bad.code == ERROR_IO) {
                 *error = bad;
                 return -1;
             }
             if (log_limit_pass(&self->bad, clock_now(), 60 * CLOCK_SECOND, &held))
-                log_warning(self->log, "bad message from %s dropped: %s (%llu more)",
-                            self->trainer, bad.text, (unsigned long long)held);
+                log_warning(self->log, "bad message from %s dropped: %s (%llu more)", self->trainer,
+                            bad.text, (unsigned long long)held);
             continue;
         }
         /* Work of a run that we have not joined (any more) is stale; what shapes the joining is

@@ -92,7 +92,7 @@ static bool body_present(const Digitsum__Header *header) {
 
 static int check_header(const Digitsum__Header *header, uint64_t run, struct error *error) {
     if (header->version != WIRE_VERSION)
-        return error_set(error, ERROR_CORRUPT, "protocol version: expected %d, got %u",
+        return error_set(error, ERROR_UNSUPPORTED, "protocol version: expected %d, got %u",
                          WIRE_VERSION, header->version);
     if (header->type <= DIGITSUM__TYPE__NONE || header->type > DIGITSUM__TYPE__PROGRESS)
         return error_set(error, ERROR_CORRUPT, "message type: expected 1 to %d, got %d",
@@ -148,8 +148,8 @@ static void drain(void *socket, bool more) {
     }
 }
 
-static int receive_frames(void *socket, bool router, struct wire_message *message,
-                          zmq_msg_t *frame, struct error *error) {
+static int receive_frames(void *socket, bool router, struct wire_message *message, zmq_msg_t *frame,
+                          struct error *error) {
     if (router) {
         size_t size = zmq_msg_size(frame);
         if (size > sizeof message->from.bytes || !zmq_msg_more(frame)) {
@@ -310,7 +310,7 @@ int wire_batch(const struct wire_message *message, struct batch *batch, struct e
             batch->sums[i] != batch->labels[i] + batch->digits[i])
             return error_set(error, ERROR_CORRUPT,
                              "PAIRS of step %llu, row %u: label %u, digit %u and sum %u cannot be",
-                             (unsigned long long)batch->step, i, batch->labels[i],
-                             batch->digits[i], batch->sums[i]);
+                             (unsigned long long)batch->step, i, batch->labels[i], batch->digits[i],
+                             batch->sums[i]);
     return 0;
 }

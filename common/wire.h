@@ -15,9 +15,9 @@
 #include <zmq.h>
 
 #define WIRE_VERSION 1
-#define WIRE_FRAMES 4                 /* most payload frames of one message */
-#define WIRE_HEADER_MAXIMUM 65536     /* bytes of frame 0 */
-#define WIRE_CHUNK_MAXIMUM (1 << 20)  /* bytes of one piece of a checkpoint */
+#define WIRE_FRAMES 4                                     /* most payload frames of one message */
+#define WIRE_HEADER_MAXIMUM 65536                         /* bytes of frame 0 */
+#define WIRE_CHUNK_MAXIMUM (1 << 20)                      /* bytes of one piece of a checkpoint */
 #define WIRE_FRAME_MAXIMUM (BATCH_MAXIMUM * IMAGE_PIXELS) /* bytes of any frame: ZMQ_MAXMSGSIZE */
 
 /* The sender's routing id, on ROUTER sockets. */
@@ -36,8 +36,9 @@ struct wire_message {
 /* Receives one message without waiting. `router`: an address frame comes first. `run`: the run id
  * that is expected; 0 accepts any (HELLO always passes with 0).
  * Returns 1 with *message filled (release it), 0 if there is none, -1 if what came was bad: it has
- * been taken off the socket and dropped, error tells who and what (ERROR_CORRUPT), message->from
- * is set where it could be read. ERROR_IO: the socket itself failed. */
+ * been taken off the socket and dropped, error tells what (ERROR_CORRUPT; ERROR_UNSUPPORTED for
+ * another protocol version), message->from is set where it could be read. ERROR_IO: the socket
+ * itself failed. */
 int wire_receive(void *socket, bool router, uint64_t run, struct wire_message *message,
                  struct error *error);
 

@@ -451,9 +451,9 @@ static int read_part(struct decoder *decoder, const struct part *part, uint64_t 
     size_t floats = part_floats(net, part);
     if (floats > (decoder->data_size - *begin) / sizeof(float)) /* before memory is taken for it */
         return corrupt(decoder,
-                       "the network has %zu floats under '%s', but only %" PRIu64
+                       "the tensors '%s*' have %zu floats, but only %" PRIu64
                        " bytes of data are left; the file is cut short",
-                       floats, part->prefix, decoder->data_size - *begin);
+                       part->prefix, floats, (uint64_t)(decoder->data_size - *begin));
     float *array = calloc(floats > 0 ? floats : 1, sizeof *array);
     *array_of(&decoder->checkpoint->state, part) = array;
     if (!array)

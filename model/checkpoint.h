@@ -57,6 +57,11 @@ struct checkpoint *checkpoint_decode(const uint8_t *bytes, size_t size, const ch
                                      struct error *error);
 /* As decode, of a regular file; ERROR_IO where it cannot be read. */
 struct checkpoint *checkpoint_read(const char *path, struct error *error);
+
+/* The bytes of a checkpoint's file, unchecked but bounded in size; *bytes is the caller's to free.
+ * 0, or -1 with ERROR_IO, ERROR_MEMORY or (too large) ERROR_CORRUPT. */
+int checkpoint_load(const char *path, uint8_t **bytes, size_t *size, struct error *error);
+
 void checkpoint_destroy(struct checkpoint **checkpoint);
 
 /* Writes bytes to `path` by way of a temporary file in the same folder, fsync, rename, fsync of the

@@ -34,9 +34,9 @@ static ssize_t read_all(int file, uint8_t *bytes, size_t size) {
     return (ssize_t)got;
 }
 
-struct checkpoint *checkpoint_read(const char *path, struct error *error) {
+int checkpoint_load(const char *path, uint8_t **out, size_t *out_size, struct error *error) {
     assert(path);
-    struct checkpoint *checkpoint = NULL;
+    int result = -1;
     uint8_t *bytes = NULL;
     struct stat status;
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hold us */
@@ -60,14 +60,28 @@ struct checkpoint *checkpoint_read(const char *path, struct error *error) {
         goto done;
     }
     ssize_t size = read_all(file, bytes, (size_t)status.st_size);
-    if (size < 0)
+    if (size < 0) {
         error_set_errno(error, "cannot read the checkpoint %s", path);
-    else
-        checkpoint = checkpoint_decode(bytes, (size_t)size, path, error);
+        goto done;
+    }
+    *out = bytes;
+    *out_size = (size_t)size;
+    bytes = NULL;
+    result = 0;
 done:
     free(bytes);
     if (file >= 0)
         close(file);
+    return result;
+}
+
+struct checkpoint *checkpoint_read(const char *path, struct error *error) {
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    if (checkpoint_load(path, &bytes, &size, error) != 0)
+        return NULL;
+    struct checkpoint *checkpoint = checkpoint_decode(bytes, size, path, error);
+    free(bytes);
     return checkpoint;
 }
 

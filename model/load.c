@@ -39,17 +39,13 @@ done:
     return net;
 }
 
-/* NULL without an error where there is no such file and `optional`. */
-static struct net *load_path(const char *path, bool optional, struct error *error, bool *absent) {
+static struct net *load_path(const char *path, struct error *error) {
     struct stat status;
     struct net *net = NULL;
-    *absent = false;
     /* O_NONBLOCK: a FIFO must not hold us. */
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0) {
-        *absent = optional && (errno == ENOENT || errno == ENOTDIR);
-        if (!*absent)
-            error_set_errno(error, "cannot open the network %s", path);
+        error_set_errno(error, "cannot open the network %s", path);
         return NULL;
     }
     if (fstat(file, &status))
@@ -76,8 +72,9 @@ static bool is_path(const char *text) {
     return strchr(text, '/') || (length > 4 && strcmp(text + length - 4, ".net") == 0);
 }
 
-static struct net *load_name(const char *name, struct error *error) {
-    char program[PATH_MAX], path[PATH_MAX + NET_NAME + 64], looked[300] = "";
+/* The first of the folders that has name.net. */
+static int find_name(const char *name, char *path, size_t size, struct error *error) {
+    char program[PATH_MAX], looked[300] = "";
     const char *chosen = getenv("DIGITSUM_NETS");
     program_folder(program);
     const struct {
@@ -90,34 +87,35 @@ static struct net *load_name(const char *name, struct error *error) {
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         if (!folders[i].root)
             continue;
-        bool absent;
-        int length =
-            snprintf(path, sizeof path, "%s%s/%s.net", folders[i].root, folders[i].below, name);
-        if (length < 0 || (size_t)length >= sizeof path)
-            continue;
-        struct net *net = load_path(path, true, error, &absent);
-        if (net || !absent)
-            return net;
+        int length = snprintf(path, size, "%s%s/%s.net", folders[i].root, folders[i].below, name);
+        if (length > 0 && (size_t)length < size && access(path, F_OK) == 0)
+            return 0;
         if (used < sizeof looked)
             used += (size_t)snprintf(looked + used, sizeof looked - used, "%s%s%s",
                                      used ? ", " : "", folders[i].root, folders[i].below);
     }
-    error_set(error, ERROR_INVALID, "there is no network '%s' in %s", name, looked);
-    return NULL;
+    return error_set(error, ERROR_INVALID, "there is no network '%s' in %s", name, looked);
+}
+
+int net_locate(const char *path_or_name, char *path, size_t size, struct error *error) {
+    assert(path_or_name && path);
+    if (is_path(path_or_name)) {
+        if ((size_t)snprintf(path, size, "%s", path_or_name) < size)
+            return 0;
+        return error_set(error, ERROR_INVALID, "the path of the network is too long");
+    }
+    bool plain = *path_or_name && strlen(path_or_name) < NET_NAME;
+    for (const char *at = path_or_name; *at; at++)
+        plain = plain && (isalnum((unsigned char)*at) || strchr("_-.", *at));
+    if (!plain)
+        return error_set(error, ERROR_INVALID,
+                         "'%.64s' is neither the path nor the name of a network", path_or_name);
+    return find_name(path_or_name, path, size, error);
 }
 
 struct net *net_load(const char *path_or_name, struct error *error) {
-    assert(path_or_name);
-    bool absent;
-    if (is_path(path_or_name))
-        return load_path(path_or_name, false, error, &absent);
-    for (const char *at = path_or_name; *at; at++)
-        if (!isalnum((unsigned char)*at) && !strchr("_-.", *at))
-            goto bad;
-    if (*path_or_name && strlen(path_or_name) < NET_NAME)
-        return load_name(path_or_name, error);
-bad:
-    error_set(error, ERROR_INVALID, "'%.64s' is neither the path nor the name of a network",
-              path_or_name);
-    return NULL;
+    char path[PATH_MAX + NET_NAME + 64];
+    if (net_locate(path_or_name, path, sizeof path, error) != 0)
+        return NULL;
+    return load_path(path, error);
 }

@@ -8,20 +8,20 @@ enum step_state { STEP_DUE, STEP_LEASED, STEP_ARRIVED };
 
 struct entry {
     enum step_state state;
-    int loader;      /* of the newest lease; -1: it left */
-    uint32_t tries;  /* leases given */
-    int64_t since;   /* of the newest lease */
+    int loader;     /* of the newest lease; -1: it left */
+    uint32_t tries; /* leases given */
+    int64_t since;  /* of the newest lease */
 };
 
 struct ledger {
     struct ledger_settings settings;
-    struct entry *ring;              /* step s is at s % window */
+    struct entry *ring; /* step s is at s % window */
     uint64_t base;
-    uint64_t fresh;                  /* the first step that was never leased */
+    uint64_t fresh; /* the first step that was never leased */
     bool present[LEDGER_LOADERS];
-    uint32_t out[LEDGER_LOADERS];    /* steps whose newest lease is with this loader */
-    double smoothed;                 /* ns from lease to arrival; 0: none seen yet */
-    int64_t newest;                  /* when the most recently leased step that arrived was leased */
+    uint32_t out[LEDGER_LOADERS]; /* steps whose newest lease is with this loader */
+    double smoothed;              /* ns from lease to arrival; 0: none seen yet */
+    int64_t newest;               /* when the most recently leased step that arrived was leased */
     struct ledger_counts counts;
 };
 
@@ -81,13 +81,13 @@ void ledger_leave(struct ledger *self, int loader) {
 }
 
 /* The loader with the least work, other than `not` where another is there; -1: none at all. */
-static int choose_loader(const struct ledger *self, int not) {
+static int choose_loader(const struct ledger *self, int not ) {
     int best = -1;
     for (int i = 0; i < LEDGER_LOADERS; i++)
-        if (self->present[i] && i != not && (best < 0 || self->out[i] < self->out[best]))
+        if (self->present[i] && i != not &&(best < 0 || self->out[i] < self->out[best]))
             best = i;
-    if (best < 0 && not >= 0 && self->present[not])
-        best = not;
+    if (best < 0 && not >= 0 && self->present[not ])
+        best = not ;
     return best;
 }
 

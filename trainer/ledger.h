@@ -17,17 +17,17 @@
 struct ledger;
 
 struct ledger_settings {
-    uint64_t first, end; /* steps first … end-1 */
-    uint32_t window;     /* steps out at a time */
-    uint32_t group;      /* most steps of one lease */
+    uint64_t first, end;                   /* steps first … end-1 */
+    uint32_t window;                       /* steps out at a time */
+    uint32_t group;                        /* most steps of one lease */
     int64_t patience_least, patience_most; /* ns: see ledger_lease */
 };
 
 struct lease {
-    int loader;     /* handle from ledger_join */
+    int loader; /* handle from ledger_join */
     uint64_t first;
     uint32_t count;
-    bool again;     /* a re-lease of a late or lost step */
+    bool again; /* a re-lease of a late or lost step */
 };
 
 struct ledger_counts {

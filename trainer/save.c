@@ -1,10 +1,13 @@
 /* See save.h. */
 #include "trainer/save.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { SAVED_MOST = 256 };
@@ -14,13 +17,17 @@ struct saver {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     char folder[400];
-    int wake;                  /* borrowed */
+    int wake; /* borrowed */
     bool full, ending;
     struct checkpoint snapshot; /* valid while full; owns the state's arrays */
     bool epoch_end, final;
     struct saved done[SAVED_MOST]; /* ring */
     int first, count;
 };
+
+void saver_file(const char *folder, uint64_t step, char path[static 512]) {
+    snprintf(path, 512, "%s/step-%09" PRIu64 ".safetensors", folder, step);
+}
 
 static void write_snapshot(struct saver *self, struct saved *saved) {
     const struct checkpoint *snapshot = &self->snapshot;
@@ -29,8 +36,7 @@ static void write_snapshot(struct saver *self, struct saved *saved) {
                             .samples = snapshot->samples,
                             .epoch_end = self->epoch_end,
                             .final = self->final};
-    snprintf(saved->path, sizeof saved->path, "%s/step-%09" PRIu64 ".safetensors", self->folder,
-             snapshot->step);
+    saver_file(self->folder, snapshot->step, saved->path);
     uint8_t *bytes = NULL;
     size_t size = 0;
     saved->failed = checkpoint_encode(snapshot, &bytes, &size, &saved->error) != 0 ||
@@ -39,6 +45,7 @@ static void write_snapshot(struct saver *self, struct saved *saved) {
         saved->size = size;
         sha256_bytes(bytes, size, saved->sha256);
         state_sha256(&snapshot->state, snapshot->net, saved->weights);
+        memcpy(saved->chain, snapshot->chain, sizeof saved->chain);
     }
     free(bytes);
 }
@@ -136,4 +143,50 @@ void saver_destroy(struct saver **pointer) {
     pthread_mutex_destroy(&self->mutex);
     free(self);
     *pointer = NULL;
+}
+
+/* The step that a file's name names, or UINT64_MAX for any other file. */
+static uint64_t step_of(const char *name) {
+    uint64_t step;
+    int length = 0;
+    if (sscanf(name, "step-%" SCNu64 ".safetensors%n", &step, &length) == 1 && length > 0 &&
+        name[length] == '\0')
+        return step;
+    return UINT64_MAX;
+}
+
+bool saver_next(const char *folder, uint64_t from, uint64_t *step) {
+    DIR *directory = opendir(folder);
+    if (!directory)
+        return false;
+    *step = UINT64_MAX;
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        uint64_t found = step_of(entry->d_name);
+        if (found >= from && found < *step)
+            *step = found;
+    }
+    closedir(directory);
+    return *step != UINT64_MAX;
+}
+
+int saver_describe(const char *folder, uint64_t step, struct saved *saved, struct error *error) {
+    *saved = (struct saved){.step = step};
+    saver_file(folder, step, saved->path);
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    struct checkpoint *checkpoint = NULL;
+    if (checkpoint_load(saved->path, &bytes, &size, error) == 0)
+        checkpoint = checkpoint_decode(bytes, size, saved->path, error);
+    if (checkpoint) {
+        saved->epoch = checkpoint->epoch;
+        saved->samples = checkpoint->samples;
+        saved->size = size;
+        sha256_bytes(bytes, size, saved->sha256);
+        state_sha256(&checkpoint->state, checkpoint->net, saved->weights);
+        memcpy(saved->chain, checkpoint->chain, sizeof saved->chain);
+    }
+    int status = checkpoint ? 0 : -1;
+    checkpoint_destroy(&checkpoint);
+    free(bytes);
+    return status;
 }

@@ -13,10 +13,11 @@ struct saved {
     double epoch;
     uint64_t samples;
     bool epoch_end, final;
-    uint64_t size;                 /* bytes of the file */
-    uint8_t sha256[SHA256_SIZE];   /* of the file */
-    char weights[SHA256_HEX];      /* state_sha256 */
-    bool failed;                   /* could not be written; error says why */
+    uint64_t size;               /* bytes of the file */
+    uint8_t sha256[SHA256_SIZE]; /* of the file */
+    char weights[SHA256_HEX];    /* state_sha256 */
+    uint8_t chain[SHA256_SIZE];  /* head of the chain over consumed batches */
+    bool failed;                 /* could not be written; error says why */
     struct error error;
 };
 
@@ -34,6 +35,15 @@ bool saver_take(struct saver *self, struct saved *saved);
 
 /* Whether nothing is being written or waiting to be taken. */
 bool saver_idle(struct saver *self);
+
+/* Writes the path of a step's file. */
+void saver_file(const char *folder, uint64_t step, char path[static 512]);
+
+/* The smallest step ≥ `from` that has a file in the folder. False when there is none. */
+bool saver_next(const char *folder, uint64_t from, uint64_t *step);
+
+/* The step's file as saver_take would have told of it, after reading and checking it whole. */
+int saver_describe(const char *folder, uint64_t step, struct saved *saved, struct error *error);
 
 /* Writes what it holds, ends, frees. */
 void saver_destroy(struct saver **self);

@@ -69,8 +69,8 @@ static int snapshot(struct train *self, const struct train_settings *settings, b
         state_free(&shot.state);
         return -1;
     }
-    bool epoch_end = self->step > 0 && epochs_after(settings, self->step) >
-                                           epochs_after(settings, self->step - 1);
+    bool epoch_end = self->step > 0 &&
+                     epochs_after(settings, self->step) > epochs_after(settings, self->step - 1);
     saver_give(self->saver, &shot, epoch_end || final, final);
     return 0;
 }
@@ -185,8 +185,8 @@ static void *run(void *argument) {
 
 struct train *train_start(const struct engine_ops *ops, const struct net *net,
                           const struct engine_config *config, const struct checkpoint *start,
-                          struct feed *feed, struct saver *saver, int wake,
-                          const struct log *log, struct error *error) {
+                          struct feed *feed, struct saver *saver, int wake, const struct log *log,
+                          struct error *error) {
     struct train *self = calloc(1, sizeof *self);
     if (!self) {
         error_set(error, ERROR_MEMORY, "no memory for the training thread");

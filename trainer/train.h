@@ -1,8 +1,9 @@
 /* The thread that trains: takes batches from the feed, steps the engine, keeps the chain over what
  * it consumed, and hands a snapshot to the saver where a checkpoint is due. Never touches a socket.
  *
- * The chain: head(t+1) = SHA-256(head(t) ‖ step t as 8 bytes LE ‖ CRC-32C of batch t as 4 bytes LE),
- * head(0) = zeros. It proves from a checkpoint alone which batches, in which order, made it. */
+ * The chain: head(t+1) = SHA-256(head(t) ‖ step t as 8 bytes LE ‖ CRC-32C of batch t as 4 bytes
+ * LE), head(0) = zeros. It proves from a checkpoint alone which batches, in which order, made it.
+ */
 #ifndef TRAINER_TRAIN_H
 #define TRAINER_TRAIN_H
 
@@ -17,22 +18,22 @@ struct train_settings {
     const struct engine_ops *ops;
     const struct net *net;
     struct engine_config config;
-    struct schedule schedule;    /* steps = those of the whole run */
-    uint64_t steps;              /* end after this many */
-    uint32_t samples;            /* of the training split: tells epochs from steps */
-    uint64_t checkpoint_every;   /* steps; 0: at epoch ends alone */
-    bool checkpoints;            /* false: none at all (null engine) */
+    struct schedule schedule;  /* steps = those of the whole run */
+    uint64_t steps;            /* end after this many */
+    uint32_t samples;          /* of the training split: tells epochs from steps */
+    uint64_t checkpoint_every; /* steps; 0: at epoch ends alone */
+    bool checkpoints;          /* false: none at all (null engine) */
 };
 
 /* What the socket side sees: sums since the last look, and where training is. */
 struct train_progress {
-    uint64_t step;               /* steps done */
-    uint64_t images;             /* trained since the last look */
+    uint64_t step;                     /* steps done */
+    uint64_t images;                   /* trained since the last look */
     double loss, digit_hits, sum_hits; /* sums over those images' batches, weighted by their size */
-    double busy;                 /* seconds spent inside the engine since the start */
-    bool finished;               /* the thread has ended: all steps, stopped, or failed */
+    double busy;                       /* seconds spent inside the engine since the start */
+    bool finished;                     /* the thread has ended: all steps, stopped, or failed */
     bool failed;
-    struct error error;          /* when failed */
+    struct error error; /* when failed */
 };
 
 struct train;
@@ -43,8 +44,8 @@ struct train;
  * in the feed appeared. NULL with the reason. */
 struct train *train_start(const struct engine_ops *ops, const struct net *net,
                           const struct engine_config *config, const struct checkpoint *start,
-                          struct feed *feed, struct saver *saver, int wake,
-                          const struct log *log, struct error *error);
+                          struct feed *feed, struct saver *saver, int wake, const struct log *log,
+                          struct error *error);
 
 /* The dataset is known: gives the thread what it needs to step. Once. Copies `settings`. */
 void train_begin(struct train *self, const struct train_settings *settings);

@@ -1,0 +1,387 @@
+/* The trainer's side of the control dialogue (proto/digitsum.proto): who joins, what they are told,
+ * what they ask for. */
+#include "trainer/coordinator_private.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { MESSAGES_AT_ONCE = 256, HEARTBEAT_MS = 500, SILENCE_MS = 5000 };
+
+static void send_to(struct coordinator *self, const struct wire_address *to,
+                    Digitsum__Header *header) {
+    struct error error;
+    header->run = self->run;
+    if (wire_send(self->control, to, header, NULL, 0, &error) != 1)
+        log_debug(self->log, "%s was not sent: the peer is gone or slow",
+                  wire_type_name(header->type));
+}
+
+static void refuse(struct coordinator *self, const struct wire_address *to, const char *reason) {
+    Digitsum__Refusal body = DIGITSUM__REFUSAL__INIT;
+    body.reason = (char *)reason;
+    Digitsum__Header header = DIGITSUM__HEADER__INIT;
+    header.type = DIGITSUM__TYPE__REFUSED;
+    header.refused = &body;
+    send_to(self, to, &header);
+}
+
+/* --- what members are told -------------------------------------------------------------------- */
+
+static void welcome(struct coordinator *self, const struct member *member) {
+    const struct settings *settings = self->settings.settings;
+    Digitsum__Warps warps;
+    settings_warps(settings, &warps);
+    Digitsum__Welcome body = DIGITSUM__WELCOME__INIT;
+    body.run = self->run;
+    body.seed = (uint64_t)settings->seed;
+    body.batch = (uint32_t)settings->batch;
+    body.warps = &warps;
+    body.pairs_endpoint = self->data_address;
+    body.progress_endpoint = self->progress_address;
+    body.heartbeat_ms = HEARTBEAT_MS;
+    body.silence_ms = SILENCE_MS;
+    body.steps = self->steps;
+    const struct members_dataset *known = &self->members->dataset;
+    Digitsum__Dataset dataset = DIGITSUM__DATASET__INIT;
+    if (known->known) {
+        dataset.name = (char *)known->name;
+        dataset.synthetic = known->synthetic;
+        dataset.sha256 = (ProtobufCBinaryData){SHA256_SIZE, (uint8_t *)known->sha256};
+        dataset.train = known->train;
+        dataset.test = known->test;
+        body.dataset = &dataset;
+    }
+    Digitsum__Header header = DIGITSUM__HEADER__INIT;
+    header.type = DIGITSUM__TYPE__WELCOME;
+    header.welcome = &body;
+    send_to(self, &member->address, &header);
+}
+
+/* Which role's endpoints a role needs, and which of them. */
+static bool needed_by(Digitsum__Role role, Digitsum__Role *of, int *which) {
+    switch (role) {
+    case DIGITSUM__ROLE__AUGMENT:
+        *of = DIGITSUM__ROLE__LOADER, *which = 0; /* samples */
+        return true;
+    case DIGITSUM__ROLE__EVALUATOR:
+        *of = DIGITSUM__ROLE__LOADER, *which = 1; /* the test split */
+        return true;
+    case DIGITSUM__ROLE__WATCH:
+        *of = DIGITSUM__ROLE__EVALUATOR, *which = 0; /* reports */
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void send_peers(struct coordinator *self, const struct member *member) {
+    enum { MOST = 128 };
+    Digitsum__Endpoint list[MOST], *pointers[MOST];
+    Digitsum__Role of;
+    int which, i = 0;
+    if (!needed_by(member->role, &of, &which))
+        return;
+    Digitsum__Peers body = DIGITSUM__PEERS__INIT;
+    body.endpoints = pointers;
+    for (struct member *other;
+         body.n_endpoints < MOST && (other = members_next(self->members, &i));) {
+        if (other->role != of)
+            continue;
+        Digitsum__Endpoint *endpoint = &list[body.n_endpoints];
+        *endpoint = (Digitsum__Endpoint)DIGITSUM__ENDPOINT__INIT;
+        endpoint->role = of;
+        endpoint->name = other->name;
+        endpoint->address = other->endpoints[which];
+        pointers[body.n_endpoints++] = endpoint;
+    }
+    Digitsum__Header header = DIGITSUM__HEADER__INIT;
+    header.type = DIGITSUM__TYPE__PEERS;
+    header.peers = &body;
+    send_to(self, &member->address, &header);
+}
+
+/* Someone of `role` came or went: those who need its endpoints hear of it. */
+static void announce(struct coordinator *self, Digitsum__Role role) {
+    int i = 0;
+    for (struct member *member; (member = members_next(self->members, &i));) {
+        Digitsum__Role of;
+        int which;
+        if (needed_by(member->role, &of, &which) && of == role)
+            send_peers(self, member);
+    }
+}
+
+static void send_checkpoint(struct coordinator *self, const struct member *member,
+                            const struct published *entry) {
+    Digitsum__CheckpointInfo body = DIGITSUM__CHECKPOINT_INFO__INIT;
+    body.size = entry->saved.size;
+    body.sha256 = (ProtobufCBinaryData){SHA256_SIZE, (uint8_t *)entry->saved.sha256};
+    body.epoch = entry->saved.epoch;
+    body.samples = entry->saved.samples;
+    body.epoch_end = entry->saved.epoch_end;
+    body.final = entry->saved.final;
+    body.sequence = entry->sequence;
+    body.seconds = clock_seconds() - self->settings.began;
+    Digitsum__Header header = DIGITSUM__HEADER__INIT;
+    header.type = DIGITSUM__TYPE__CHECKPOINT;
+    header.step = entry->saved.step;
+    header.checkpoint = &body;
+    send_to(self, &member->address, &header);
+}
+
+void control_offer(struct coordinator *self, const struct published *entry) {
+    int i = 0;
+    for (struct member *member; (member = members_next(self->members, &i));)
+        if (member->role == DIGITSUM__ROLE__EVALUATOR)
+            send_checkpoint(self, member, entry);
+}
+
+uint32_t control_evaluators(const struct coordinator *self) {
+    uint32_t bits = 0;
+    int i = 0;
+    for (struct member *member; (member = members_next(self->members, &i));)
+        if (member->evaluator >= 0)
+            bits |= UINT32_C(1) << member->evaluator;
+    return bits;
+}
+
+void control_stop(struct coordinator *self, const char *reason, bool failed) {
+    Digitsum__Stop body = DIGITSUM__STOP__INIT;
+    body.reason = (char *)reason;
+    body.failed = failed;
+    int i = 0;
+    for (struct member *member; (member = members_next(self->members, &i));) {
+        Digitsum__Header header = DIGITSUM__HEADER__INIT;
+        header.type = DIGITSUM__TYPE__STOP;
+        header.stop = &body;
+        send_to(self, &member->address, &header);
+    }
+}
+
+/* --- coming and going ------------------------------------------------------------------------- */
+
+/* Frees what a member (or what it was before it restarted) held. */
+static void forget(struct coordinator *self, struct member *member) {
+    if (member->loader >= 0)
+        ledger_leave(self->ledger, member->loader);
+    if (member->evaluator >= 0)
+        publisher_leave(self->publisher, member->evaluator);
+    member->loader = member->evaluator = -1;
+}
+
+static void depart(struct coordinator *self, struct member *member, const char *how) {
+    Digitsum__Role role = member->role;
+    log_info(self->log, "%s %s %s", wire_role_name(role), member->name, how);
+    forget(self, member);
+    members_leave(self->members, member);
+    announce(self, role);
+}
+
+static int settle_loader(struct coordinator *self, struct member *member, struct error *error) {
+    if (!self->ledger && flow_begin(self, error) != 0)
+        return -1;
+    member->loader = ledger_join(self->ledger);
+    return 0;
+}
+
+static int settle_evaluator(struct coordinator *self, struct member *member) {
+    uint32_t taken = control_evaluators(self);
+    int bit = 0;
+    while (bit < MEMBERS_EVALUATORS && (taken >> bit & 1))
+        bit++;
+    if (bit == MEMBERS_EVALUATORS)
+        return -1;
+    member->evaluator = bit;
+    publisher_join(self->publisher, bit);
+    return 0;
+}
+
+static int handle_hello(struct coordinator *self, const struct wire_message *message,
+                        struct error *error) {
+    const Digitsum__Hello *hello = message->header->hello;
+    struct member replaced;
+    struct error reason;
+    struct member *member =
+        members_join(self->members, &message->from, hello, clock_now(), &replaced, &reason);
+    if (!member) {
+        log_warning(self->log, "refused %s %.63s: %s", wire_role_name(hello->role), hello->name,
+                    reason.text);
+        refuse(self, &message->from, reason.text);
+        return 0;
+    }
+    if (replaced.present)
+        forget(self, &replaced);
+    if (member->role == DIGITSUM__ROLE__LOADER && settle_loader(self, member, error) != 0)
+        return -1;
+    if ((member->role == DIGITSUM__ROLE__LOADER && member->loader < 0) ||
+        (member->role == DIGITSUM__ROLE__EVALUATOR && settle_evaluator(self, member) != 0)) {
+        refuse(self, &member->address, "there are too many of your role already");
+        members_leave(self->members, member);
+        return 0;
+    }
+    log_info(self->log, "%s %s %s", wire_role_name(member->role), member->name,
+             replaced.present ? "joined again" : "joined");
+    welcome(self, member);
+    send_peers(self, member);
+    announce(self, member->role);
+    if (member->role == DIGITSUM__ROLE__EVALUATOR)
+        for (int i = 0; i < publisher_count(self->publisher); i++)
+            send_checkpoint(self, member, publisher_at(self->publisher, i));
+    return 0;
+}
+
+void control_check_silence(struct coordinator *self, int64_t now) {
+    int i = 0;
+    for (struct member *member; (member = members_next(self->members, &i));)
+        if (now - member->heard > SILENCE_MS * CLOCK_MILLISECOND)
+            depart(self, member, "is silent: gone");
+}
+
+/* --- what members ask ------------------------------------------------------------------------- */
+
+static void handle_fetch(struct coordinator *self, struct member *member,
+                         const Digitsum__Header *asked) {
+    struct error error;
+    zmq_msg_t chunk;
+    uint32_t size = asked->fetch->size;
+    if (size < 1 || size > WIRE_CHUNK_MAXIMUM || zmq_msg_init_size(&chunk, size) != 0)
+        return;
+    if (publisher_read(self->publisher, asked->step, asked->fetch->offset, size,
+                       zmq_msg_data(&chunk), &error) != 0) {
+        log_warning(self->log, "evaluator %s asked for %s", member->name, error.text);
+        zmq_msg_close(&chunk);
+        return;
+    }
+    Digitsum__Header header = DIGITSUM__HEADER__INIT;
+    header.run = self->run;
+    header.type = DIGITSUM__TYPE__CHUNK;
+    header.step = asked->step;
+    header.fetch = asked->fetch;
+    /* What does not get through is asked for again. */
+    if (wire_send(self->control, &member->address, &header, &chunk, 1, &error) != 1)
+        zmq_msg_close(&chunk);
+}
+
+static bool reaches(const struct goal *goal, double digit, double sum) {
+    return 100.0 * digit >= goal->digit && 100.0 * sum >= goal->sum;
+}
+
+static void handle_report(struct coordinator *self, struct member *member,
+                          const Digitsum__Header *header) {
+    const Digitsum__Report *report = header->report;
+    if (member->evaluator < 0)
+        return;
+    publisher_scored(self->publisher, member->evaluator, header->step);
+    if (report->failed || report->count == 0 || report->digit_hits > report->count ||
+        report->sum_hits > report->count) {
+        log_warning(self->log, "evaluator %s could not score step %" PRIu64 ": %.200s",
+                    member->name, header->step, report->error);
+        return;
+    }
+    double digit = (double)report->digit_hits / report->count;
+    double sum = (double)report->sum_hits / report->count;
+    double seconds = clock_seconds() - self->settings.began;
+    struct summary *summary = &self->summary;
+    log_info(self->log,
+             "step %" PRIu64 " scored by %s: digit %.2f %%, sum %.2f %% of %u, at %.2f s",
+             header->step, member->name, 100 * digit, 100 * sum, report->count, seconds);
+    summary->scored = true;
+    summary->digit_accuracy = digit;
+    summary->sum_accuracy = sum;
+    static const struct goal usual = {99.0, 98.9};
+    const struct goal *asked = &self->settings.goal;
+    bool any = asked->digit > 0 || asked->sum > 0;
+    if (summary->seconds_to_target < 0 && reaches(any ? asked : &usual, digit, sum))
+        summary->seconds_to_target = seconds;
+    if (any && reaches(asked, digit, sum) && !self->goal_reached) {
+        log_info(self->log, "the goal is reached at step %" PRIu64, header->step);
+        self->goal_reached = true;
+    }
+    if (digit + sum > summary->best_digit_accuracy + summary->best_sum_accuracy) {
+        struct error error;
+        summary->best_step = header->step;
+        summary->best_digit_accuracy = digit;
+        summary->best_sum_accuracy = sum;
+        if (publisher_best(self->publisher, header->step, self->settings.settings->run_dir,
+                           &error) != 0)
+            log_warning(self->log, "best.safetensors: %s", error.text);
+    }
+}
+
+static int handle(struct coordinator *self, const struct wire_message *message,
+                  struct error *error) {
+    const Digitsum__Header *header = message->header;
+    if (header->type == DIGITSUM__TYPE__HELLO)
+        return handle_hello(self, message, error);
+    struct member *member = members_find(self->members, &message->from);
+    Digitsum__Header answer = DIGITSUM__HEADER__INIT;
+    if (!member) {
+        answer.type = DIGITSUM__TYPE__UNKNOWN;
+        if (header->type != DIGITSUM__TYPE__GOODBYE)
+            send_to(self, &message->from, &answer);
+        return 0;
+    }
+    member->heard = clock_now();
+    switch (header->type) {
+    case DIGITSUM__TYPE__HEARTBEAT:
+        answer.type = DIGITSUM__TYPE__HEARTBEAT;
+        send_to(self, &member->address, &answer);
+        break;
+    case DIGITSUM__TYPE__GOODBYE:
+        depart(self, member, "left");
+        break;
+    case DIGITSUM__TYPE__FETCH:
+        handle_fetch(self, member, header);
+        break;
+    case DIGITSUM__TYPE__REPORT:
+        handle_report(self, member, header);
+        break;
+    default:
+        log_debug(self->log, "%s from %s: not for a trainer", wire_type_name(header->type),
+                  member->name);
+    }
+    return 0;
+}
+
+/* A message that failed its checks. Its sender may be a worker of an earlier run, which should join
+ * anew, or speak another protocol, which it should hear; or it is noise. */
+static void handle_bad(struct coordinator *self, const struct wire_address *from,
+                       const struct error *bad) {
+    uint64_t held;
+    const struct member *member = from->size ? members_find(self->members, from) : NULL;
+    self->rejected++;
+    if (log_limit_pass(&self->bad_control, clock_now(), 60 * CLOCK_SECOND, &held))
+        log_warning(self->log, "bad message from %s dropped: %s (%" PRIu64 " more)",
+                    member ? member->name : "a stranger", bad->text, held);
+    if (member || !from->size)
+        return;
+    Digitsum__Header answer = DIGITSUM__HEADER__INIT;
+    answer.type = DIGITSUM__TYPE__UNKNOWN;
+    if (bad->code == ERROR_UNSUPPORTED)
+        refuse(self, from, bad->text);
+    else
+        send_to(self, from, &answer);
+}
+
+int control_receive(struct coordinator *self, struct error *error) {
+    for (int i = 0; i < MESSAGES_AT_ONCE; i++) {
+        struct wire_message message;
+        struct error bad;
+        int status = wire_receive(self->control, true, self->run, &message, &bad);
+        if (status == 0)
+            return 0;
+        if (status < 0 && bad.code == ERROR_IO) {
+            *error = bad;
+            return -1;
+        }
+        if (status < 0) {
+            handle_bad(self, &message.from, &bad);
+            continue;
+        }
+        status = handle(self, &message, error);
+        wire_release(&message);
+        if (status != 0)
+            return -1;
+    }
+    return 0;
+}

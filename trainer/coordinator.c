@@ -1,0 +1,412 @@
+/* See coordinator.h: life, the loop, the end of a run. */
+#include "trainer/coordinator_private.h"
+
+#include "common/signals.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    DATA_QUEUE = 64,      /* batches that may wait in the pairs socket, per augmenter */
+    CONTROL_QUEUE = 1024, /* control messages per member */
+    PROGRESS_QUEUE = 16,
+    FEED_CAPACITY = 4,
+    LEAVE_MS = 1500 /* how long members may take to say goodbye */
+};
+
+#define PROGRESS_PERIOD (200 * CLOCK_MILLISECOND)
+#define CHECK_PERIOD (500 * CLOCK_MILLISECOND)
+#define WAITING_PERIOD (30 * CLOCK_SECOND)
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+/* Binds one socket, and writes what joiners are told: for tcp the port alone, on whatever host they
+ * reached us by. */
+static int bind_one(void *socket, const char *address, char announced[static ENDPOINT_MAXIMUM],
+                    struct error *error) {
+    char bound[ENDPOINT_MAXIMUM];
+    if (endpoint_bind(socket, address, bound, error) != 0)
+        return -1;
+    if (strncmp(bound, "tcp://", 6) == 0)
+        snprintf(announced, ENDPOINT_MAXIMUM, "tcp://*%s", strrchr(bound, ':'));
+    else
+        snprintf(announced, ENDPOINT_MAXIMUM, "%s", bound);
+    return 0;
+}
+
+static int open_sockets(struct coordinator *self, struct error *error) {
+    const char *bind = self->settings.settings->bind;
+    char next[ENDPOINT_MAXIMUM];
+    int mandatory = 1, handover = 1;
+    self->context = zmq_ctx_new();
+    if (!self->context)
+        return error_set(error, ERROR_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
+    self->control = peer_new_socket(self->context, ZMQ_ROUTER, CONTROL_QUEUE, error);
+    self->data = peer_new_socket(self->context, ZMQ_PULL, DATA_QUEUE, error);
+    self->progress = peer_new_socket(self->context, ZMQ_PUB, PROGRESS_QUEUE, error);
+    if (!self->control || !self->data || !self->progress)
+        return -1;
+    zmq_setsockopt(self->control, ZMQ_ROUTER_MANDATORY, &mandatory, sizeof mandatory);
+    zmq_setsockopt(self->control, ZMQ_ROUTER_HANDOVER, &handover, sizeof handover);
+    if (bind_one(self->control, bind, self->control_address, error) != 0 ||
+        endpoint_next(bind, 1, "pairs", next, error) != 0 ||
+        bind_one(self->data, next, self->data_address, error) != 0 ||
+        endpoint_next(bind, 2, "progress", next, error) != 0 ||
+        bind_one(self->progress, next, self->progress_address, error) != 0)
+        return -1;
+    return 0;
+}
+
+/* What an earlier incarnation left on disk, up to the step that we go on from: evaluators may not
+ * have scored all of it. */
+static void find_earlier(struct coordinator *self, const char *folder) {
+    for (uint64_t step = 0; step <= self->settings.start->step && self->settings.start->step > 0;) {
+        /* The folder has few files and their names sort by step; walk the steps it names. */
+        uint64_t next;
+        struct saved saved;
+        if (!saver_next(folder, step, &next) || next > self->settings.start->step)
+            return;
+        step = next + 1;
+        struct error error;
+        if (saver_describe(folder, next, &saved, &error) != 0 ||
+            !publisher_add(self->publisher, &saved, 0, &error))
+            log_warning(self->log, "checkpoint of step %" PRIu64 " skipped: %s", next, error.text);
+    }
+}
+
+struct coordinator *coordinator_create(const struct coordinator_settings *settings,
+                                       const struct log *log, struct error *error) {
+    struct coordinator *self = calloc(1, sizeof *self);
+    if (!self) {
+        error_set(error, ERROR_MEMORY, "no memory for the coordinator");
+        return NULL;
+    }
+    self->settings = *settings;
+    self->log = log;
+    self->wake = -1;
+    self->summary.seconds_to_target = -1;
+    char folder[480];
+    snprintf(folder, sizeof folder, "%.460s/checkpoints",
+             settings->settings->run_dir ? settings->settings->run_dir : ".");
+    if (RAND_bytes((unsigned char *)&self->run, sizeof self->run) != 1 || self->run == 0) {
+        error_set(error, ERROR_IO, "the system has no random numbers for a run id");
+        goto failed;
+    }
+    if (open_sockets(self, error) != 0)
+        goto failed;
+    if (settings->settings->run_dir && mkdir(folder, 0777) != 0 && errno != EEXIST) {
+        error_set_errno(error, "making %s", folder);
+        goto failed;
+    }
+    self->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    self->members = calloc(1, sizeof *self->members);
+    self->feed = feed_create(FEED_CAPACITY);
+    self->publisher = publisher_create((int)settings->settings->keep, log);
+    if (self->wake < 0 || !self->members || !self->feed || !self->publisher) {
+        error_set(error, ERROR_MEMORY, "no memory for the coordinator");
+        goto failed;
+    }
+    for (size_t i = 0; settings->dataset[0] && i < SHA256_SIZE; i++)
+        sscanf(settings->dataset + 2 * i, "%2hhx", &self->members->dataset.sha256[i]);
+    if (settings->settings->run_dir)
+        find_earlier(self, folder);
+    self->saver = saver_start(folder, self->wake, error);
+    if (!self->saver)
+        goto failed;
+    self->train = train_start(settings->ops, settings->net, &settings->config, settings->start,
+                              self->feed, self->saver, self->wake, log, error);
+    if (!self->train)
+        goto failed;
+    return self;
+failed:
+    coordinator_destroy(&self);
+    return NULL;
+}
+
+void coordinator_destroy(struct coordinator **pointer) {
+    struct coordinator *self = *pointer;
+    if (!self)
+        return;
+    if (self->feed)
+        feed_close(self->feed);
+    train_destroy(&self->train);
+    saver_destroy(&self->saver);
+    feed_destroy(&self->feed);
+    for (uint32_t i = 0; self->window && i < self->window_size; i++)
+        wire_release(&self->window[i]);
+    free(self->window);
+    ledger_destroy(&self->ledger);
+    publisher_destroy(&self->publisher);
+    free(self->members);
+    void *sockets[] = {self->control, self->data, self->progress};
+    for (int i = 0; i < 3; i++)
+        if (sockets[i])
+            zmq_close(sockets[i]);
+    if (self->context)
+        zmq_ctx_term(self->context);
+    if (self->wake >= 0)
+        close(self->wake);
+    free(self);
+    *pointer = NULL;
+}
+
+/* --- what the threads report ------------------------------------------------------------------ */
+
+static void take_progress(struct coordinator *self) {
+    struct train_progress *seen = &self->seen, *sums = &self->sums;
+    train_look(self->train, seen);
+    sums->images += seen->images;
+    sums->loss += seen->loss;
+    sums->digit_hits += seen->digit_hits;
+    sums->sum_hits += seen->sum_hits;
+    if (seen->images > 0) {
+        self->images += seen->images;
+        self->last_batch = clock_seconds();
+    }
+    if (seen->finished && !self->training_over) {
+        self->training_over = self->ending = true;
+        self->drain_until = clock_now() + self->settings.settings->drain * CLOCK_SECOND;
+        if (seen->failed)
+            self->failure = seen->error;
+    }
+}
+
+static void take_saved(struct coordinator *self) {
+    struct saved saved;
+    while (saver_take(self->saver, &saved)) {
+        struct error error;
+        const struct published *entry = NULL;
+        if (saved.failed) {
+            log_error(self->log, "checkpoint of step %" PRIu64 " could not be written: %s",
+                      saved.step, saved.error.text);
+            self->failure = saved.error;
+            error_prefix(&self->failure, "checkpoint of step %" PRIu64, saved.step);
+            self->save_failed = self->ending = true;
+            train_stop(self->train);
+            feed_close(self->feed);
+            continue;
+        }
+        log_info(self->log, "checkpoint %s: %" PRIu64 " bytes", saved.path, saved.size);
+        memcpy(self->summary.weights_sha256, saved.weights, sizeof saved.weights);
+        sha256_hex(saved.chain, self->summary.chain_sha256);
+        entry = publisher_add(self->publisher, &saved, control_evaluators(self), &error);
+        if (entry)
+            control_offer(self, entry);
+        else
+            log_error(self->log, "%s", error.text);
+    }
+    publisher_tidy(self->publisher);
+}
+
+/* --- the loop ----------------------------------------------------------------------------------
+ */
+
+static void publish_progress(struct coordinator *self, int64_t now) {
+    const struct train_progress *sums = &self->sums;
+    double images = (double)sums->images;
+    double seconds = (double)(now - self->sums_since) / CLOCK_SECOND;
+    struct ledger_counts counts = {0};
+    if (self->ledger)
+        counts = ledger_counts(self->ledger);
+    Digitsum__Progress body = DIGITSUM__PROGRESS__INIT;
+    body.step = self->seen.step;
+    body.steps = self->steps;
+    body.samples = self->seen.step * (uint64_t)self->settings.settings->batch;
+    if (self->members->dataset.known)
+        body.epoch = (double)body.samples / self->members->dataset.train;
+    body.loss = images > 0 ? sums->loss / images : NAN;
+    body.digit_accuracy = images > 0 ? sums->digit_hits / images : NAN;
+    body.sum_accuracy = images > 0 ? sums->sum_hits / images : NAN;
+    body.images_per_second = seconds > 0 ? images / seconds : 0;
+    body.seconds = clock_seconds() - self->settings.began;
+    const char *waiting = flow_waiting(self);
+    body.waiting = (char *)(images > 0 && strcmp(waiting, "batches") == 0 ? "" : waiting);
+    body.loaders = (uint32_t)members_of_role(self->members, DIGITSUM__ROLE__LOADER);
+    body.augmenters = (uint32_t)members_of_role(self->members, DIGITSUM__ROLE__AUGMENT);
+    body.evaluators = (uint32_t)members_of_role(self->members, DIGITSUM__ROLE__EVALUATOR);
+    body.duplicates = counts.duplicates;
+    body.released_again = counts.released_again;
+    body.rejected = self->rejected;
+    Digitsum__Header header = DIGITSUM__HEADER__INIT;
+    header.run = self->run;
+    header.type = DIGITSUM__TYPE__PROGRESS;
+    header.progress = &body;
+    struct error error;
+    wire_send(self->progress, NULL, &header, NULL, 0, &error); /* whoever listens, listens */
+    self->sums = (struct train_progress){0};
+    self->sums_since = now;
+}
+
+/* Says in the log what the run waits for, half a minute after it began to wait and then again each
+ * half minute. */
+static void complain(struct coordinator *self, int64_t now) {
+    const char *waiting = flow_waiting(self);
+    if (!waiting[0] || self->seen.images > 0) {
+        self->waiting_since = 0;
+        return;
+    }
+    if (self->waiting_since == 0) {
+        self->waiting_since = now;
+        self->next_waiting = now + WAITING_PERIOD;
+    }
+    if (now < self->next_waiting)
+        return;
+    self->next_waiting = now + WAITING_PERIOD;
+    log_warning(self->log, "waiting for %s since %lld s; workers join %s", waiting,
+                (long long)((now - self->waiting_since) / CLOCK_SECOND),
+                self->settings.settings->bind);
+}
+
+static void do_periodic(struct coordinator *self) {
+    int64_t now = clock_now();
+    if (now >= self->next_progress) {
+        self->next_progress = now + PROGRESS_PERIOD;
+        publish_progress(self, now);
+    }
+    if (now >= self->next_check) {
+        self->next_check = now + CHECK_PERIOD;
+        control_check_silence(self, now);
+        complain(self, now);
+    }
+}
+
+/* Milliseconds that the loop may sleep. */
+static long sleep_time(const struct coordinator *self) {
+    int64_t now = clock_now();
+    int64_t until = self->next_progress < self->next_check ? self->next_progress : self->next_check;
+    if (self->ledger && !self->ending && members_of_role(self->members, DIGITSUM__ROLE__LOADER)) {
+        int64_t deadline = ledger_deadline(self->ledger);
+        if (deadline < until)
+            until = deadline;
+    }
+    return until <= now ? 0 : (long)((until - now) / CLOCK_MILLISECOND) + 1;
+}
+
+/* The run goes on until training has ended, its checkpoints are on disk, and the last is scored. */
+static bool run_is_over(struct coordinator *self) {
+    if (!self->training_over || !saver_idle(self->saver))
+        return false;
+    if (self->failure.code != ERROR_NONE || self->interrupted)
+        return true;
+    if (!publisher_final_pending(self->publisher))
+        return true;
+    if (clock_now() < self->drain_until)
+        return false;
+    log_warning(self->log, "no evaluator scored the last checkpoint within %lld s",
+                (long long)self->settings.settings->drain);
+    return true;
+}
+
+static int wait_for_events(struct coordinator *self, struct error *error) {
+    zmq_pollitem_t items[] = {{self->control, 0, ZMQ_POLLIN, 0},
+                              {self->data, 0, ZMQ_POLLIN, 0},
+                              {NULL, self->wake, ZMQ_POLLIN, 0},
+                              {NULL, signals_descriptor(), ZMQ_POLLIN, 0}};
+    /* After the signal its descriptor stays readable: it must not keep the loop awake. */
+    int count = self->interrupted ? 3 : 4;
+    if (zmq_poll(items, count, sleep_time(self)) < 0 && errno != EINTR)
+        return error_set(error, ERROR_IO, "waiting for messages: %s", zmq_strerror(errno));
+    uint64_t ignored;
+    if (items[2].revents && read(self->wake, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
+        return error_set_errno(error, "reading the wake-up counter");
+    return 0;
+}
+
+/* A reason to end early: a signal, or a goal that an evaluation reached. */
+static void check_early_end(struct coordinator *self) {
+    bool interrupted = signals_stop() && !self->interrupted;
+    if (interrupted)
+        log_info(self->log, "stopping: saving a checkpoint (once more to stop at once)");
+    if (interrupted || (self->goal_reached && !self->ending)) {
+        self->interrupted |= interrupted;
+        self->ending = true;
+        train_stop(self->train);
+        feed_close(self->feed);
+    }
+}
+
+static int loop(struct coordinator *self, struct error *error) {
+    self->sums_since = clock_now();
+    while (!run_is_over(self)) {
+        if (wait_for_events(self, error) != 0 || control_receive(self, error) != 0 ||
+            flow_receive(self, error) != 0)
+            return -1;
+        take_progress(self);
+        flow_advance(self);
+        take_saved(self);
+        do_periodic(self);
+        check_early_end(self);
+    }
+    return 0;
+}
+
+/* --- the end -----------------------------------------------------------------------------------
+ */
+
+static void fill_summary(struct coordinator *self, struct summary *summary) {
+    const struct settings *settings = self->settings.settings;
+    const struct members_dataset *dataset = &self->members->dataset;
+    *summary = self->summary;
+    snprintf(summary->network, sizeof summary->network, "%s", self->settings.net->name);
+    summary->parameters = self->settings.net->trainable;
+    snprintf(summary->dataset, sizeof summary->dataset, "%s", dataset->name);
+    summary->synthetic = dataset->synthetic;
+    snprintf(summary->engine, sizeof summary->engine, "%s", self->settings.ops->name);
+    snprintf(summary->precision, sizeof summary->precision, "%s", settings->precision);
+    summary->threads = self->settings.config.threads;
+    summary->seed = (uint64_t)settings->seed;
+    summary->steps = self->seen.step;
+    if (dataset->known)
+        summary->epochs = (double)summary->steps * (double)settings->batch / dataset->train;
+    summary->seconds = clock_seconds() - self->settings.began;
+    double span = self->last_batch - self->first_batch;
+    summary->images_per_second = span > 0 ? (double)self->images / span : 0;
+    if (self->ledger) {
+        struct ledger_counts counts = ledger_counts(self->ledger);
+        summary->batches_duplicated = counts.duplicates;
+        summary->batches_released_again = counts.released_again;
+    }
+    summary->batches_consumed = self->seen.step - self->settings.start->step;
+    summary->messages_rejected = self->rejected;
+    summary->finished = self->steps > 0 && self->seen.step >= self->steps;
+}
+
+/* Members hear that it is over and may say goodbye, so that nobody mistakes the end for a fault. */
+static void dismiss(struct coordinator *self, const char *reason, bool failed) {
+    struct error ignored;
+    int64_t until = clock_now() + LEAVE_MS * CLOCK_MILLISECOND;
+    publish_progress(self, clock_now());
+    control_stop(self, reason, failed);
+    for (;;) {
+        int i = 0;
+        if (!members_next(self->members, &i) || clock_now() > until)
+            return;
+        zmq_pollitem_t item = {self->control, 0, ZMQ_POLLIN, 0};
+        zmq_poll(&item, 1, 50);
+        if (control_receive(self, &ignored) != 0)
+            return;
+    }
+}
+
+int coordinator_run(struct coordinator *self, struct summary *summary, struct error *error) {
+    int status = loop(self, error);
+    if (status == 0 && self->failure.code != ERROR_NONE) {
+        *error = self->failure;
+        status = -1;
+    } else if (status == 0 && self->interrupted) {
+        status = error_set(error, ERROR_INTERRUPTED,
+                           "stopped at step %" PRIu64 " of %" PRIu64 "; go on with --resume",
+                           self->seen.step, self->steps);
+    }
+    fill_summary(self, summary);
+    dismiss(self, status == 0 ? "all steps are trained" : error->text, status != 0);
+    return status;
+}

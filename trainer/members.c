@@ -1,0 +1,136 @@
+/* See members.h. */
+#include "trainer/members.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Names stand in logs and file names on other machines: nothing in them may surprise. */
+static bool name_is_plain(const char *name) {
+    size_t length = strlen(name);
+    if (length == 0 || length >= sizeof((struct member *)0)->name)
+        return false;
+    for (size_t i = 0; i < length; i++)
+        if (!isalnum((unsigned char)name[i]) && !strchr("._-", name[i]))
+            return false;
+    return true;
+}
+
+static int check_dataset(struct members *self, const Digitsum__Hello *hello, struct error *error) {
+    const Digitsum__Dataset *offered = hello->dataset;
+    struct members_dataset *run = &self->dataset;
+    if (!offered || offered->sha256.len != SHA256_SIZE || offered->train < 1 || offered->test < 1)
+        return error_set(error, ERROR_REFUSED, "loader %s announced no dataset", hello->name);
+    char expected[SHA256_HEX], got[SHA256_HEX];
+    sha256_hex(offered->sha256.data, got);
+    if (run->sha256[0] || run->known) { /* known, or named by the checkpoint that we resumed */
+        sha256_hex(run->sha256, expected);
+        if (memcmp(run->sha256, offered->sha256.data, SHA256_SIZE) != 0)
+            return error_set(error, ERROR_REFUSED,
+                             "loader %s has another dataset: expected %.16s…, got %.16s… (%.60s)",
+                             hello->name, expected, got, offered->name);
+    }
+    if (run->known)
+        return 0;
+    run->known = true;
+    run->synthetic = offered->synthetic;
+    snprintf(run->name, sizeof run->name, "%.100s", offered->name);
+    memcpy(run->sha256, offered->sha256.data, SHA256_SIZE);
+    run->train = offered->train;
+    run->test = offered->test;
+    return 0;
+}
+
+static int check_hello(const Digitsum__Hello *hello, struct error *error) {
+    static const size_t endpoints[] = {[DIGITSUM__ROLE__LOADER] = 2,
+                                       [DIGITSUM__ROLE__AUGMENT] = 0,
+                                       [DIGITSUM__ROLE__EVALUATOR] = 1,
+                                       [DIGITSUM__ROLE__WATCH] = 0};
+    if (hello->role < DIGITSUM__ROLE__LOADER || hello->role > DIGITSUM__ROLE__WATCH)
+        return error_set(error, ERROR_REFUSED, "role %d: expected 1 to %d", (int)hello->role,
+                         DIGITSUM__ROLE__WATCH);
+    if (!name_is_plain(hello->name))
+        return error_set(error, ERROR_REFUSED,
+                         "a name must be 1 to 63 letters, digits, '.', '_' or '-'");
+    if (hello->n_endpoints != endpoints[hello->role])
+        return error_set(error, ERROR_REFUSED, "%s %s: expected %zu endpoints, got %zu",
+                         wire_role_name(hello->role), hello->name, endpoints[hello->role],
+                         hello->n_endpoints);
+    for (size_t i = 0; i < hello->n_endpoints; i++)
+        if (endpoint_check(hello->endpoints[i], false, error) != 0) {
+            error->code = ERROR_REFUSED;
+            return -1;
+        }
+    return 0;
+}
+
+/* A free entry, growing the list where needed. */
+static struct member *find_room(struct members *self) {
+    for (int i = 0; i < self->count; i++)
+        if (!self->list[i].present)
+            return &self->list[i];
+    return self->count < MEMBERS_MOST ? &self->list[self->count++] : NULL;
+}
+
+struct member *members_join(struct members *self, const struct wire_address *address,
+                            const Digitsum__Hello *hello, int64_t now, struct member *replaced,
+                            struct error *error) {
+    replaced->present = false;
+    if (check_hello(hello, error) != 0)
+        return NULL;
+    if (hello->role == DIGITSUM__ROLE__LOADER && check_dataset(self, hello, error) != 0)
+        return NULL;
+    struct member *member = NULL;
+    for (int i = 0; i < self->count && !member; i++)
+        if (self->list[i].present && self->list[i].role == hello->role &&
+            (strcmp(self->list[i].name, hello->name) == 0))
+            member = &self->list[i];
+    if (member)
+        *replaced = *member;
+    else
+        member = find_room(self);
+    if (!member) {
+        error_set(error, ERROR_REFUSED, "there are %d peers already", MEMBERS_MOST);
+        return NULL;
+    }
+    *member = (struct member){.present = true,
+                              .address = *address,
+                              .role = hello->role,
+                              .heard = now,
+                              .loader = -1,
+                              .evaluator = -1,
+                              .endpoint_count = (int)hello->n_endpoints};
+    snprintf(member->name, sizeof member->name, "%s", hello->name);
+    for (int i = 0; i < member->endpoint_count; i++)
+        snprintf(member->endpoints[i], ENDPOINT_MAXIMUM, "%s", hello->endpoints[i]);
+    return member;
+}
+
+struct member *members_find(struct members *self, const struct wire_address *address) {
+    for (int i = 0; i < self->count; i++)
+        if (self->list[i].present && self->list[i].address.size == address->size &&
+            memcmp(self->list[i].address.bytes, address->bytes, address->size) == 0)
+            return &self->list[i];
+    return NULL;
+}
+
+void members_leave(struct members *self, struct member *member) {
+    (void)self;
+    member->present = false;
+}
+
+struct member *members_next(struct members *self, int *i) {
+    while (*i < self->count) {
+        struct member *member = &self->list[(*i)++];
+        if (member->present)
+            return member;
+    }
+    return NULL;
+}
+
+int members_of_role(const struct members *self, Digitsum__Role role) {
+    int count = 0;
+    for (int i = 0; i < self->count; i++)
+        count += self->list[i].present && self->list[i].role == role;
+    return count;
+}

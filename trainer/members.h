@@ -1,0 +1,59 @@
+/* Who has joined: a table without sockets. It decides who may join and says why not; talking to
+ * them is coordinator.c's. */
+#ifndef TRAINER_MEMBERS_H
+#define TRAINER_MEMBERS_H
+
+#include "common/endpoint.h"
+#include "common/sha256.h"
+#include "common/wire.h"
+
+#define MEMBERS_MOST 1024     /* peers at a time */
+#define MEMBERS_EVALUATORS 32 /* of which evaluators: bits of a mask in publish.h */
+
+struct member {
+    bool present;
+    struct wire_address address;
+    Digitsum__Role role;
+    char name[64];
+    int endpoint_count;
+    char endpoints[4][ENDPOINT_MAXIMUM];
+    int64_t heard; /* clock_now() of its last message */
+    int loader;    /* handle in the ledger, or -1 */
+    int evaluator; /* bit in the publisher's masks, or -1 */
+};
+
+/* What all loaders of a run must agree on; known from the first of them, or from the checkpoint
+ * that the run goes on from. */
+struct members_dataset {
+    bool known;
+    char name[128];
+    bool synthetic;
+    uint8_t sha256[SHA256_SIZE];
+    uint32_t train, test;
+};
+
+struct members {
+    struct member list[MEMBERS_MOST];
+    int count; /* entries used so far, present or not */
+    struct members_dataset dataset;
+};
+
+/* Takes in the sender of a checked HELLO. NULL when it is refused: error says why in words for the
+ * peer (ERROR_REFUSED): no role or name, bad endpoints, other dataset than the run's, no room. A
+ * member of the same role and name is replaced: it restarted and was not missed yet; *replaced is
+ * a copy of what it was (present = false: nobody). The first loader sets the dataset. */
+struct member *members_join(struct members *self, const struct wire_address *address,
+                            const Digitsum__Hello *hello, int64_t now, struct member *replaced,
+                            struct error *error);
+
+/* The member with this address, or NULL. */
+struct member *members_find(struct members *self, const struct wire_address *address);
+
+void members_leave(struct members *self, struct member *member);
+
+/* The next present member from *i on, advancing *i; NULL at the end. Start with 0. */
+struct member *members_next(struct members *self, int *i);
+
+int members_of_role(const struct members *self, Digitsum__Role role);
+
+#endif

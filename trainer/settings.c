@@ -1,0 +1,215 @@
+/* See settings.h. */
+#include "trainer/settings.h"
+
+#include "model/net.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define AT(field) offsetof(struct settings, field)
+#define RESULT (OPTION_RECIPE | OPTION_SETTING)
+
+/* clang-format off */
+static const struct option_row rows[] = {
+    {.help = "Where"},
+    {"bind", 'b', OPTION_TEXT, AT(bind), 0, 0, NULL, "tcp://127.0.0.1:5555", "ADDR",
+     "control address that workers join; pairs and progress take the two ports after it", 0},
+    {"run-dir", 'd', OPTION_TEXT, AT(run_dir), 0, 0, NULL, NULL, "DIR",
+     "folder of the run: checkpoints, settings, summary", 0},
+    {"insecure", 0, OPTION_FLAG, AT(insecure), 0, 0, NULL, NULL, NULL,
+     "accept workers from other machines without keys or encryption", 0},
+    {"resume", 'r', OPTION_FLAG, AT(resume), 0, 0, NULL, NULL, NULL,
+     "go on from the newest whole checkpoint in --run-dir", 0},
+
+    {.help = "What"},
+    {"net", 'n', OPTION_TEXT, AT(net), 0, 0, NULL, "quick", "NAME|FILE",
+     "network to train: a name from model/nets or a .net file", OPTION_SETTING},
+    {"recipe", 0, OPTION_TEXT, AT(recipe), 0, 0, NULL, NULL, "NAME|FILE",
+     "training settings: a .recipe file, or the NAME of one beside the network; without it the network's own", 0},
+    {"device", 0, OPTION_CHOICE, AT(device), 0, 0, "auto|cpu|cuda", "auto", "DEVICE",
+     "where to compute: auto takes a GPU where there is one", 0},
+    {"engine", 0, OPTION_CHOICE, AT(engine), 0, 0, "full|null", "full", "KIND",
+     "null discards every batch, to measure the pipeline alone", 0},
+    {"precision", 0, OPTION_CHOICE, AT(precision), 0, 0, "auto|f32|bf16", "auto", "TYPE",
+     "of activations and products; auto is bf16 where the processor has it", RESULT},
+    {"threads", 0, OPTION_INT, AT(threads), 0, 1024, NULL, "0", "N",
+     "compute threads; 0 is one per core that the process may use", OPTION_SETTING},
+    {"seed", 's', OPTION_INT, AT(seed), 0, 9007199254740991.0, NULL, "1", "N",
+     "of the order, the digits, the warps, the first weights and dropout", OPTION_SETTING},
+    {"batch", 0, OPTION_INT, AT(batch), 1, BATCH_MAXIMUM, NULL, "128", "N",
+     "pairs in a step", RESULT},
+    {"epochs", 'e', OPTION_REAL, AT(epochs), 0, 1e6, NULL, "0", "N",
+     "length of the run in epochs; may be a fraction", RESULT},
+    {"steps", 0, OPTION_INT, AT(steps), 0, 1e12, NULL, "0", "N",
+     "length of the run in steps, instead of --epochs", RESULT},
+
+    {.help = "How"},
+    {"optimizer", 0, OPTION_CHOICE, AT(optimizer), 0, 0, "sgd|adamw", "adamw", "NAME",
+     "sgd is with Nesterov momentum", RESULT},
+    {"schedule", 0, OPTION_CHOICE, AT(schedule), 0, 0, "constant|cosine|onecycle", "onecycle",
+     "NAME", "of the learning rate", RESULT},
+    {"rate", 0, OPTION_REAL, AT(rate), 0, 100, NULL, "0.01", "X", "highest learning rate", RESULT},
+    {"warmup", 0, OPTION_REAL, AT(warmup), 0, 1, NULL, "0.25", "X",
+     "share of the run in which the rate rises", RESULT},
+    {"final-rate", 0, OPTION_REAL, AT(final_rate), 0, 1, NULL, "0.0001", "X",
+     "last rate as a share of the highest", RESULT},
+    {"momentum", 0, OPTION_REAL, AT(momentum), 0, 1, NULL, "0.9", "X", "of sgd", RESULT},
+    {"beta1", 0, OPTION_REAL, AT(beta1), 0, 1, NULL, "0.9", "X", "of adamw", RESULT},
+    {"beta2", 0, OPTION_REAL, AT(beta2), 0, 1, NULL, "0.999", "X", "of adamw", RESULT},
+    {"epsilon", 0, OPTION_REAL, AT(epsilon), 0, 1, NULL, "1e-8", "X", "of adamw", RESULT},
+    {"weight-decay", 0, OPTION_REAL, AT(weight_decay), 0, 10, NULL, "0", "X",
+     "of weights, not of biases and batchnorm", RESULT},
+    {"ema", 0, OPTION_REAL, AT(ema), 0, 0.9999999, NULL, "0", "X",
+     "decay of the moving average of the weights, which is then what is evaluated; 0 is off", RESULT},
+    {"label-smoothing", 0, OPTION_REAL, AT(label_smoothing), 0, 0.9, NULL, "0", "X",
+     "on both outputs", RESULT},
+    {"digit-weight", 0, OPTION_REAL, AT(digit_weight), 0, 1000, NULL, "1", "X",
+     "of the digit's loss", RESULT},
+    {"sum-weight", 0, OPTION_REAL, AT(sum_weight), 0, 1000, NULL, "1", "X",
+     "of the sum's loss", RESULT},
+
+    {.help = "Warps: the largest change to either side, drawn anew for each image; 0 is none"},
+    {"shift", 0, OPTION_REAL, AT(shift), 0, 14, NULL, "0", "PIXELS", "along both axes", RESULT},
+    {"rotate", 0, OPTION_REAL, AT(rotate), 0, 45, NULL, "0", "DEGREES", "around the middle", RESULT},
+    {"scale", 0, OPTION_REAL, AT(scale), 0, 0.5, NULL, "0", "SHARE", "0.1 is 0.9 to 1.1", RESULT},
+    {"shear", 0, OPTION_REAL, AT(shear), 0, 45, NULL, "0", "DEGREES", "along the rows", RESULT},
+    {"elastic", 0, OPTION_REAL, AT(elastic), 0, 8, NULL, "0", "PIXELS",
+     "standard deviation of a smooth displacement", RESULT},
+
+    {.help = "The run"},
+    {"checkpoint-every", 0, OPTION_INT, AT(checkpoint_every), 0, 1e12, NULL, "0", "N",
+     "steps between checkpoints, besides those at each epoch's end", RESULT},
+    {"checkpoint-epochs", 0, OPTION_REAL, AT(checkpoint_epochs), 0, 1e6, NULL, "0", "X",
+     "the same in epochs: 0.25 is four an epoch", RESULT},
+    {"keep", 0, OPTION_INT, AT(keep), 1, 10000, NULL, "5", "N",
+     "newest checkpoints kept on disk, besides best.safetensors", OPTION_RECIPE},
+    {"until", 0, OPTION_TEXT, AT(until), 0, 0, NULL, NULL, "GOAL",
+     "stop when an evaluation reaches this: digit=99.0,sum=99.0", 0},
+    {"window", 0, OPTION_INT, AT(window), 1, 4096, NULL, "64", "N",
+     "steps that may be under way at a time", 0},
+    {"drain", 0, OPTION_INT, AT(drain), 0, 86400, NULL, "120", "SECONDS",
+     "wait at the end for the evaluators to score the last checkpoint", 0},
+    {"name", 0, OPTION_TEXT, AT(name), 0, 0, NULL, "trainer", "NAME", "in logs", 0},
+    {"log-level", 0, OPTION_CHOICE, AT(log_level), 0, 0, "debug|info|warning|error", "info",
+     "LEVEL", "least level that is logged", 0},
+};
+/* clang-format on */
+
+const struct options_program trainer_program = {
+    .name = "trainer",
+    .summary = "Trains a network on batches that loaders and augmenters make on its leases, and "
+               "streams checkpoints to evaluators. All workers join its one address.",
+    .example = "trainer --bind tcp://127.0.0.1:5555 --run-dir runs/first --net quick",
+    .rows = rows,
+    .count = sizeof rows / sizeof rows[0],
+};
+
+static int parse_goal(const char *text, struct goal *goal, struct error *error) {
+    *goal = (struct goal){0};
+    const char *rest = text;
+    while (rest && *rest) {
+        double *target = NULL;
+        if (strncmp(rest, "digit=", 6) == 0)
+            target = &goal->digit;
+        else if (strncmp(rest, "sum=", 4) == 0)
+            target = &goal->sum;
+        const char *number = strchr(rest, '=');
+        char *end = NULL;
+        double value = target ? strtod(number + 1, &end) : 0;
+        if (!target || end == number + 1 || (*end && *end != ',') || !(value > 0 && value <= 100))
+            return error_set(error, ERROR_INVALID,
+                             "--until '%s': write digit=99.0,sum=99.0, in percent", text);
+        *target = value;
+        rest = *end == ',' ? end + 1 : end;
+    }
+    return 0;
+}
+
+int settings_check(const struct settings *settings, struct goal *goal, struct error *error) {
+    if (endpoint_check(settings->bind, true, error) != 0)
+        return error_prefix(error, "--bind");
+    if (!endpoint_is_local(settings->bind) && !settings->insecure)
+        return error_set(error, ERROR_INVALID,
+                         "--bind %s can be reached from other machines: add --insecure if everyone "
+                         "on that network may join this run",
+                         settings->bind);
+    if (!settings->run_dir && strcmp(settings->engine, "full") == 0)
+        return error_set(error, ERROR_INVALID, "--run-dir is missing: where should the run go?");
+    if (settings->resume && !settings->run_dir)
+        return error_set(error, ERROR_INVALID, "--resume needs --run-dir");
+    if (settings->epochs > 0 && settings->steps > 0)
+        return error_set(error, ERROR_INVALID, "--epochs and --steps exclude each other");
+    if (settings->checkpoint_every > 0 && settings->checkpoint_epochs > 0)
+        return error_set(error, ERROR_INVALID,
+                         "--checkpoint-every and --checkpoint-epochs exclude each other");
+    if (settings->digit_weight + settings->sum_weight <= 0)
+        return error_set(error, ERROR_INVALID,
+                         "--digit-weight and --sum-weight are both 0: nothing would be learned");
+    return parse_goal(settings->until, goal, error);
+}
+
+static bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+int settings_recipe(const struct settings *settings, char *path, size_t size, struct error *error) {
+    const char *recipe = settings->recipe;
+    path[0] = '\0';
+    if (recipe && (strchr(recipe, '/') || ends_with(recipe, ".recipe"))) {
+        snprintf(path, size, "%s", recipe);
+        return 0;
+    }
+    char net[1024];
+    if (net_locate(settings->net, net, sizeof net, error) != 0)
+        return -1;
+    size_t stem = strlen(net) - (ends_with(net, ".net") ? 4 : 0);
+    int length = recipe ? snprintf(path, size, "%.*s.%s.recipe", (int)stem, net, recipe)
+                        : snprintf(path, size, "%.*s.recipe", (int)stem, net);
+    if (length > 0 && (size_t)length < size && access(path, R_OK) == 0)
+        return 0;
+    if (recipe)
+        return error_set(error, ERROR_INVALID, "there is no recipe '%s' for %s: looked for %s",
+                         recipe, settings->net, path);
+    path[0] = '\0';
+    return 0;
+}
+
+void settings_optimizer(const struct settings *settings, struct optimizer *optimizer) {
+    bool sgd = strcmp(settings->optimizer, "sgd") == 0;
+    *optimizer = (struct optimizer){.kind = sgd ? OPTIMIZER_SGD : OPTIMIZER_ADAMW,
+                                    .momentum = (float)settings->momentum,
+                                    .beta1 = (float)settings->beta1,
+                                    .beta2 = (float)settings->beta2,
+                                    .epsilon = (float)settings->epsilon,
+                                    .weight_decay = (float)settings->weight_decay,
+                                    .ema = (float)settings->ema,
+                                    .label_smoothing = (float)settings->label_smoothing,
+                                    .digit_weight = (float)settings->digit_weight,
+                                    .sum_weight = (float)settings->sum_weight};
+}
+
+void settings_schedule(const struct settings *settings, uint64_t steps, struct schedule *schedule) {
+    enum schedule_kind kind = SCHEDULE_CONSTANT;
+    if (strcmp(settings->schedule, "cosine") == 0)
+        kind = SCHEDULE_COSINE;
+    else if (strcmp(settings->schedule, "onecycle") == 0)
+        kind = SCHEDULE_ONECYCLE;
+    *schedule = (struct schedule){.kind = kind,
+                                  .peak = (float)settings->rate,
+                                  .warmup = (float)settings->warmup,
+                                  .final = (float)settings->final_rate,
+                                  .steps = steps};
+}
+
+void settings_warps(const struct settings *settings, Digitsum__Warps *warps) {
+    *warps = (Digitsum__Warps)DIGITSUM__WARPS__INIT;
+    warps->shift = (float)settings->shift;
+    warps->rotate = (float)settings->rotate;
+    warps->scale = (float)settings->scale;
+    warps->shear = (float)settings->shear;
+    warps->elastic = (float)settings->elastic;
+}

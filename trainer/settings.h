@@ -1,0 +1,51 @@
+/* The trainer's options: one table of rows, and what they mean to the other modules. */
+#ifndef TRAINER_SETTINGS_H
+#define TRAINER_SETTINGS_H
+
+#include "common/endpoint.h"
+#include "common/options.h"
+#include "model/engine.h"
+#include "proto/digitsum.pb-c.h"
+#include "trainer/schedule.h"
+
+struct settings {
+    /* where */
+    const char *bind, *run_dir, *data_host;
+    bool insecure, resume;
+    /* what */
+    const char *net, *recipe, *device, *engine, *precision;
+    int64_t threads, seed, batch, steps;
+    double epochs;
+    /* how */
+    const char *optimizer, *schedule;
+    double rate, momentum, beta1, beta2, epsilon, weight_decay, ema;
+    double label_smoothing, digit_weight, sum_weight, warmup, final_rate;
+    double shift, rotate, scale, shear, elastic;
+    /* the run */
+    int64_t checkpoint_every, keep, window, drain;
+    double checkpoint_epochs;
+    const char *until, *name, *log_level;
+};
+
+extern const struct options_program trainer_program;
+
+/* The goal of --until "digit=99.0,sum=99.0", in percent; 0 where not named. */
+struct goal {
+    double digit, sum;
+};
+
+/* Checks what single rows cannot (addresses, keys, --until, epochs against steps). -1 with one
+ * sentence. */
+int settings_check(const struct settings *settings, struct goal *goal, struct error *error);
+
+/* Where the recipe of this network lies: --recipe FILE (has a '/' or ends in .recipe), --recipe
+ * NAME (<net>.NAME.recipe beside the network), or the network's own <net>.recipe. `path` is empty
+ * where none was asked for and there is none. -1: the one asked for is not there. */
+int settings_recipe(const struct settings *settings, char *path, size_t size, struct error *error);
+
+void settings_optimizer(const struct settings *settings, struct optimizer *optimizer);
+/* `steps`: of the whole run. */
+void settings_schedule(const struct settings *settings, uint64_t steps, struct schedule *schedule);
+void settings_warps(const struct settings *settings, Digitsum__Warps *warps);
+
+#endif

@@ -1,0 +1,26 @@
+/* Where a run begins: options, recipe, network, engine, and the first state, which is step 0 or the
+ * newest whole checkpoint of the run folder. */
+#ifndef TRAINER_START_H
+#define TRAINER_START_H
+
+#include "trainer/coordinator.h"
+
+/* All that a run needs before its first message. */
+struct start {
+    struct settings settings;
+    struct options *options;
+    struct goal goal;
+    const struct engine_ops *ops;
+    struct engine_config config;
+    struct checkpoint *checkpoint; /* step 0 or resumed; its net is the run's */
+    char *settings_json;           /* also in checkpoint->settings */
+};
+
+/* Parses, reads the recipe, chooses the engine, makes or reads the state, and writes settings.json
+ * into the run folder. start_free in every case. `log` is set up here, since a level is an option.
+ */
+int start_prepare(struct start *start, int argc, char **argv, struct log *log, struct error *error);
+
+void start_free(struct start *start);
+
+#endif

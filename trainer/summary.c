@@ -1,0 +1,53 @@
+/* See summary.h. */
+#include "trainer/summary.h"
+
+#include "model/checkpoint.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* JSON has no NaN: what was not measured is null. */
+static json_t *real_or_null(double value, bool there) {
+    return there && isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *to_json(const struct summary *s) {
+    bool scored = s->scored;
+    return json_pack(
+        "{s:s, s:I, s:s, s:b, s:s, s:s, s:i, s:I, s:I, s:f, s:o, s:o, s:I, s:o, s:o, s:s, s:s,"
+        " s:f, s:o, s:f, s:I, s:I, s:I, s:I, s:b}",
+        "network", s->network, "parameters", (json_int_t)s->parameters, "dataset", s->dataset,
+        "synthetic", s->synthetic, "engine", s->engine, "precision", s->precision, "threads",
+        s->threads, "seed", (json_int_t)s->seed, "steps", (json_int_t)s->steps, "epochs", s->epochs,
+        "digit_accuracy", real_or_null(s->digit_accuracy, scored), "sum_accuracy",
+        real_or_null(s->sum_accuracy, scored), "best_step", (json_int_t)s->best_step,
+        "best_digit_accuracy", real_or_null(s->best_digit_accuracy, s->best_step > 0),
+        "best_sum_accuracy", real_or_null(s->best_sum_accuracy, s->best_step > 0), "weights_sha256",
+        s->weights_sha256, "chain_sha256", s->chain_sha256, "seconds", s->seconds,
+        "seconds_to_target", real_or_null(s->seconds_to_target, s->seconds_to_target >= 0),
+        "images_per_second", s->images_per_second, "batches_consumed",
+        (json_int_t)s->batches_consumed, "batches_duplicated", (json_int_t)s->batches_duplicated,
+        "batches_released_again", (json_int_t)s->batches_released_again, "messages_rejected",
+        (json_int_t)s->messages_rejected, "finished", s->finished);
+}
+
+int summary_write(const struct summary *summary, const char *folder, struct error *error) {
+    json_t *values = to_json(summary);
+    char *text = values ? json_dumps(values, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
+    int status;
+    if (!text) {
+        status = error_set(error, ERROR_MEMORY, "no memory to write the summary");
+    } else {
+        char path[1024];
+        snprintf(path, sizeof path, "%s/summary.json", folder);
+        size_t size = strlen(text);
+        text[size] = '\n'; /* where the NUL was: a text file ends with a newline */
+        status = checkpoint_write(path, (const uint8_t *)text, size + 1, error);
+    }
+    free(text);
+    json_decref(values);
+    return status;
+}
