@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NESTING 16 /* brackets within brackets; a network needs three */
+
 enum place { OUTSIDE, STRING, LINE_COMMENT, BLOCK_COMMENT };
 
 struct scan {
@@ -16,7 +18,10 @@ struct scan {
     struct error *error;
     enum place place;
     int line;
-    int begun; /* the line on which the present string or comment began */
+    int begun;          /* the line on which the present string or comment began */
+    char last;          /* the last byte outside comments that is not blank; '"' after a string */
+    char open[NESTING]; /* the brackets that are open */
+    int depth;
 };
 
 static int refuse(const struct scan *scan, int line, const char *what) {
@@ -69,24 +74,72 @@ static int check_number(const struct scan *scan, const char *word, size_t length
     return 0;
 }
 
+/* Where libconfig's grammar has no string, its parser (1.5) drops the one that it has just read
+ * without freeing it: such a text must not come that far. */
+static bool takes_string(const struct scan *scan) {
+    char within = scan->depth > 0 ? scan->open[scan->depth - 1] : '{';
+    return scan->last && (strchr("=:([\"", scan->last) || (scan->last == ',' && within != '{'));
+}
+
+static int begin_string(struct scan *scan) {
+    if (!takes_string(scan))
+        return refuse(scan, scan->line, "a string has no place here");
+    scan->place = STRING;
+    scan->begun = scan->line;
+    return 0;
+}
+
+/* Whether brackets match is libconfig's to say. */
+static int count_bracket(struct scan *scan, char bracket) {
+    if (strchr(")]}", bracket)) {
+        scan->depth -= scan->depth > 0;
+        return 0;
+    }
+    if (scan->depth == NESTING)
+        return refuse(scan, scan->line, "brackets nest too deeply");
+    scan->open[scan->depth++] = bracket;
+    return 0;
+}
+
 /* Takes one step outside strings and comments; returns how many bytes it used, or 0 on an error. */
 static size_t step_outside(struct scan *scan, const char *at, size_t left) {
     bool pair = left > 1 && at[0] == '/' && (at[1] == '/' || at[1] == '*');
-    if (*at == '#' || *at == '"' || pair) {
-        scan->place = *at == '"' ? STRING : pair && at[1] == '*' ? BLOCK_COMMENT : LINE_COMMENT;
+    if (*at == '#' || pair) {
+        scan->place = pair && at[1] == '*' ? BLOCK_COMMENT : LINE_COMMENT;
         scan->begun = scan->line;
         return pair ? 2 : 1;
     }
+    if (*at == '"' && begin_string(scan))
+        return 0;
     if (*at == '@') {
         refuse(scan, scan->line, "'@' has no place in a network file: it includes no others");
         return 0;
     }
+    if (strchr("()[]{}", *at) && count_bracket(scan, *at))
+        return 0;
     size_t length = 0;
     while (length < left && is_word(at[length]))
         length++;
     if (length > 0 && check_number(scan, at, length))
         return 0;
+    if (!isspace((unsigned char)*at))
+        scan->last = *at;
     return length > 0 ? length : 1;
+}
+
+/* Inside a string or comment; as above. */
+static size_t step_inside(struct scan *scan, const char *at, size_t left) {
+    if (scan->place == STRING && *at == '\\') {
+        refuse(scan, scan->line, "a backslash has no place in a network file's strings");
+        return 0;
+    }
+    bool ends = (scan->place == STRING && *at == '"') ||
+                (scan->place == LINE_COMMENT && *at == '\n') ||
+                (scan->place == BLOCK_COMMENT && left > 1 && at[0] == '*' && at[1] == '/');
+    size_t used = ends && scan->place == BLOCK_COMMENT ? 2 : 1;
+    if (ends)
+        scan->place = OUTSIDE;
+    return used;
 }
 
 int text_check(const char *text, size_t size, const char *origin, struct error *error) {
@@ -98,22 +151,10 @@ int text_check(const char *text, size_t size, const char *origin, struct error *
     if (check_utf8(&scan, text, size))
         return -1;
     for (size_t i = 0; i < size;) {
-        size_t used = 1;
-        bool last = i + 1 == size;
-        if (scan.place == OUTSIDE) {
-            used = step_outside(&scan, text + i, size - i);
-            if (used == 0)
-                return -1;
-        } else if (scan.place == STRING && text[i] == '\\') {
-            return refuse(&scan, scan.line, "a backslash has no place in a network file's strings");
-        } else if (scan.place == STRING && text[i] == '"') {
-            scan.place = OUTSIDE;
-        } else if (scan.place == BLOCK_COMMENT && text[i] == '*' && !last && text[i + 1] == '/') {
-            scan.place = OUTSIDE;
-            used = 2;
-        } else if (scan.place == LINE_COMMENT && text[i] == '\n') {
-            scan.place = OUTSIDE;
-        }
+        size_t used = scan.place == OUTSIDE ? step_outside(&scan, text + i, size - i)
+                                            : step_inside(&scan, text + i, size - i);
+        if (used == 0)
+            return -1;
         if (text[i] == '\n')
             scan.line++;
         i += used;
