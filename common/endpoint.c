@@ -38,7 +38,7 @@ int endpoint_check(const char *address, bool binding, struct error *error) {
         return check_tcp(address, binding, error);
     if (strncmp(address, "ipc://", 6) != 0 || !address[6])
         return error_set(error, ERROR_INVALID, "address '%s': %s", address, form);
-    size_t most = sizeof ((struct sockaddr_un *)0)->sun_path - 1;
+    size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1;
     if (strlen(address + 6) > most)
         return error_set(error, ERROR_INVALID, "address '%s': a socket path has at most %zu bytes",
                          address, most);
@@ -124,6 +124,11 @@ int endpoint_bind(void *socket, const char *address, char bound[static ENDPOINT_
         return error_set(error, ERROR_IO, "cannot tell what %s resolved to: %s", address,
                          zmq_strerror(errno));
     return 0;
+}
+
+void endpoint_remove(const char *bound) {
+    if (strncmp(bound, "ipc://", 6) == 0)
+        unlink(bound + 6);
 }
 
 int endpoint_resolve(const char *joined, const char *announced,

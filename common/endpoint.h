@@ -28,6 +28,10 @@ int endpoint_beside(const char *trainer, const char *name, const char *purpose, 
 int endpoint_bind(void *socket, const char *address, char bound[static ENDPOINT_MAXIMUM],
                   struct error *error);
 
+/* Removes the socket file of an ipc address that endpoint_bind bound and that is closed now: libzmq
+ * leaves it. Nothing for tcp, or "". */
+void endpoint_remove(const char *bound);
+
 /* What a joiner connects to, given the address it joined at and an announced one: where
  * the announced host is a "*", the announced port on the host that it reached the trainer by, since
  * the trainer cannot know which of its names others see. Any other is copied as it is. */

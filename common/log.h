@@ -18,6 +18,9 @@ struct log {
 /* A log on `descriptor` (2 for standard error). */
 void log_init(struct log *log, int descriptor, const char *name, enum log_level level);
 
+/* The level that an option's word names ("debug", "info", "warning", "error"). */
+enum log_level log_level_of(const char *word);
+
 /* Thread-safe. A newline is added. A NULL log writes nothing. */
 void log_write(const struct log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

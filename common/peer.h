@@ -8,25 +8,25 @@
 #include "common/wire.h"
 
 struct peer_hello {
-    const char *trainer;         /* address to join */
+    const char *trainer; /* address to join */
     Digitsum__Role role;
-    const char *name;            /* "loader-1" */
-    const char *endpoints[4];    /* bound by this worker; NULL-ended. loader: samples, split;
-                                    evaluator: reports */
+    const char *name;                 /* "loader-1" */
+    const char *endpoints[4];         /* bound by this worker; NULL-ended. loader: samples, split;
+                                         evaluator: reports */
     const Digitsum__Dataset *dataset; /* loader only */
-    int patience;                /* seconds without a word from the trainer before giving up */
+    int patience;                     /* seconds without a word from the trainer before giving up */
 };
 
 /* What the trainer said on joining. Texts belong to the peer and live until the next WELCOME. */
 struct peer_run {
-    uint64_t run;      /* id; changes when the trainer restarts */
+    uint64_t run; /* id; changes when the trainer restarts */
     uint64_t seed;
     uint32_t batch;
-    uint64_t steps;    /* 0 while unknown */
+    uint64_t steps; /* 0 while unknown */
     Digitsum__Warps warps;
     char pairs[ENDPOINT_MAXIMUM];
     char progress[ENDPOINT_MAXIMUM];
-    int generation;    /* counts WELCOMEs: a change means that all sockets to the run are stale */
+    int generation; /* counts WELCOMEs: a change means that all sockets to the run are stale */
 };
 
 struct peer;
@@ -39,7 +39,8 @@ struct peer *peer_create(void *context, const struct peer_hello *hello, const st
 /* For zmq_poll(): readable when peer_receive has something to do. */
 void *peer_socket(const struct peer *self);
 
-/* Milliseconds until peer_receive must be called even if nothing is readable: a heartbeat is due. */
+/* Milliseconds until peer_receive must be called even if nothing is readable: a heartbeat is due.
+ */
 long peer_wait(const struct peer *self);
 
 /* Does all that is due (heartbeats, answers, rejoining) and returns 1 with a message of work that

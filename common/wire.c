@@ -49,7 +49,7 @@ static int payload_rule(const Digitsum__Header *header, size_t sizes[WIRE_FRAMES
     case DIGITSUM__TYPE__SPLIT: /* images, labels */
         sizes[0] = count * IMAGE_PIXELS;
         sizes[1] = count;
-        return header->split ? 2 : -1;
+        return header->split && header->dataset ? 2 : -1;
     case DIGITSUM__TYPE__CHUNK:
         if (!header->fetch || header->fetch->size < 1 || header->fetch->size > WIRE_CHUNK_MAXIMUM)
             return -1;

@@ -152,6 +152,9 @@ void coordinator_destroy(struct coordinator **pointer) {
             zmq_close(sockets[i]);
     if (self->context)
         zmq_ctx_term(self->context);
+    endpoint_remove(self->control_address);
+    endpoint_remove(self->data_address);
+    endpoint_remove(self->progress_address);
     if (self->wake >= 0)
         close(self->wake);
     free(self);

@@ -29,7 +29,6 @@ struct coordinator {
     struct publisher *publisher;
     struct train *train;
     uint64_t steps; /* of the whole run, once the dataset is known */
-    uint64_t checkpoint_every;
     /* state */
     bool ending; /* no more leases: finished, stopped, failed, or goal reached */
     bool interrupted, goal_reached, training_over;

@@ -45,20 +45,16 @@ int flow_begin(struct coordinator *self, struct error *error) {
     if (!self->ledger || !self->window)
         return error_set(error, ERROR_MEMORY, "no memory for a window of %u steps",
                          self->window_size);
-    self->checkpoint_every = (uint64_t)settings->checkpoint_every;
-    if (settings->checkpoint_epochs > 0) {
-        self->checkpoint_every =
-            batch_steps(samples, settings->checkpoint_epochs, (uint32_t)settings->batch);
-        if (self->checkpoint_every < 1)
-            self->checkpoint_every = 1;
-    }
     struct train_settings train = {.ops = self->settings.ops,
                                    .net = self->settings.net,
                                    .config = self->settings.config,
                                    .steps = self->steps,
                                    .samples = samples,
-                                   .checkpoint_every = self->checkpoint_every,
+                                   .checkpoint_every = (uint64_t)settings->checkpoint_every,
+                                   .checkpoint_epochs = settings->checkpoint_epochs,
                                    .checkpoints = strcmp(settings->engine, "null") != 0};
+    train.run = self->run;
+    sha256_hex(self->members->dataset.sha256, train.dataset);
     settings_schedule(settings, self->steps, &train.schedule);
     log_info(self->log, "%s: %u training and %u test images; %" PRIu64 " steps of %lld",
              self->members->dataset.name, samples, self->members->dataset.test, self->steps,

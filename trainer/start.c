@@ -12,14 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static enum log_level level_of(const char *word) {
-    static const char *const words[] = {"debug", "info", "warning"};
-    for (int i = 0; i < 3; i++)
-        if (strcmp(word, words[i]) == 0)
-            return (enum log_level)i;
-    return LOG_ERROR;
-}
-
 /* The newest checkpoint that is whole; those that are not are skipped with a line each. */
 static struct checkpoint *newest(const char *run_dir, const struct log *log, struct error *error) {
     char folder[480], path[512];
@@ -164,7 +156,7 @@ int start_prepare(struct start *start, int argc, char **argv, struct log *log,
     start->options = options_parse(&trainer_program, argc, argv, settings, error);
     if (!start->options)
         return -1;
-    log_init(log, 2, settings->name, level_of(settings->log_level));
+    log_init(log, 2, settings->name, log_level_of(settings->log_level));
     char recipe[1200] = "";
     if (settings->resume) {
         start->checkpoint = newest(settings->run_dir ? settings->run_dir : ".", log, error);

@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,10 +58,12 @@ static uint64_t epochs_after(const struct train_settings *settings, uint64_t ste
 
 static int snapshot(struct train *self, const struct train_settings *settings, bool final,
                     struct error *error) {
-    struct checkpoint shot = *self->start; /* seed, run, settings, dataset, net: as at the start */
+    struct checkpoint shot = *self->start; /* seed, settings, net: as at the start */
     shot.step = self->step;
     shot.samples = self->step * (uint64_t)settings->config.batch;
     shot.epoch = (double)shot.samples / settings->samples;
+    shot.run = settings->run;
+    memcpy(shot.dataset, settings->dataset, sizeof shot.dataset);
     memcpy(shot.chain, self->chain, sizeof shot.chain);
     shot.state = (struct engine_state){0};
     if (state_alloc(&shot.state, self->net, &settings->config.optimizer, error) != 0)
@@ -76,11 +79,15 @@ static int snapshot(struct train *self, const struct train_settings *settings, b
 }
 
 static bool checkpoint_due(const struct train *self, const struct train_settings *settings) {
+    uint64_t step = self->step;
     if (!settings->checkpoints)
         return false;
-    if (settings->checkpoint_every && self->step % settings->checkpoint_every == 0)
+    if (settings->checkpoint_every && step % settings->checkpoint_every == 0)
         return true;
-    return epochs_after(settings, self->step) > epochs_after(settings, self->step - 1);
+    double stride = settings->checkpoint_epochs * settings->samples / settings->config.batch;
+    if (stride > 0 && floor((double)step / stride) > floor((double)(step - 1) / stride))
+        return true;
+    return epochs_after(settings, step) > epochs_after(settings, step - 1);
 }
 
 /* Adds finished steps' results to what the socket side will see. */

@@ -21,8 +21,11 @@ struct train_settings {
     struct schedule schedule;  /* steps = those of the whole run */
     uint64_t steps;            /* end after this many */
     uint32_t samples;          /* of the training split: tells epochs from steps */
-    uint64_t checkpoint_every; /* steps; 0: at epoch ends alone */
+    uint64_t checkpoint_every; /* steps; 0: not by steps */
+    double checkpoint_epochs;  /* epochs; 0: at epoch ends alone */
     bool checkpoints;          /* false: none at all (null engine) */
+    char dataset[SHA256_HEX];  /* written into checkpoints */
+    uint64_t run;              /* likewise */
 };
 
 /* What the socket side sees: sums since the last look, and where training is. */

@@ -1,0 +1,294 @@
+/* See options.h: the rows, their values, and argp. Files are options_file.c's. */
+#include "common/options.h"
+
+#include "common/options_private.h"
+
+#include <argp.h>
+#include <assert.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const DIGITSUM_VERSION = "0.1.0";
+
+enum { FIRST_KEY = 1000 }; /* argp keys of rows: above every letter */
+
+/* --- values ------------------------------------------------------------------------------------
+ */
+
+static void *field(const struct options *self, const struct option_row *row) {
+    return (char *)self->target + row->offset;
+}
+
+/* Keeps a copy of `text` for as long as the options live; NULL when memory is short. */
+static const char *keep(struct options *self, const char *text) {
+    char **texts = realloc(self->texts, (self->text_count + 1) * sizeof *texts);
+    if (!texts)
+        return NULL;
+    self->texts = texts;
+    char *copy = strdup(text);
+    if (copy)
+        self->texts[self->text_count++] = copy;
+    return copy;
+}
+
+static int bounds_error(const struct option_row *row, const char *text, const char *where,
+                        struct error *error) {
+    if (row->least == row->most)
+        return error_set(error, ERROR_INVALID, "%s%s %s: must be a %snumber", where, row->name,
+                         text, row->kind == OPTION_INT ? "whole " : "");
+    return error_set(error, ERROR_INVALID, "%s%s %s: must be a %snumber from %.15g to %.15g", where,
+                     row->name, text, row->kind == OPTION_INT ? "whole " : "", row->least,
+                     row->most);
+}
+
+static bool in_bounds(const struct option_row *row, double value) {
+    return row->least == row->most || (value >= row->least && value <= row->most);
+}
+
+/* Whether `text` is one of the words of "a|b|c". */
+static bool is_choice(const char *choices, const char *text) {
+    size_t length = strlen(text);
+    for (const char *word = choices; length > 0; word++) {
+        size_t size = strcspn(word, "|");
+        if (size == length && strncmp(word, text, size) == 0)
+            return true;
+        word += size;
+        if (!*word)
+            return false;
+    }
+    return false;
+}
+
+static int set_text(struct options *self, const struct option_row *row, const char *text,
+                    struct error *error) {
+    const char *copy = keep(self, text);
+    if (!copy)
+        return error_set(error, ERROR_MEMORY, "no memory for --%s", row->name);
+    *(const char **)field(self, row) = copy;
+    return 0;
+}
+
+int options_set(struct options *self, const struct option_row *row, const char *text,
+                const char *where, struct error *error) {
+    char *end;
+    errno = 0;
+    switch (row->kind) {
+    case OPTION_FLAG:
+        *(bool *)field(self, row) = strcmp(text, "false") != 0;
+        return 0;
+    case OPTION_INT: {
+        long long value = strtoll(text, &end, 10);
+        if (errno || end == text || *end || !in_bounds(row, (double)value))
+            return bounds_error(row, text, where, error);
+        *(int64_t *)field(self, row) = value;
+        return 0;
+    }
+    case OPTION_REAL: {
+        double value = strtod(text, &end);
+        if (errno == ERANGE || end == text || *end || value != value || !in_bounds(row, value))
+            return bounds_error(row, text, where, error);
+        *(double *)field(self, row) = value;
+        return 0;
+    }
+    case OPTION_CHOICE:
+        if (!is_choice(row->choices, text))
+            return error_set(error, ERROR_INVALID, "%s%s %s: must be one of %s", where, row->name,
+                             text, row->choices);
+        return set_text(self, row, text, error);
+    default:
+        return set_text(self, row, text, error);
+    }
+}
+
+static int set_defaults(struct options *self, struct error *error) {
+    for (size_t i = 0; i < self->program->count; i++) {
+        const struct option_row *row = &self->program->rows[i];
+        if (row->name && row->standard &&
+            options_set(self, row, row->standard, "the default of --", error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* --- argp --------------------------------------------------------------------------------------
+ */
+
+struct parsing {
+    struct options *self;
+    struct error *error;
+    bool failed;
+};
+
+static int key_of(const struct options_program *program, size_t i) {
+    return program->rows[i].letter ? program->rows[i].letter : FIRST_KEY + (int)i;
+}
+
+/* The row that an argp key stands for, or count. */
+static size_t row_of(const struct options_program *program, int key) {
+    size_t i = 0;
+    while (i < program->count && !(program->rows[i].name && key_of(program, i) == key))
+        i++;
+    return i;
+}
+
+static error_t parse_one(int key, char *argument, struct argp_state *state) {
+    struct parsing *parsing = state->input;
+    struct options *self = parsing->self;
+    size_t i = row_of(self->program, key);
+    if (i < self->program->count) {
+        const struct option_row *row = &self->program->rows[i];
+        if (options_set(self, row, argument ? argument : "true", "--", parsing->error) == 0) {
+            self->given[i] = true;
+            return 0;
+        }
+        parsing->failed = true;
+        return EINVAL;
+    }
+    if (key != ARGP_KEY_ARG)
+        return ARGP_ERR_UNKNOWN;
+    if (self->program->positional && !self->positional_given) {
+        const char *copy = keep(self, argument);
+        *(const char **)((char *)self->target + self->program->positional_offset) = copy;
+        self->positional_given = true;
+        return copy ? 0 : ENOMEM;
+    }
+    error_set(parsing->error, ERROR_INVALID, "unexpected argument '%s'; see --help", argument);
+    parsing->failed = true;
+    return EINVAL;
+}
+
+static void print_version(FILE *stream, struct argp_state *state) {
+    const struct parsing *parsing = state->input;
+    fprintf(stream, "%s %s\n", parsing->self->program->name, DIGITSUM_VERSION);
+}
+
+/* Help texts with their defaults appended, as argp wants them. -1 when memory is short. */
+static int describe(struct options *self, struct argp_option *entries) {
+    int group = 0;
+    for (size_t i = 0; i < self->program->count; i++) {
+        const struct option_row *row = &self->program->rows[i];
+        struct argp_option *entry = &entries[i];
+        if (!row->name) {
+            *entry = (struct argp_option){.doc = row->help, .group = ++group};
+            continue;
+        }
+        char help[512];
+        bool fallback = row->standard && row->kind != OPTION_FLAG;
+        snprintf(help, sizeof help, "%s%s%s%s%s%s", row->help, row->choices ? ": " : "",
+                 row->choices ? row->choices : "", fallback ? " (default " : "",
+                 fallback ? row->standard : "", fallback ? ")" : "");
+        *entry = (struct argp_option){.name = row->name,
+                                      .key = key_of(self->program, i),
+                                      .arg = row->kind == OPTION_FLAG ? NULL : row->argument,
+                                      .doc = keep(self, help),
+                                      .group = group};
+        if (!entry->doc)
+            return -1;
+    }
+    return 0;
+}
+
+/* One sentence for what getopt found wrong at argv[index]: it tells no more than that. */
+static void name_culprit(const struct options *self, int argc, char **argv, int index,
+                         struct error *error) {
+    const char *culprit = index > 0 && index <= argc ? argv[index - 1] : "?";
+    if (strncmp(culprit, "--", 2) == 0 && !strchr(culprit, '='))
+        for (size_t i = 0; i < self->program->count; i++) {
+            const struct option_row *row = &self->program->rows[i];
+            if (row->name && strcmp(row->name, culprit + 2) == 0 && row->kind != OPTION_FLAG) {
+                error_set(error, ERROR_INVALID, "%s needs a value (%s); see --help", culprit,
+                          row->argument);
+                return;
+            }
+        }
+    error_set(error, ERROR_INVALID, "unknown or incomplete option '%s'; see --help", culprit);
+}
+
+static int parse(struct options *self, int argc, char **argv, struct error *error) {
+    const struct options_program *program = self->program;
+    struct argp_option *entries = calloc(program->count + 1, sizeof *entries);
+    char *summary = NULL;
+    int status = -1;
+    if (!entries || describe(self, entries) != 0 ||
+        asprintf(&summary, "%s%s%s", program->summary, program->example ? "\v" : "",
+                 program->example ? program->example : "") < 0) {
+        error_set(error, ERROR_MEMORY, "no memory for the options");
+        goto done;
+    }
+    struct argp argp = {
+        .options = entries, .parser = parse_one, .args_doc = program->positional, .doc = summary};
+    struct parsing parsing = {self, error, false};
+    int index = 0;
+    argp_program_version_hook = print_version;
+    error_t failure = argp_parse(&argp, argc, argv, ARGP_NO_ERRS, &index, &parsing);
+    if (failure == 0)
+        status = 0;
+    else if (!parsing.failed)
+        name_culprit(self, argc, argv, index, error);
+done:
+    free(summary);
+    free(entries);
+    return status;
+}
+
+struct options *options_parse(const struct options_program *program, int argc, char **argv,
+                              void *target, struct error *error) {
+    struct options *self = calloc(1, sizeof *self);
+    if (self)
+        self->given = calloc(program->count + 1, sizeof *self->given);
+    if (!self || !self->given) {
+        error_set(error, ERROR_MEMORY, "no memory for the options");
+        goto failed;
+    }
+    self->program = program;
+    self->target = target;
+    if (set_defaults(self, error) != 0 || parse(self, argc, argv, error) != 0)
+        goto failed;
+    return self;
+failed:
+    options_destroy(&self);
+    return NULL;
+}
+
+bool options_given(const struct options *self, const char *name) {
+    for (size_t i = 0; i < self->program->count; i++)
+        if (self->program->rows[i].name && strcmp(self->program->rows[i].name, name) == 0)
+            return self->given[i];
+    return false;
+}
+
+json_t *options_to_json(const struct options *self, unsigned mask) {
+    json_t *values = json_object();
+    for (size_t i = 0; values && i < self->program->count; i++) {
+        const struct option_row *row = &self->program->rows[i];
+        if (!row->name || (mask && !(row->use & mask)))
+            continue;
+        const void *at = field(self, row);
+        json_t *value;
+        if (row->kind == OPTION_FLAG)
+            value = json_boolean(*(const bool *)at);
+        else if (row->kind == OPTION_INT)
+            value = json_integer(*(const int64_t *)at);
+        else if (row->kind == OPTION_REAL)
+            value = json_real(*(const double *)at);
+        else
+            value = *(const char *const *)at ? json_string(*(const char *const *)at) : json_null();
+        json_object_set_new(values, row->name, value);
+    }
+    return values;
+}
+
+void options_destroy(struct options **pointer) {
+    struct options *self = *pointer;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->text_count; i++)
+        free(self->texts[i]);
+    free(self->texts);
+    free(self->given);
+    free(self);
+    *pointer = NULL;
+}

@@ -1,0 +1,38 @@
+/* See signals.h. The flag and the descriptor are global because a signal handler can reach nothing
+ * else: the one such state in the project. */
+#include "common/signals.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static atomic_int count;
+static int descriptor = -1;
+
+static void handle(int number) {
+    (void)number;
+    if (atomic_fetch_add(&count, 1) > 0)
+        _exit(130);
+    uint64_t one = 1;
+    if (write(descriptor, &one, sizeof one) < 0)
+        return;
+}
+
+int signals_install(struct error *error) {
+    struct sigaction action = {.sa_handler = handle}, ignore = {.sa_handler = SIG_IGN};
+    descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (descriptor < 0 || sigaction(SIGINT, &action, NULL) != 0 ||
+        sigaction(SIGTERM, &action, NULL) != 0 || sigaction(SIGPIPE, &ignore, NULL) != 0)
+        return error_set_errno(error, "installing signal handlers");
+    return 0;
+}
+
+int signals_descriptor(void) {
+    return descriptor;
+}
+
+bool signals_stop(void) {
+    return atomic_load(&count) > 0;
+}

@@ -1,0 +1,67 @@
+/* Following the stream of checkpoints: what was offered, what is being fetched piece by piece, what
+ * is whole and verified. A pure state machine: no sockets, no clock of its own.
+ *
+ * Pull with credit: FOLLOW_CREDIT pieces are asked for at a time, so the trainer sends what we have
+ * room for and never waits for us. A piece that does not come is asked for again at its offset. */
+#ifndef EVALUATOR_FOLLOW_H
+#define EVALUATOR_FOLLOW_H
+
+#include "common/error.h"
+#include "common/sha256.h"
+#include "proto/digitsum.pb-c.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FOLLOW_CREDIT 4
+#define FOLLOW_QUEUE 256                 /* offers that wait */
+#define FOLLOW_BYTES ((uint64_t)4 << 30) /* largest checkpoint that is fetched */
+#define FOLLOW_TRIES 3                   /* whole fetches whose digest was wrong */
+
+/* A checkpoint as the trainer offered it. */
+struct offer {
+    uint64_t step, size, samples;
+    uint8_t sha256[SHA256_SIZE];
+    double epoch;
+    bool epoch_end, final;
+    uint32_t sequence;
+};
+
+struct follow;
+
+struct follow *follow_create(void);
+void follow_destroy(struct follow **self);
+
+/* A new run was joined: offers and the fetch under way are forgotten; it will offer anew. */
+void follow_reset(struct follow *self);
+
+/* Takes in a checked CHECKPOINT. Returns 1 if it is queued, 0 if it was queued before or is being
+ * fetched. *gap: how many sequence numbers were jumped over (0: none) since the last new offer. -1,
+ * ERROR_CORRUPT: it cannot be fetched (size); ERROR_MEMORY: the queue is full of epoch ends. When
+ * the queue is full the oldest offer that is no epoch's end gives way, and *given_up is its step
+ * (UINT64_MAX: none). */
+int follow_offer(struct follow *self, const Digitsum__Header *header, uint32_t *gap,
+                 uint64_t *given_up, struct error *error);
+
+/* The next piece to ask for at `now` (ns): true with step, offset and size; call until false. */
+bool follow_request(struct follow *self, int64_t now, uint64_t *step, uint64_t *offset,
+                    uint32_t *size);
+
+/* A piece came. 0; -1, ERROR_CORRUPT: it is not what was asked for, dropped. */
+int follow_piece(struct follow *self, uint64_t step, uint64_t offset, const void *bytes,
+                 size_t size, struct error *error);
+
+/* 1: a whole checkpoint is here: its bytes have the offered digest and stay valid until
+ * follow_done. 0: not yet. -1, ERROR_CORRUPT: its digest was wrong FOLLOW_TRIES times; *offer is
+ * filled, and follow_done goes on to the next. */
+int follow_take(struct follow *self, struct offer *offer, const uint8_t **bytes, size_t *size,
+                struct error *error);
+
+/* The checkpoint that follow_take gave is dealt with. */
+void follow_done(struct follow *self);
+
+/* Offers that wait, the one under way not counted. */
+int follow_waiting(const struct follow *self);
+
+#endif

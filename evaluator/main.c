@@ -1,0 +1,24 @@
+/* The evaluator: options → open → loop of "wait, handle one" → close. */
+#include "common/signals.h"
+#include "evaluator/run.h"
+
+#include <stdio.h>
+
+int main(int argc, char **argv) {
+    struct error error = {0};
+    struct log log = {0};
+    struct run_settings settings = {0};
+    struct run *run = NULL;
+    struct options *options = options_parse(&evaluator_program, argc, argv, &settings, &error);
+    if (options && signals_install(&error) == 0) {
+        log_init(&log, 2, settings.name, log_level_of(settings.log_level));
+        run = run_create(&settings, &log, &error);
+        if (run && run_loop(run, &error) == 0)
+            error.code = ERROR_NONE;
+    }
+    run_destroy(&run);
+    options_destroy(&options);
+    if (error.code != ERROR_NONE)
+        fprintf(stderr, "evaluator: %s\n", error.text);
+    return error_exit_status(error.code);
+}

@@ -1,0 +1,358 @@
+/* See run.h. */
+#include "evaluator/run.h"
+
+#include "common/clock.h"
+#include "common/peer.h"
+#include "common/signals.h"
+#include "evaluator/events.h"
+#include "evaluator/file.h"
+#include "evaluator/follow.h"
+#include "evaluator/judge.h"
+#include "evaluator/plot.h"
+#include "evaluator/report.h"
+#include "evaluator/test_split.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { REPORT_QUEUE = 256 };
+
+struct run {
+    const struct run_settings *settings;
+    const struct log *log;
+    void *context, *reports;      /* PUB */
+    char bound[ENDPOINT_MAXIMUM]; /* where reports is */
+    struct peer *peer;
+    int generation;
+    struct follow *follow;
+    struct test_split *split;
+    struct judge *judge;      /* engine and scoring of one checkpoint at a time */
+    struct report_file *file; /* NULL without a run folder */
+    struct events *events;
+    double began; /* clock_seconds() at which the trainer began, as it told */
+    bool plotted; /* the pictures show all that is in the file */
+    struct log_limit bad;
+};
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static int open_files(struct run *self, struct error *error) {
+    char path[1024];
+    if (!self->settings->run_dir)
+        return 0;
+    if (file_make_folder(self->settings->run_dir, error) != 0)
+        return -1;
+    snprintf(path, sizeof path, "%.1000s/evaluations.jsonl", self->settings->run_dir);
+    self->file = report_open(path, error);
+    if (!self->file)
+        return -1;
+    if (report_cut(self->file))
+        log_warning(self->log, "%s ended in a torn line of %zu bytes: cut off", path,
+                    report_cut(self->file));
+    snprintf(path, sizeof path, "%.1000s/events", self->settings->run_dir);
+    if (file_make_folder(path, error) != 0)
+        return -1;
+    self->events = events_open(path, (double)time(NULL), error);
+    return self->events ? 0 : -1;
+}
+
+static int open_sockets(struct run *self, struct error *error) {
+    const struct run_settings *settings = self->settings;
+    char address[ENDPOINT_MAXIMUM];
+    self->context = zmq_ctx_new();
+    if (!self->context)
+        return error_set(error, ERROR_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
+    self->reports = peer_new_socket(self->context, ZMQ_PUB, REPORT_QUEUE, error);
+    if (!self->reports || endpoint_check(settings->join, false, error) != 0 ||
+        endpoint_beside(settings->join, settings->name, "reports", settings->host, address,
+                        error) != 0 ||
+        endpoint_bind(self->reports, address, self->bound, error) != 0)
+        return -1;
+    struct peer_hello hello = {.trainer = settings->join,
+                               .role = DIGITSUM__ROLE__EVALUATOR,
+                               .name = settings->name,
+                               .endpoints = {self->bound},
+                               .patience = (int)settings->patience};
+    self->peer = peer_create(self->context, &hello, self->log, error);
+    return self->peer ? 0 : -1;
+}
+
+struct run *run_create(const struct run_settings *settings, const struct log *log,
+                       struct error *error) {
+    struct run *self = calloc(1, sizeof *self);
+    if (!self) {
+        error_set(error, ERROR_MEMORY, "no memory for the evaluator");
+        return NULL;
+    }
+    self->settings = settings;
+    self->log = log;
+    self->plotted = true;
+    if (open_files(self, error) != 0 || open_sockets(self, error) != 0)
+        goto failed;
+    self->follow = follow_create();
+    self->split = test_split_create(self->context, log);
+    self->judge = judge_create(settings, log);
+    if (!self->follow || !self->split || !self->judge) {
+        error_set(error, ERROR_MEMORY, "no memory for the evaluator");
+        goto failed;
+    }
+    return self;
+failed:
+    run_destroy(&self);
+    return NULL;
+}
+
+void run_destroy(struct run **pointer) {
+    struct run *self = *pointer;
+    if (!self)
+        return;
+    judge_destroy(&self->judge);
+    follow_destroy(&self->follow);
+    test_split_destroy(&self->split);
+    events_close(&self->events);
+    report_close(&self->file);
+    peer_destroy(&self->peer);
+    if (self->reports)
+        zmq_close(self->reports);
+    if (self->context)
+        zmq_ctx_term(self->context);
+    endpoint_remove(self->bound);
+    free(self);
+    *pointer = NULL;
+}
+
+/* --- telling ---------------------------------------------------------------------------------- */
+
+/* To the trainer, and to whoever watches. */
+static int tell(struct run *self, const struct evaluation *evaluation, struct error *error) {
+    struct evaluation_message message;
+    evaluation_encode_message(evaluation, &message);
+    Digitsum__Header header = DIGITSUM__HEADER__INIT;
+    header.type = DIGITSUM__TYPE__REPORT;
+    header.step = evaluation->step;
+    header.report = &message.report;
+    if (peer_send(self->peer, &header, error) < 0)
+        return -1;
+    struct error ignored; /* whoever listens, listens */
+    wire_send(self->reports, NULL, &header, NULL, 0, &ignored);
+    return 0;
+}
+
+/* An evaluation that was just made: kept, shown, told. */
+static int record(struct run *self, const struct evaluation *evaluation, struct error *error) {
+    char line[EVALUATION_LINE];
+    if (self->file && !evaluation->error[0]) {
+        if (events_append(self->events, evaluation, (double)time(NULL), error) != 0 ||
+            report_append(self->file, evaluation, error) != 0)
+            return -1;
+        self->plotted = false;
+    }
+    printf("%s\n", evaluation_line(evaluation, line));
+    fflush(stdout);
+    return tell(self, evaluation, error);
+}
+
+/* Pictures are drawn when nothing else is to be done, and at the end. */
+static void plot(struct run *self) {
+    struct error error;
+    char folder[1024];
+    size_t count;
+    if (self->plotted || !self->file)
+        return;
+    self->plotted = true;
+    const char *slash = strrchr(self->settings->run_dir, '/');
+    struct plot_title title = {.run = slash && slash[1] ? slash + 1 : self->settings->run_dir,
+                               .dataset = test_split_dataset(self->split),
+                               .synthetic = test_split_synthetic(self->split)};
+    const struct evaluation *list = report_list(self->file, &count);
+    snprintf(folder, sizeof folder, "%.1000s/plots", self->settings->run_dir);
+    if (plot_write(folder, &title, list, count, &error) != 0)
+        log_warning(self->log, "the plots could not be written: %s", error.text);
+}
+
+/* --- hearing ---------------------------------------------------------------------------------- */
+
+static void base_evaluation(const struct run *self, const struct offer *offer,
+                            struct evaluation *evaluation) {
+    *evaluation = (struct evaluation){.step = offer->step,
+                                      .epoch = offer->epoch,
+                                      .samples = offer->samples,
+                                      .epoch_end = offer->epoch_end,
+                                      .final = offer->final,
+                                      .seconds = clock_seconds() - self->began};
+    sha256_hex(offer->sha256, evaluation->checkpoint_sha256);
+    snprintf(evaluation->evaluator, sizeof evaluation->evaluator, "%s", self->settings->name);
+}
+
+/* Whether this very checkpoint was scored before we restarted; then the trainer is told again,
+ * since it may not have heard. */
+static bool scored_before(struct run *self, const Digitsum__Header *header, int *status,
+                          struct error *error) {
+    char hex[SHA256_HEX];
+    const struct evaluation *known = self->file ? report_find(self->file, header->step) : NULL;
+    sha256_hex(header->checkpoint->sha256.data, hex);
+    if (!known || strcmp(known->checkpoint_sha256, hex) != 0)
+        return false;
+    struct evaluation again = *known;
+    again.epoch_end = header->checkpoint->epoch_end;
+    again.final = header->checkpoint->final;
+    *status = tell(self, &again, error);
+    return true;
+}
+
+static int handle_offer(struct run *self, const Digitsum__Header *header, struct error *error) {
+    uint32_t gap;
+    uint64_t given_up;
+    struct error bad;
+    int status = 0;
+    double began = clock_seconds() - header->checkpoint->seconds;
+    if (self->began == 0 || began < self->began)
+        self->began = began; /* the message that travelled fastest tells best */
+    if (scored_before(self, header, &status, error))
+        return status;
+    if (follow_offer(self->follow, header, &gap, &given_up, &bad) < 0) {
+        log_warning(self->log, "checkpoint of step %" PRIu64 " refused: %s", header->step,
+                    bad.text);
+        return 0;
+    }
+    if (gap)
+        log_warning(self->log, "gap: %u checkpoints before step %" PRIu64 " were not offered to us",
+                    gap, header->step);
+    if (given_up == UINT64_MAX)
+        return 0;
+    struct evaluation skipped;
+    base_evaluation(self, &(struct offer){.step = given_up}, &skipped);
+    skipped.checkpoint_sha256[0] = '\0';
+    snprintf(skipped.error, sizeof skipped.error, "skipped: %d others wait", FOLLOW_QUEUE);
+    log_warning(self->log, "gap: step %" PRIu64 " goes unscored, we are too far behind", given_up);
+    return tell(self, &skipped, error);
+}
+
+static void handle_chunk(struct run *self, const struct wire_message *message) {
+    struct error bad;
+    uint64_t held;
+    const Digitsum__Header *header = message->header;
+    if (follow_piece(self->follow, header->step, header->fetch->offset, wire_frame(message, 0),
+                     header->fetch->size, &bad) != 0 &&
+        log_limit_pass(&self->bad, clock_now(), 60 * CLOCK_SECOND, &held))
+        log_warning(self->log, "piece dropped: %s (%" PRIu64 " more)", bad.text, held);
+}
+
+/* 0 go on, -1 end (ERROR_CLOSED: in good order). */
+static int hear(struct run *self, struct error *error) {
+    struct wire_message message;
+    int status;
+    while ((status = peer_receive(self->peer, &message, error)) == 1) {
+        const struct peer_run *run = peer_run(self->peer);
+        if (run && run->generation != self->generation) {
+            self->generation = run->generation;
+            self->began = 0;
+            follow_reset(self->follow);
+            judge_drop(self->judge);
+        }
+        int handled = 0;
+        if (message.header->type == DIGITSUM__TYPE__PEERS)
+            test_split_follow(self->split, message.header->peers);
+        else if (message.header->type == DIGITSUM__TYPE__CHECKPOINT)
+            handled = handle_offer(self, message.header, error);
+        else if (message.header->type == DIGITSUM__TYPE__CHUNK)
+            handle_chunk(self, &message);
+        wire_release(&message);
+        if (handled != 0)
+            return -1;
+    }
+    return status;
+}
+
+/* --- working ---------------------------------------------------------------------------------- */
+
+static int fetch(struct run *self, struct error *error) {
+    uint64_t step, offset;
+    uint32_t size;
+    while (peer_run(self->peer) &&
+           follow_request(self->follow, clock_now(), &step, &offset, &size)) {
+        Digitsum__Fetch body = DIGITSUM__FETCH__INIT;
+        body.offset = offset;
+        body.size = size;
+        Digitsum__Header header = DIGITSUM__HEADER__INIT;
+        header.type = DIGITSUM__TYPE__FETCH;
+        header.step = step;
+        header.fetch = &body;
+        if (peer_send(self->peer, &header, error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* A checkpoint that cannot be scored is told as such: it must not hold up the ones after it. */
+static int give_up(struct run *self, const struct offer *offer, const char *why,
+                   struct error *error) {
+    struct evaluation failed;
+    base_evaluation(self, offer, &failed);
+    snprintf(failed.error, sizeof failed.error, "%s", why);
+    judge_drop(self->judge);
+    follow_done(self->follow);
+    log_warning(self->log, "step %" PRIu64 " cannot be scored: %s", offer->step, why);
+    return record(self, &failed, error);
+}
+
+/* One piece of scoring. 1: there is more to do at once, 0: wait for messages. */
+static int judge_one_piece(struct run *self, struct error *error) {
+    struct offer offer;
+    const uint8_t *bytes;
+    size_t size;
+    struct error bad;
+    const struct peer_run *run = peer_run(self->peer);
+    int status = follow_take(self->follow, &offer, &bytes, &size, &bad);
+    if (status < 0)
+        return give_up(self, &offer, bad.text, error);
+    if (status == 0 || !run || !test_split_whole(self->split))
+        return 0;
+    if (!judge_busy(self->judge) &&
+        judge_begin(self->judge, bytes, size, offer.step, self->split, run->seed, &bad) != 0)
+        return give_up(self, &offer, bad.text, error);
+    struct score score;
+    status = judge_next(self->judge, &score, &bad);
+    if (status == 1)
+        return 1;
+    if (status < 0)
+        return give_up(self, &offer, bad.text, error);
+    struct evaluation evaluation;
+    base_evaluation(self, &offer, &evaluation);
+    evaluation.loss = score.loss;
+    evaluation.count = score.count;
+    evaluation.digit_hits = score.digit_hits;
+    evaluation.sum_hits = score.sum_hits;
+    follow_done(self->follow);
+    return record(self, &evaluation, error) != 0 ? -1 : 1;
+}
+
+int run_loop(struct run *self, struct error *error) {
+    bool more = false;
+    while (!signals_stop()) {
+        void *split = test_split_socket(self->split);
+        zmq_pollitem_t items[] = {{peer_socket(self->peer), 0, ZMQ_POLLIN, 0},
+                                  {NULL, signals_descriptor(), ZMQ_POLLIN, 0},
+                                  {split, 0, ZMQ_POLLIN, 0}};
+        long wait = more ? 0 : peer_wait(self->peer);
+        if (zmq_poll(items, split ? 3 : 2, wait) < 0 && errno != EINTR)
+            return error_set(error, ERROR_IO, "waiting for messages: %s", zmq_strerror(errno));
+        if (hear(self, error) != 0) {
+            plot(self);
+            return error->code == ERROR_CLOSED ? 0 : -1;
+        }
+        if (test_split_work(self->split, clock_now(), error) != 0 || fetch(self, error) != 0)
+            return -1;
+        int status = judge_one_piece(self, error);
+        if (status < 0)
+            return -1;
+        more = status == 1;
+    }
+    plot(self);
+    return error_set(error, ERROR_INTERRUPTED, "stopped by a signal");
+}

@@ -1,0 +1,169 @@
+/* The loader: options → dataset → join → loop of "wait, handle one" → leave. */
+#include "common/options.h"
+#include "common/peer.h"
+#include "common/signals.h"
+#include "loader/serve.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct settings {
+    const char *join, *data, *name, *host, *log_level;
+    int64_t train_limit, test_limit, patience;
+    bool find;
+};
+
+#define AT(field) offsetof(struct settings, field)
+/* clang-format off */
+static const struct option_row rows[] = {
+    {"join", 'j', OPTION_TEXT, AT(join), 0, 0, NULL, "tcp://127.0.0.1:5555", "ADDR",
+     "the trainer's address", 0},
+    {"data", 0, OPTION_TEXT, AT(data), 0, 0, NULL, "auto", "WHAT",
+     "auto, mnist, idx:DIR, png:DIR or synthetic; auto finds or downloads MNIST, and draws digits where it can do neither", 0},
+    {"train-limit", 0, OPTION_INT, AT(train_limit), 0, 10000000, NULL, "0", "N",
+     "use the first N training samples; 0 is all", 0},
+    {"test-limit", 0, OPTION_INT, AT(test_limit), 0, 10000000, NULL, "0", "N",
+     "use the first N test samples; 0 is all", 0},
+    {"find", 0, OPTION_FLAG, AT(find), 0, 0, NULL, NULL, NULL,
+     "only find or download the data, showing progress, and exit", 0},
+    {"host", 0, OPTION_TEXT, AT(host), 0, 0, NULL, NULL, "HOST",
+     "own address that augmenters and evaluators reach; without it the one that faces the trainer", 0},
+    {"patience", 0, OPTION_INT, AT(patience), 1, 86400, NULL, "60", "SECONDS",
+     "give up when the trainer is silent for so long", 0},
+    {"name", 'n', OPTION_TEXT, AT(name), 0, 0, NULL, "loader", "NAME", "of this process", 0},
+    {"log-level", 0, OPTION_CHOICE, AT(log_level), 0, 0, "debug|info|warning|error", "info",
+     "LEVEL", "least level that is logged", 0},
+};
+/* clang-format on */
+
+static const struct options_program program = {
+    .name = "loader",
+    .summary = "Decodes a dataset and makes the batches that the trainer leases to it. Start as "
+               "many as you like, on any machine that has the data; kill any at any time.",
+    .example = "loader --join tcp://trainer:5555 --data auto",
+    .rows = rows,
+    .count = sizeof rows / sizeof rows[0],
+};
+
+/* One line on a terminal, rewritten. */
+static void show_download(void *context, const char *name, uint64_t done, uint64_t total) {
+    (void)context;
+    if (isatty(2))
+        fprintf(stderr, "\r\033[K  %s  %.1f of %.1f MB", name, (double)done / 1e6,
+                (double)total / 1e6);
+}
+
+static struct dataset *open_dataset(const struct settings *settings, const struct log *log,
+                                    struct error *error) {
+    struct fetch_settings fetch = fetch_defaults();
+    fetch.log = log;
+    if (settings->find)
+        fetch.progress = show_download;
+    struct dataset_request request = {.data = settings->data,
+                                      .train_limit = (uint32_t)settings->train_limit,
+                                      .test_limit = (uint32_t)settings->test_limit,
+                                      .fetch = &fetch,
+                                      .log = log};
+    return dataset_open(&request, error);
+}
+
+struct loader {
+    struct settings settings;
+    const struct log *log;
+    struct dataset *dataset;
+    void *context;
+    struct serve *serve;
+    struct peer *peer;
+};
+
+static int open_all(struct loader *loader, struct error *error) {
+    const struct settings *settings = &loader->settings;
+    const struct dataset *dataset = loader->dataset;
+    char samples[ENDPOINT_MAXIMUM], split[ENDPOINT_MAXIMUM];
+    loader->context = zmq_ctx_new();
+    if (!loader->context)
+        return error_set(error, ERROR_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
+    if (endpoint_check(settings->join, false, error) != 0 ||
+        endpoint_beside(settings->join, settings->name, "samples", settings->host, samples,
+                        error) != 0 ||
+        endpoint_beside(settings->join, settings->name, "split", settings->host, split, error) != 0)
+        return -1;
+    loader->serve = serve_create(loader->context, dataset, samples, split, loader->log, error);
+    if (!loader->serve)
+        return -1;
+    Digitsum__Dataset announced = DIGITSUM__DATASET__INIT;
+    serve_describe(dataset, &announced);
+    struct peer_hello hello = {
+        .trainer = settings->join,
+        .role = DIGITSUM__ROLE__LOADER,
+        .name = settings->name,
+        .endpoints = {serve_samples(loader->serve), serve_split(loader->serve)},
+        .dataset = &announced,
+        .patience = (int)settings->patience};
+    loader->peer = peer_create(loader->context, &hello, loader->log, error);
+    return loader->peer ? 0 : -1;
+}
+
+/* Until the run is over: 0; or a signal: ERROR_INTERRUPTED. */
+static int loop(struct loader *loader, struct error *error) {
+    int generation = 0;
+    while (!signals_stop()) {
+        zmq_pollitem_t items[4] = {{peer_socket(loader->peer), 0, ZMQ_POLLIN, 0},
+                                   {NULL, signals_descriptor(), ZMQ_POLLIN, 0}};
+        serve_poll_items(loader->serve, items + 2);
+        if (zmq_poll(items, 4, peer_wait(loader->peer)) < 0 && errno != EINTR)
+            return error_set(error, ERROR_IO, "waiting for messages: %s", zmq_strerror(errno));
+        struct wire_message message;
+        int status;
+        while ((status = peer_receive(loader->peer, &message, error)) == 1) {
+            const struct peer_run *run = peer_run(loader->peer);
+            if (run && run->generation != generation) {
+                generation = run->generation;
+                serve_begin(loader->serve, run->run, run->seed, run->batch);
+            }
+            if (message.header->type == DIGITSUM__TYPE__LEASE)
+                serve_lease(loader->serve, message.header->lease);
+            wire_release(&message);
+        }
+        if (status < 0)
+            return error->code == ERROR_CLOSED ? 0 : -1;
+        if (serve_work(loader->serve, error) != 0)
+            return -1;
+    }
+    return error_set(error, ERROR_INTERRUPTED, "stopped by a signal");
+}
+
+int main(int argc, char **argv) {
+    struct error error = {0};
+    struct log log = {0};
+    struct loader loader = {.log = &log};
+    mallopt(M_MMAP_THRESHOLD, 64 << 20); /* batches come and go: keep their pages */
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
+    struct options *options = options_parse(&program, argc, argv, &loader.settings, &error);
+    if (!options || signals_install(&error) != 0)
+        goto done;
+    log_init(&log, 2, loader.settings.name, log_level_of(loader.settings.log_level));
+    loader.dataset = open_dataset(&loader.settings, &log, &error);
+    if (!loader.dataset || loader.settings.find)
+        goto done;
+    log_info(&log, "%s: %u training and %u test images", loader.dataset->name,
+             loader.dataset->train.count, loader.dataset->test.count);
+    if (open_all(&loader, &error) == 0 && loop(&loader, &error) == 0)
+        error.code = ERROR_NONE;
+    if (loader.serve)
+        log_info(&log, "made %" PRIu64 " batches", serve_steps(loader.serve));
+done:
+    peer_destroy(&loader.peer);
+    serve_destroy(&loader.serve);
+    if (loader.context)
+        zmq_ctx_term(loader.context);
+    dataset_close(&loader.dataset);
+    options_destroy(&options);
+    if (error.code != ERROR_NONE)
+        fprintf(stderr, "loader: %s\n", error.text);
+    return error_exit_status(error.code);
+}
