@@ -41,44 +41,6 @@ static int batchnorm_plan(struct engine *engine, struct cpu_node *self, struct e
 
 /* --- forward --------------------------------------------------------------------------------- */
 
-/* Squares around the mean, summed over rows. */
-INLINE void squares(float *restrict sums, const void *restrict x, const float *restrict mean,
-                    size_t rows, int channels, enum precision type) {
-    memset(sums, 0, sizeof *sums * (size_t)channels);
-    for (size_t row = 0; row < rows; row++)
-        for (int c = 0; c < channels; c++) {
-            float away = value_get(x, row * (size_t)channels + (size_t)c, type) - mean[c];
-            sums[c] += away * away;
-        }
-}
-CLONES static void squares_f32(float *sums, const void *x, const float *mean, size_t rows,
-                               int channels) {
-    squares(sums, x, mean, rows, channels, PRECISION_F32);
-}
-CLONES static void squares_bf16(float *sums, const void *x, const float *mean, size_t rows,
-                                int channels) {
-    squares(sums, x, mean, rows, channels, PRECISION_BF16);
-}
-
-INLINE void normalise(void *restrict y, const void *restrict x, const float *restrict scale,
-                      const float *restrict offset, size_t rows, int channels, bool relu,
-                      enum precision type) {
-    for (size_t row = 0; row < rows; row++)
-        for (int c = 0; c < channels; c++) {
-            size_t at = row * (size_t)channels + (size_t)c;
-            float value = value_get(x, at, type) * scale[c] + offset[c];
-            value_set(y, at, type, relu && value < 0.0f ? 0.0f : value);
-        }
-}
-CLONES static void normalise_f32(void *y, const void *x, const float *scale, const float *offset,
-                                 size_t rows, int channels, bool relu) {
-    normalise(y, x, scale, offset, rows, channels, relu, PRECISION_F32);
-}
-CLONES static void normalise_bf16(void *y, const void *x, const float *scale, const float *offset,
-                                  size_t rows, int channels, bool relu) {
-    normalise(y, x, scale, offset, rows, channels, relu, PRECISION_BF16);
-}
-
 /* Statistics of this batch, into batch_mean and inverse, and their share of the running ones. */
 static void batch_statistics(struct engine *engine, struct cpu_node *self, struct values x) {
     struct batchnorm_state *state = self->state;
@@ -91,9 +53,9 @@ static void batch_statistics(struct engine *engine, struct cpu_node *self, struc
 #pragma omp parallel for schedule(static) num_threads(engine->threads) if (parts > 1)
     for (size_t i = 0; i < parts; i++) {
         size_t here = state->rows - i * part < part ? state->rows - i * part : part;
-        (x.type == PRECISION_BF16 ? squares_bf16 : squares_f32)(
-            partials + i * (size_t)channels, values_at(x, i * part * (size_t)channels),
-            state->batch_mean, here, channels);
+        engine->loops->sum_squares(partials + i * (size_t)channels,
+                                   values_at(x, i * part * (size_t)channels), state->batch_mean,
+                                   here, (size_t)channels, x.type);
     }
     for (int c = 0; c < channels; c++) {
         double sum = 0;
@@ -132,62 +94,13 @@ static int batchnorm_forward(struct engine *engine, struct cpu_node *self, struc
     for (size_t first = 0; first < state->rows; first += part) {
         size_t here = state->rows - first < part ? state->rows - first : part;
         size_t at = first * (size_t)channels;
-        (x.type == PRECISION_BF16 ? normalise_bf16 : normalise_f32)(
-            values_at(self->y, at), values_at(x, at), state->scale, state->offset, here, channels,
-            self->relu);
+        engine->loops->normalise(values_at(self->y, at), values_at(x, at), state->scale,
+                                 state->offset, here, (size_t)channels, self->relu, x.type);
     }
     return 0;
 }
 
 /* --- backward -------------------------------------------------------------------------------- */
-
-/* Σ dy and Σ dy (x - mean), with the relu's mask. */
-INLINE void gradient_sums(float *restrict sums, const void *restrict dy, const void *restrict y,
-                          const void *restrict x, const float *restrict mean, size_t rows,
-                          int channels, bool relu, enum precision type) {
-    float *restrict products = sums + channels;
-    memset(sums, 0, sizeof *sums * 2 * (size_t)channels);
-    for (size_t row = 0; row < rows; row++)
-        for (int c = 0; c < channels; c++) {
-            size_t at = row * (size_t)channels + (size_t)c;
-            float slope = value_get(dy, at, type);
-            slope = relu && !(value_get(y, at, type) > 0.0f) ? 0.0f : slope;
-            sums[c] += slope;
-            products[c] += slope * (value_get(x, at, type) - mean[c]);
-        }
-}
-CLONES static void gradient_sums_f32(float *sums, const void *dy, const void *y, const void *x,
-                                     const float *mean, size_t rows, int channels, bool relu) {
-    gradient_sums(sums, dy, y, x, mean, rows, channels, relu, PRECISION_F32);
-}
-CLONES static void gradient_sums_bf16(float *sums, const void *dy, const void *y, const void *x,
-                                      const float *mean, size_t rows, int channels, bool relu) {
-    gradient_sums(sums, dy, y, x, mean, rows, channels, relu, PRECISION_BF16);
-}
-
-/* dx = dy scale + x slope + offset, the slope and offset being per channel. */
-INLINE void spread(void *restrict dx, const void *restrict dy, const void *restrict y,
-                   const void *restrict x, const float *restrict scale, const float *restrict slope,
-                   const float *restrict offset, size_t rows, int channels, bool relu,
-                   enum precision type) {
-    for (size_t row = 0; row < rows; row++)
-        for (int c = 0; c < channels; c++) {
-            size_t at = row * (size_t)channels + (size_t)c;
-            float d = value_get(dy, at, type);
-            d = relu && !(value_get(y, at, type) > 0.0f) ? 0.0f : d;
-            value_set(dx, at, type, d * scale[c] + (value_get(x, at, type) * slope[c] + offset[c]));
-        }
-}
-CLONES static void spread_f32(void *dx, const void *dy, const void *y, const void *x,
-                              const float *scale, const float *slope, const float *offset,
-                              size_t rows, int channels, bool relu) {
-    spread(dx, dy, y, x, scale, slope, offset, rows, channels, relu, PRECISION_F32);
-}
-CLONES static void spread_bf16(void *dx, const void *dy, const void *y, const void *x,
-                               const float *scale, const float *slope, const float *offset,
-                               size_t rows, int channels, bool relu) {
-    spread(dx, dy, y, x, scale, slope, offset, rows, channels, relu, PRECISION_BF16);
-}
 
 /* Gradients of gain and shift; leaves Σ dy and Σ dy x̂ in state->sums. */
 static void parameter_gradients(struct engine *engine, struct cpu_node *self, struct values x) {
@@ -200,9 +113,9 @@ static void parameter_gradients(struct engine *engine, struct cpu_node *self, st
     for (size_t i = 0; i < parts; i++) {
         size_t here = state->rows - i * part < part ? state->rows - i * part : part;
         size_t at = i * part * (size_t)channels;
-        (x.type == PRECISION_BF16 ? gradient_sums_bf16 : gradient_sums_f32)(
-            partials + i * stride, values_at(self->dy, at), values_at(self->y, at),
-            values_at(x, at), state->batch_mean, here, channels, self->relu);
+        engine->loops->normalise_sums(partials + i * stride, values_at(self->dy, at),
+                                      values_at(self->y, at), values_at(x, at), state->batch_mean,
+                                      here, (size_t)channels, self->relu, x.type);
     }
     for (int c = 0; c < channels; c++) {
         double sum = 0, products = 0;
@@ -238,9 +151,9 @@ static int batchnorm_backward(struct engine *engine, struct cpu_node *self, stru
     for (size_t first = 0; first < state->rows; first += part) {
         size_t here = state->rows - first < part ? state->rows - first : part;
         size_t at = first * (size_t)channels;
-        (x.type == PRECISION_BF16 ? spread_bf16 : spread_f32)(
-            values_at(dx, at), values_at(self->dy, at), values_at(self->y, at), values_at(x, at),
-            state->scale, slope, offset, here, channels, self->relu);
+        engine->loops->normalise_back(values_at(dx, at), values_at(self->dy, at),
+                                      values_at(self->y, at), values_at(x, at), state->scale, slope,
+                                      offset, here, (size_t)channels, self->relu, x.type);
     }
     gradient_end(engine, self, 0);
     return 0;

@@ -113,6 +113,7 @@ static int cpu_create(const struct net *net, const struct engine_config *config,
     made->threads = config->threads > 0 ? config->threads : processors();
     made->bf16 = config->precision == PRECISION_BF16;
     made->version = 1;
+    made->loops = loops_choose();
     enter(made);
     if (kernel_context_open(&made->kernels, error) || allocate_state(made, error) ||
         engine_plan(made, error)) {

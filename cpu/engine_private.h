@@ -15,6 +15,7 @@
 #define CPU_ENGINE_PRIVATE_H
 
 #include "cpu/kernel.h"
+#include "cpu/loops.h"
 #include "cpu/values.h"
 #include "model/engine.h"
 
@@ -69,6 +70,7 @@ struct engine {
     bool amx; /* tiles may be used by our own kernels */
 
     struct kernel_context kernels;
+    const struct loops *loops;
     struct arena *arena;
     struct cpu_node *nodes;
     struct parameter_layout *layouts; /* per parameter */

@@ -26,33 +26,8 @@ static int maxpool_plan(struct engine *engine, struct cpu_node *self, struct err
 }
 
 /* NaN wins, as in PyTorch. */
-INLINE bool beats(float value, float best) {
+static bool beats(float value, float best) {
     return value > best || value != value;
-}
-
-/* One row of outputs from two rows of inputs, `row` values apart. */
-INLINE void pairs_max(void *restrict y, uint8_t *restrict quarter, const void *restrict x,
-                      int width, size_t row, int channels, enum precision type) {
-    for (int j = 0; j < width; j++)
-        for (int c = 0; c < channels; c++) {
-            size_t to = (size_t)(j * channels + c), at = (size_t)(2 * j * channels + c);
-            float a = value_get(x, at, type), b = value_get(x, at + (size_t)channels, type);
-            float d = value_get(x, at + row, type);
-            float e = value_get(x, at + row + (size_t)channels, type);
-            bool right = beats(b, a), right_below = beats(e, d);
-            float upper = right ? b : a, lower = right_below ? e : d;
-            bool below = beats(lower, upper);
-            value_set(y, to, type, below ? lower : upper);
-            quarter[to] = (uint8_t)(below ? 2 + right_below : right);
-        }
-}
-CLONES static void pairs_max_f32(void *y, uint8_t *quarter, const void *x, int width, size_t row,
-                                 int channels) {
-    pairs_max(y, quarter, x, width, row, channels, PRECISION_F32);
-}
-CLONES static void pairs_max_bf16(void *y, uint8_t *quarter, const void *x, int width, size_t row,
-                                  int channels) {
-    pairs_max(y, quarter, x, width, row, channels, PRECISION_BF16);
 }
 
 /* Any window and any mix of types, one sample. */
@@ -101,35 +76,11 @@ static int maxpool_forward(struct engine *engine, struct cpu_node *self, struct 
         size_t from =
             ((size_t)(line / out.height) * (size_t)in.height + (size_t)(line % out.height * 2)) *
             row;
-        (x.type == PRECISION_BF16 ? pairs_max_bf16 : pairs_max_f32)(
-            values_at(self->y, to), state->quarter + to, values_at(x, from), out.width, row,
-            out.channels);
+        engine->loops->pairs_max(values_at(self->y, to), state->quarter + to, values_at(x, from),
+                                 out.width, row, (size_t)out.channels, x.type);
     }
     return 0;
 }
-
-/* Two rows of dx from one row of dy; `width` outputs. Bits are moved, not computed with. */
-#define SCATTER(name, word, sign)                                                                  \
-    CLONES static void name(void *to, const void *from, const void *values,                        \
-                            const uint8_t *restrict quarter, int width, size_t row, int channels,  \
-                            bool masked) {                                                         \
-        word *restrict dx = to;                                                                    \
-        const word *restrict dy = from;                                                            \
-        const sign *restrict y = values;                                                           \
-        for (int j = 0; j < width; j++)                                                            \
-            for (int c = 0; c < channels; c++) {                                                   \
-                size_t at = (size_t)(j * channels + c), here = (size_t)(2 * j * channels + c);     \
-                word value = masked && !(y[at] > 0) ? 0 : dy[at];                                  \
-                uint8_t q = quarter[at];                                                           \
-                dx[here] = q == 0 ? value : 0;                                                     \
-                dx[here + (size_t)channels] = q == 1 ? value : 0;                                  \
-                dx[here + row] = q == 2 ? value : 0;                                               \
-                dx[here + row + (size_t)channels] = q == 3 ? value : 0;                            \
-            }                                                                                      \
-    }
-/* Positive floats are positive as signed numbers too; so is a positive NaN, which then spreads. */
-SCATTER(scatter_f32, uint32_t, int32_t)
-SCATTER(scatter_bf16, uint16_t, int16_t)
 
 static void pairs_scatter(struct engine *engine, const struct cpu_node *self, struct values dx) {
     const struct maxpool_state *state = self->state;
@@ -140,9 +91,9 @@ static void pairs_scatter(struct engine *engine, const struct cpu_node *self, st
         size_t from = (size_t)line * (size_t)(out.width * out.channels);
         int i = line % out.height;
         size_t to = ((size_t)(line / out.height) * (size_t)in.height + (size_t)(2 * i)) * row;
-        (dx.type == PRECISION_BF16 ? scatter_bf16 : scatter_f32)(
-            values_at(dx, to), values_at(self->dy, from), values_at(self->y, from),
-            state->quarter + from, out.width, row, out.channels, self->input_is_masked);
+        engine->loops->pairs_scatter(values_at(dx, to), values_at(self->dy, from),
+                                     values_at(self->y, from), state->quarter + from, out.width,
+                                     row, (size_t)out.channels, self->input_is_masked, dx.type);
         if (in.width % 2)
             for (int k = 1; k <= 2; k++)
                 memset(values_at(dx, to + (size_t)k * row - (size_t)in.channels), 0,

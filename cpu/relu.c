@@ -7,7 +7,7 @@
 INLINE void rectify(void *y, const void *x, size_t count, enum precision type) {
     for (size_t i = 0; i < count; i++) {
         float value = value_get(x, i, type);
-        value_set(y, i, type, value > 0.0f ? value : 0.0f);
+        value_set(y, i, type, value < 0.0f ? 0.0f : value); /* NaN stays */
     }
 }
 CLONES static void rectify_f32(void *y, const void *x, size_t count) {
@@ -15,16 +15,6 @@ CLONES static void rectify_f32(void *y, const void *x, size_t count) {
 }
 CLONES static void rectify_bf16(void *y, const void *x, size_t count) {
     rectify(y, x, count, PRECISION_BF16);
-}
-
-CLONES static void mask_f32(uint32_t *dx, const uint32_t *dy, const float *y, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        dx[i] = y[i] > 0.0f ? dy[i] : 0;
-}
-/* A bf16 is above zero exactly when its bits, as a signed number, are. */
-CLONES static void mask_bf16(uint16_t *dx, const uint16_t *dy, const int16_t *y, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        dx[i] = y[i] > 0 ? dy[i] : 0;
 }
 
 static int relu_forward(struct engine *engine, struct cpu_node *self, struct error *error) {
@@ -53,10 +43,7 @@ static int relu_backward(struct engine *engine, struct cpu_node *self, struct er
         size_t here = count - first < BLOCK ? count - first : BLOCK;
         void *to = values_at(dx, first), *dy = values_at(self->dy, first);
         void *y = values_at(self->y, first);
-        if (dx.type == PRECISION_BF16)
-            mask_bf16(to, dy, y, here);
-        else
-            mask_f32(to, dy, y, here);
+        engine->loops->relu_mask(to, dy, y, here, dx.type);
     }
     if (!self->alias)
         gradient_end(engine, self, 0);

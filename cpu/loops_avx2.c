@@ -1,0 +1,8 @@
+/* The hot loops for AVX2 (Haswell and later). */
+#if defined(__x86_64__)
+#pragma GCC target("avx2,fma,bmi2")
+#define LOOPS_TABLE loops_avx2
+#include "cpu/loops_body.h"
+#else
+typedef int loops_avx2_is_for_x86; /* a file may not be empty */
+#endif
