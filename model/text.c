@@ -146,8 +146,8 @@ int text_check(const char *text, size_t size, const char *origin, struct error *
     struct scan scan = {.origin = origin, .error = error, .line = 1};
     if (size > NET_TEXT_MAXIMUM)
         return error_set(error, ERROR_INVALID,
-                         "%s: a network file has at most %d bytes; this one has %zu", origin,
-                         NET_TEXT_MAXIMUM, size);
+                         "%s: a network file has at most %d bytes; this one has more", origin,
+                         NET_TEXT_MAXIMUM);
     if (check_utf8(&scan, text, size))
         return -1;
     for (size_t i = 0; i < size;) {

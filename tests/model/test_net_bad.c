@@ -186,7 +186,7 @@ Test(net_bad, bytes) {
     size_t size = NET_TEXT_MAXIMUM + 1;
     char *text = malloc(size);
     memset(text, '\n', size);
-    expect_refused(text, size, "t.net: a network file has at most 65536 bytes; this one has 65537");
+    expect_refused(text, size, "t.net: a network file has at most 65536 bytes; this one has more");
     expect_refused(text, size - 1, "t.net:1: a network needs 'name'");
     free(text);
 }
