@@ -158,6 +158,7 @@ Test(checkpoint, state_digest_is_of_weights_then_ema) {
 /* --- a file made by hand --------------------------------------------------------------------- */
 
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
+#define ZEROS_55 "0000000000000000000000000000000000000000000000000000000"
 #define HAND_NET                                                                                   \
     "name = 't'; nodes = ( { name = 'p'; kind = 'avgpool'; input = 'image'; size = 28; }, "        \
     "{ name = 'd'; kind = 'dense'; input = 'p'; units = 10; bias = false; }, "                     \
@@ -340,7 +341,7 @@ Test(checkpoint, an_unsigned_file_is_refused) {
 /* --- damage ---------------------------------------------------------------------------------- */
 
 static void expect_header(const char *header, uint64_t length, const char *sentence) {
-    uint8_t bytes[64];
+    uint8_t bytes[256];
     char expected[256];
     struct error error = {0};
     size_t there = strlen(header);
@@ -369,6 +370,10 @@ Test(checkpoint, headers_that_lie) {
     expect_header("[]      ", 8, "the header does not begin with '{'");
     expect_header("{}      ", 8, "the header has no __metadata__");
     expect_header("{\"__metadata__\":[]}      ", 24, "the header has no __metadata__");
+    /* A value of 64 hex digits that is spelt otherwise, so that zeros for it would miss it. */
+    static const char escaped[] =
+        "{\"__metadata__\":{\"sha256\":\"\\u003000000000" ZEROS_55 "\"}}     ";
+    expect_header(escaped, strlen(escaped), "'sha256' is not written as 64 lower-case hex digits");
     cr_expect_null(checkpoint_decode(NULL, 0, "h", &error));
     cr_expect_str_eq(error.text, "checkpoint h: 0 bytes are too few; the file is cut short");
 }
