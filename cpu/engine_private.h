@@ -161,6 +161,9 @@ extern const struct node_functions image_functions, digit_functions, conv_functi
     dropout_functions, onehot_functions, concat_functions, add_functions, outer_functions,
     softmax_functions, flatten_functions;
 
+/* Whether a conv's kernel covers its whole input, which makes it a dense node. */
+bool conv_is_dense(const struct engine *engine, const struct cpu_node *self);
+
 /* The formulations that conv.c chooses from. */
 extern const struct node_functions conv_direct_functions, conv_matmul_functions;
 

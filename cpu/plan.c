@@ -48,6 +48,8 @@ static enum precision type_of(const struct engine *engine, const struct cpu_node
         return PRECISION_F32;
     if (kind == NODE_FLATTEN || kind == NODE_RELU || kind == NODE_DROPOUT || kind == NODE_BATCHNORM)
         return node_input(engine, self, 0)->y.type;
+    if (kind == NODE_CONV && !conv_is_dense(engine, self))
+        return PRECISION_BF16; /* oneDNN's gradients want one type, also where one pixel is left */
     struct shape shape = self->node->shape;
     return shape.height > 1 || shape.width > 1 ? PRECISION_BF16 : PRECISION_F32;
 }
