@@ -146,6 +146,7 @@ tests_common_needs := common
 tests_loader_needs := loader common
 tests_augment_needs := augment common
 tests_model_needs := model cpu common
+tests_cpu_needs := model cpu common
 tests_conformance_needs := model cpu common
 tests_trainer_needs := trainer model cpu common
 tests_evaluator_needs := evaluator model cpu common
