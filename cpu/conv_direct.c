@@ -1,12 +1,15 @@
 /* Convolution by oneDNN's own kernels. Activations stay plain [n][h][w][c]; the weights are brought
  * into the layout that the kernel asks for when they have changed, and the weight gradient back. */
 #include "cpu/engine_private.h"
+#include "cpu/tiles.h"
 
 struct direct_state {
     struct kernel *forward, *data, *weights;
     struct kernel *pack_forward, *pack_data, *unpack; /* NULL: the layout is the plain one */
     uint64_t packed, packed_data;                     /* version of the weights that was packed */
-    int64_t bias;
+    bool by_tiles;                                    /* the weight gradient is our own kernel's */
+    struct tile_gradient tiles;
+    int64_t weight, bias; /* offsets; bias -1 where there is none */
     char label[200];
 
     /* While planning. */
@@ -174,13 +177,20 @@ static int direct_plan(struct engine *engine, struct cpu_node *self, struct erro
     self->state = state;
     node_label(engine, self, state->label, sizeof state->label);
     int64_t weight = node_parameter(engine, self, PARAMETER_WEIGHT);
+    struct shape in = node_input(engine, self, 0)->node->shape;
+    state->weight = weight;
     state->bias = node_parameter(engine, self, PARAMETER_BIAS);
+    state->by_tiles =
+        engine->bf16 && engine->amx && tile_gradient_fits(in, self->node->shape, &self->node->conv);
     describe(engine, self);
     void *values =
         engine->bf16 ? (void *)(engine->weights16 + weight) : (void *)(engine->weights + weight);
     struct values dx = gradient_begin(engine, self, 0);
     int result = plan_forward(engine, self, values, error);
-    if (result == 0 && self->dy.data)
+    if (result == 0 && self->dy.data && state->by_tiles)
+        result = tile_gradient_plan(&state->tiles, &engine->arena, engine->batch, engine->threads,
+                                    in, self->node->shape, &self->node->conv, state->label, error);
+    else if (result == 0 && self->dy.data)
         result = plan_weights(engine, self, weight, error);
     if (result == 0 && self->dy.data && dx.data)
         result = plan_data(engine, self, values, dx, error);
@@ -202,9 +212,17 @@ static int direct_forward(struct engine *engine, struct cpu_node *self, struct e
 
 static int direct_backward(struct engine *engine, struct cpu_node *self, struct error *error) {
     struct direct_state *state = self->state;
-    if (kernel_run(&engine->kernels, state->weights, error) ||
-        (state->unpack && kernel_run(&engine->kernels, state->unpack, error)))
+    struct shape out = self->node->shape;
+    if (state->by_tiles) {
+        tile_gradient_run(&state->tiles, node_input(engine, self, 0)->y.data, self->dy.data,
+                          engine->gradients + state->weight);
+        if (state->bias >= 0)
+            reduce_channels(engine, self->dy, (size_t)(engine->batch * out.height * out.width),
+                            out.channels, engine->gradients + state->bias);
+    } else if (kernel_run(&engine->kernels, state->weights, error) ||
+               (state->unpack && kernel_run(&engine->kernels, state->unpack, error))) {
         return -1;
+    }
     if (!state->data)
         return 0;
     if (state->pack_data && state->packed_data != engine->version) {

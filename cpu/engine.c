@@ -3,6 +3,7 @@
  */
 #include "cpu/arena.h"
 #include "cpu/engine_private.h"
+#include "cpu/tiles.h"
 
 #include <omp.h>
 #include <sched.h>
@@ -19,12 +20,15 @@ static int processors(void) {
     return count > 0 ? count : 1;
 }
 
+/* What oneDNN may use, which the environment can narrow (ONEDNN_MAX_CPU_ISA). */
+static bool has(dnnl_cpu_isa_t isa) {
+    return (dnnl_get_effective_cpu_isa() & isa) == isa;
+}
+
 static int cpu_probe(const struct engine_config *config, char *description, size_t size,
                      struct error *error) {
-    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-    bool avx512 = (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
-    bool bf16 = (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
-    bool amx = (isa & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx;
+    bool avx512 = has(dnnl_cpu_isa_avx512_core), bf16 = has(dnnl_cpu_isa_avx512_core_bf16);
+    bool amx = has(dnnl_cpu_isa_avx512_core_amx);
     int threads = config->threads > 0 ? config->threads : processors();
     if (description)
         snprintf(description, size, "%d thread%s, %s%s", threads, threads == 1 ? "" : "s",
@@ -114,6 +118,7 @@ static int cpu_create(const struct net *net, const struct engine_config *config,
     made->bf16 = config->precision == PRECISION_BF16;
     made->version = 1;
     made->loops = loops_choose();
+    made->amx = has(dnnl_cpu_isa_avx512_core_amx) && tiles_available();
     enter(made);
     if (kernel_context_open(&made->kernels, error) || allocate_state(made, error) ||
         engine_plan(made, error)) {
