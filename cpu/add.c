@@ -6,7 +6,7 @@
 static int add_forward(struct engine *engine, struct cpu_node *self, struct error *error) {
     (void)error;
     size_t count = (size_t)engine->batch * (size_t)shape_values(self->node->shape);
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
     for (size_t first = 0; first < count; first += BLOCK) {
         size_t here = count - first < BLOCK ? count - first : BLOCK;
         float sum[BLOCK], more[BLOCK];
@@ -28,7 +28,7 @@ static int add_backward(struct engine *engine, struct cpu_node *self, struct err
         struct values dx = gradient_begin(engine, self, i);
         if (!dx.data)
             continue;
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
         for (size_t first = 0; first < count; first += BLOCK) {
             size_t here = count - first < BLOCK ? count - first : BLOCK;
             float block[BLOCK];

@@ -26,7 +26,8 @@ static void pool(struct engine *engine, const struct cpu_node *self, struct valu
                  struct values y, bool backward) {
     struct shape in = node_input(engine, self, 0)->node->shape, out = self->node->shape;
     size_t values_in = (size_t)shape_values(in), values_out = (size_t)shape_values(out);
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static)                                                          \
+    num_threads(team(engine, (size_t)engine->batch *values_in))
     for (int thread = 0; thread < engine->threads; thread++)
         for (int sample = thread; sample < engine->batch; sample += engine->threads) {
             size_t first_in = (size_t)sample * values_in, first_out = (size_t)sample * values_out;

@@ -50,7 +50,7 @@ static void batch_statistics(struct engine *engine, struct cpu_node *self, struc
     reduce_channels(engine, x, state->rows, channels, state->batch_mean);
     for (int c = 0; c < channels; c++)
         state->batch_mean[c] = (float)((double)state->batch_mean[c] / (double)state->rows);
-#pragma omp parallel for schedule(static) num_threads(engine->threads) if (parts > 1)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
     for (size_t i = 0; i < parts; i++) {
         size_t here = state->rows - i * part < part ? state->rows - i * part : part;
         engine->loops->sum_squares(partials + i * (size_t)channels,
@@ -90,7 +90,7 @@ static int batchnorm_forward(struct engine *engine, struct cpu_node *self, struc
         state->offset[c] = engine->weights[state->shift + c] - mean[c] * state->scale[c];
     }
     size_t part = reduce_part_rows(state->rows);
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
     for (size_t first = 0; first < state->rows; first += part) {
         size_t here = state->rows - first < part ? state->rows - first : part;
         size_t at = first * (size_t)channels;
@@ -109,7 +109,7 @@ static void parameter_gradients(struct engine *engine, struct cpu_node *self, st
     size_t part = reduce_part_rows(state->rows), parts = (state->rows + part - 1) / part;
     size_t stride = 2 * (size_t)channels;
     float *partials = engine->partials;
-#pragma omp parallel for schedule(static) num_threads(engine->threads) if (parts > 1)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
     for (size_t i = 0; i < parts; i++) {
         size_t here = state->rows - i * part < part ? state->rows - i * part : part;
         size_t at = i * part * (size_t)channels;
@@ -147,7 +147,7 @@ static int batchnorm_backward(struct engine *engine, struct cpu_node *self, stru
         offset[c] = -state->scale[c] * mean_dy - slope[c] * state->batch_mean[c];
     }
     size_t part = reduce_part_rows(state->rows);
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
     for (size_t first = 0; first < state->rows; first += part) {
         size_t here = state->rows - first < part ? state->rows - first : part;
         size_t at = first * (size_t)channels;

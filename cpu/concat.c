@@ -34,7 +34,7 @@ static int begins(const struct engine *engine, const struct cpu_node *self, int 
 static int concat_forward(struct engine *engine, struct cpu_node *self, struct error *error) {
     (void)error;
     size_t values = (size_t)shape_values(self->node->shape);
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
     for (int thread = 0; thread < engine->threads; thread++)
         for (int sample = thread; sample < engine->batch; sample += engine->threads) {
             float *joined = thread_scratch(engine, thread), *own = joined + values;
@@ -59,7 +59,7 @@ static int concat_backward(struct engine *engine, struct cpu_node *self, struct 
         int before = begins(engine, self, i);
         if (!dx.data)
             continue;
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
         for (int thread = 0; thread < engine->threads; thread++)
             for (int sample = thread; sample < engine->batch; sample += engine->threads) {
                 float *joined = thread_scratch(engine, thread), *own = joined + values;

@@ -57,7 +57,7 @@ static void apply(struct engine *engine, const struct cpu_node *self, struct val
     struct dropout_state *state = self->state;
     size_t values = (size_t)shape_values(self->node->shape);
     float scale = 1.0f / (1.0f - self->node->dropout.rate);
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
     for (int sample = 0; sample < engine->batch; sample++) {
         size_t first = (size_t)sample * values;
         if (draw)

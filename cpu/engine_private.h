@@ -140,6 +140,18 @@ int64_t node_parameter(const struct engine *engine, const struct cpu_node *self,
 /* "conv2 (conv, 64x12x12 -> 32x8x8, batch 128)": names a node in errors. */
 void node_label(const struct engine *engine, const struct cpu_node *self, char *text, size_t size);
 
+/* Threads for a loop over this many values: waking a team costs more than a small loop, and waiting
+ * for one costs much more where other processes use the same cores. */
+#define TEAM_VALUES ((size_t)1 << 15)
+static inline int team(const struct engine *engine, size_t values) {
+    return values < TEAM_VALUES ? 1 : engine->threads;
+}
+
+/* The same for one pass over a node's values. */
+static inline int node_team(const struct engine *engine, const struct cpu_node *self) {
+    return team(engine, (size_t)engine->batch * (size_t)shape_values(self->node->shape));
+}
+
 /* Scratch floats of this thread: engine->scratch_values of them. */
 static inline float *thread_scratch(const struct engine *engine, int thread) {
     return engine->scratch + (size_t)thread * engine->scratch_values;

@@ -20,7 +20,7 @@ static void reorder(struct engine *engine, const struct cpu_node *self, struct v
                     struct values from, bool back) {
     struct shape shape = node_input(engine, self, 0)->node->shape;
     size_t values = (size_t)shape_values(shape);
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
     for (int thread = 0; thread < engine->threads; thread++)
         for (int sample = thread; sample < engine->batch; sample += engine->threads) {
             float *a = thread_scratch(engine, thread), *b = a + values;

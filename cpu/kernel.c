@@ -1,7 +1,10 @@
 /* oneDNN primitives: creation, binding, running, and errors that say what was asked for. */
 #include "cpu/kernel.h"
 
+#include <omp.h>
 #include <stdlib.h>
+
+#define ALONE_MULTIPLY_ADDS ((int64_t)1 << 20) /* below: a few dozen microseconds */
 
 int kernel_check(dnnl_status_t status, const char *label, const char *what, struct error *error) {
     if (status == dnnl_success)
@@ -170,7 +173,15 @@ struct kernel *kernel_matmul(struct kernel_context *context, const char *label,
         kernel_check(dnnl_matmul_desc_init(&operation, &a, &b, matmul->bias ? &bias : NULL, &c),
                      label, "describe a matmul", error))
         goto done;
+    /* oneDNN plans for the team that is set while it plans. */
+    bool alone = matmul->m * matmul->n * matmul->k < ALONE_MULTIPLY_ADDS;
+    int threads = omp_get_max_threads();
+    if (alone)
+        omp_set_num_threads(1);
     kernel = kernel_create(context, label, &operation, attributes, NULL, NULL, error);
+    omp_set_num_threads(threads);
+    if (kernel)
+        kernel->alone = alone;
     if (kernel &&
         (kernel_bind(context, kernel, DNNL_ARG_SRC, &a, matmul->a, error) ||
          kernel_bind(context, kernel, DNNL_ARG_WEIGHTS, &b, matmul->b, error) ||
@@ -194,7 +205,12 @@ int kernel_bind_scratch(struct kernel_context *context, void *scratch, struct er
 }
 
 int kernel_run(struct kernel_context *context, struct kernel *kernel, struct error *error) {
-    return kernel_check(dnnl_primitive_execute(kernel->primitive, context->stream, kernel->count,
-                                               kernel->arguments),
-                        kernel->label, "run", error);
+    int threads = omp_get_max_threads();
+    if (kernel->alone)
+        omp_set_num_threads(1);
+    dnnl_status_t status = dnnl_primitive_execute(kernel->primitive, context->stream, kernel->count,
+                                                  kernel->arguments);
+    if (kernel->alone)
+        omp_set_num_threads(threads);
+    return kernel_check(status, kernel->label, "run", error);
 }

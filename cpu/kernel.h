@@ -15,6 +15,7 @@ struct kernel {
     struct kernel *next; /* of the context's list */
     const char *label;   /* for errors; lives as long as the context */
     dnnl_primitive_t primitive;
+    bool alone; /* too small to be worth a team: runs on the calling thread */
     dnnl_exec_arg_t arguments[KERNEL_ARGUMENTS];
     int count;
     size_t scratch_size;

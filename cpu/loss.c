@@ -42,7 +42,7 @@ static float head(struct engine *engine, const struct cpu_node *node, const uint
                   uint32_t *hit_count) {
     size_t classes = (size_t)shape_values(node->node->shape);
     float share = weight / (float)engine->batch;
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(team(engine, (size_t)engine->batch *classes))
     for (int thread = 0; thread < engine->threads; thread++)
         for (int sample = thread; sample < engine->batch; sample += engine->threads) {
             float *row = thread_scratch(engine, thread);

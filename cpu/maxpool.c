@@ -65,12 +65,12 @@ static int maxpool_forward(struct engine *engine, struct cpu_node *self, struct 
     struct shape in = node_input(engine, self, 0)->node->shape, out = self->node->shape;
     size_t row = (size_t)(in.width * in.channels);
     if (!state->pairs) {
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
         for (int sample = 0; sample < engine->batch; sample++)
             sample_max(engine, self, sample);
         return 0;
     }
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
     for (int line = 0; line < engine->batch * out.height; line++) {
         size_t to = (size_t)line * (size_t)(out.width * out.channels);
         size_t from =
@@ -86,7 +86,7 @@ static void pairs_scatter(struct engine *engine, const struct cpu_node *self, st
     const struct maxpool_state *state = self->state;
     struct shape in = node_input(engine, self, 0)->node->shape, out = self->node->shape;
     size_t row = (size_t)(in.width * in.channels), bytes = precision_size(dx.type);
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
     for (int line = 0; line < engine->batch * out.height; line++) {
         size_t from = (size_t)line * (size_t)(out.width * out.channels);
         int i = line % out.height;
@@ -132,7 +132,7 @@ static int maxpool_backward(struct engine *engine, struct cpu_node *self, struct
     if (state->pairs) {
         pairs_scatter(engine, self, dx);
     } else {
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
         for (int thread = 0; thread < engine->threads; thread++)
             for (int sample = thread; sample < engine->batch; sample += engine->threads)
                 sample_scatter(engine, self, dx, sample, thread_scratch(engine, thread));

@@ -6,7 +6,7 @@ static int outer_forward(struct engine *engine, struct cpu_node *self, struct er
     struct values a = node_input(engine, self, 0)->y, b = node_input(engine, self, 1)->y;
     size_t n = (size_t)node_input(engine, self, 0)->node->shape.channels;
     size_t m = (size_t)node_input(engine, self, 1)->node->shape.channels;
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
     for (int thread = 0; thread < engine->threads; thread++)
         for (int sample = thread; sample < engine->batch; sample += engine->threads) {
             float *y = thread_scratch(engine, thread), *left = y + n * m, *right = left + n;
@@ -29,7 +29,7 @@ static void gradient(struct engine *engine, const struct cpu_node *self, int whi
     size_t m = (size_t)node_input(engine, self, 1)->node->shape.channels;
     size_t own = which ? m : n, others = which ? n : m;
     struct values other = node_input(engine, self, !which)->y;
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
     for (int thread = 0; thread < engine->threads; thread++)
         for (int sample = thread; sample < engine->batch; sample += engine->threads) {
             float *dy = thread_scratch(engine, thread), *x = dy + n * m, *sum = x + others;

@@ -235,7 +235,8 @@ void gradient_end(struct engine *engine, const struct cpu_node *self, int i) {
     if (!to.data || !self->accumulates[i])
         return;
     size_t count = (size_t)shape_values(node_input(engine, self, i)->node->shape);
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static)                                                          \
+    num_threads(node_team(engine, node_input(engine, self, i)))
     for (int sample = 0; sample < engine->batch; sample++) {
         struct values more = {engine->spare, to.type};
         size_t first = (size_t)sample * count;

@@ -14,7 +14,7 @@ void reduce_channels(struct engine *engine, struct values from, size_t rows, int
                      float *sums) {
     size_t part = reduce_part_rows(rows), parts = (rows + part - 1) / part;
     float *partials = engine->partials;
-#pragma omp parallel for schedule(static) num_threads(engine->threads) if (parts > 1)
+#pragma omp parallel for schedule(static) num_threads(team(engine, rows *(size_t)channels))
     for (size_t i = 0; i < parts; i++) {
         size_t here = rows - i * part < part ? rows - i * part : part;
         engine->loops->sum_rows(partials + i * (size_t)channels,

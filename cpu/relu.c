@@ -21,7 +21,7 @@ static int relu_forward(struct engine *engine, struct cpu_node *self, struct err
     (void)error;
     size_t count = (size_t)engine->batch * (size_t)shape_values(self->node->shape);
     struct values x = node_input(engine, self, 0)->y;
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
     for (size_t first = 0; first < count; first += BLOCK) {
         size_t here = count - first < BLOCK ? count - first : BLOCK;
         (x.type == PRECISION_BF16 ? rectify_bf16 : rectify_f32)(values_at(self->y, first),
@@ -38,7 +38,7 @@ static int relu_backward(struct engine *engine, struct cpu_node *self, struct er
     struct values dx = self->alias ? self->dy : gradient_begin(engine, self, 0);
     if (!dx.data)
         return 0;
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
     for (size_t first = 0; first < count; first += BLOCK) {
         size_t here = count - first < BLOCK ? count - first : BLOCK;
         void *to = values_at(dx, first), *dy = values_at(self->dy, first);

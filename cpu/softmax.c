@@ -7,7 +7,7 @@ static int softmax_forward(struct engine *engine, struct cpu_node *self, struct 
     (void)error;
     int n = self->node->shape.channels;
     struct values x = node_input(engine, self, 0)->y;
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
     for (int thread = 0; thread < engine->threads; thread++)
         for (int sample = thread; sample < engine->batch; sample += engine->threads) {
             float *row = thread_scratch(engine, thread), most, sum = 0;
@@ -33,7 +33,7 @@ static int softmax_backward(struct engine *engine, struct cpu_node *self, struct
     struct values dx = gradient_begin(engine, self, 0);
     if (!dx.data)
         return 0;
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
     for (int thread = 0; thread < engine->threads; thread++)
         for (int sample = thread; sample < engine->batch; sample += engine->threads) {
             float *y = thread_scratch(engine, thread), *dy = y + n, dot = 0;

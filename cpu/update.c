@@ -105,7 +105,7 @@ void update_apply(struct engine *engine, float rate) {
     float ema = engine->config.optimizer.ema;
     float ema_decay = (double)ema < young ? ema : (float)young;
     const struct update_plan *plan = engine->update;
-#pragma omp parallel for schedule(static) num_threads(engine->threads)
+#pragma omp parallel for schedule(static) num_threads(team(engine, engine->net->total))
     for (size_t i = 0; i < plan->count; i++)
         update_block(engine, &plan->blocks[i], rate, ema_decay);
     engine->version++;
