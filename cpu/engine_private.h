@@ -6,8 +6,9 @@
  * stored in its engine layout [height][width][in][out]; import and export permute (layout.c). The
  * optimizer works element by element, so gradients, moments and averages share that order.
  *
- * Precision. In bf16 mode maps (height or width above 1) and their gradients are bf16; vectors stay
- * f32, and so do statistics, losses, weight gradients and updates.
+ * Precision. In bf16 mode maps (height or width above 1), the outputs of convs, and their gradients
+ * are bf16; other vectors stay f32, and so do statistics, losses, weight gradients and updates. A
+ * product has the type of its input, so small dense nodes on vectors are f32.
  *
  * Determinism. Work is divided by fixed rules of the shapes and the thread count; reductions add
  * fixed parts in a fixed order; nothing is atomic. */
