@@ -149,6 +149,24 @@ static int record_settings(struct start *start, struct error *error) {
     return write_settings(start, error);
 }
 
+/* Of two options that exclude each other, the one on the command line takes the place of the one
+ * that a recipe or an earlier run set. */
+static void settle_pairs(struct start *start) {
+    const struct options *options = start->options;
+    struct settings *settings = &start->settings;
+    bool steps = options_given(options, "steps"), epochs = options_given(options, "epochs");
+    if (steps && !epochs)
+        settings->epochs = 0;
+    else if (epochs && !steps)
+        settings->steps = 0;
+    steps = options_given(options, "checkpoint-every");
+    epochs = options_given(options, "checkpoint-epochs");
+    if (steps && !epochs)
+        settings->checkpoint_epochs = 0;
+    else if (epochs && !steps)
+        settings->checkpoint_every = 0;
+}
+
 int start_prepare(struct start *start, int argc, char **argv, struct log *log,
                   struct error *error) {
     *start = (struct start){0};
@@ -167,6 +185,7 @@ int start_prepare(struct start *start, int argc, char **argv, struct log *log,
                (recipe[0] && options_read_file(start->options, recipe, error) != 0)) {
         return -1;
     }
+    settle_pairs(start);
     if (settings_check(settings, &start->goal, error) != 0 || choose_engine(start, log, error) != 0)
         return -1;
     if (!start->checkpoint)

@@ -1,0 +1,46 @@
+/* What `--data` names, opened, checked and hashed: the one door to datasets. Which readers stand
+ * behind it (IDX, PNG, synthetic, download) shows only in the name. */
+#ifndef LOADER_DATASET_H
+#define LOADER_DATASET_H
+
+#include "common/error.h"
+#include "common/log.h"
+#include "common/sha256.h"
+#include "loader/fetch.h"
+#include "loader/split.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DATASET_NAME 256
+
+struct dataset {
+    char name[DATASET_NAME];     /* "MNIST" only where every byte is MNIST's; "synthetic digits",
+                                    "idx:<folder>", "png:<folder>" */
+    bool synthetic;              /* drawn, not handwriting: every report must say so */
+    uint8_t sha256[SHA256_SIZE]; /* over images, then labels of train, then of test, as kept */
+    struct split train, test;
+};
+
+struct dataset_request {
+    /* "auto": MNIST as "mnist" has it, otherwise synthetic. "mnist": the search of fetch_find, then
+     * a download into the cache. "idx:<folder>": the four files in it. "png:<folder>": a tree with
+     * train and test (or t10k). "synthetic". */
+    const char *data;
+    uint32_t train_limit, test_limit; /* keep only the first N samples; 0 keeps all. The first of a
+                                         PNG tree are those of the lowest labels */
+    const struct fetch_settings *fetch; /* NULL: fetch_defaults() */
+    const struct log *log;              /* what was found or tried, line by line; may be NULL */
+};
+
+/* Opens and checks everything; nothing is read later. NULL with the reader's sentence.
+ * ERROR_INVALID: `data` is none of the above, or a folder lacks a file. "auto" never turns to
+ * synthetic digits because of files that are there but wrong, nor after a signal: those are errors.
+ * "mnist" also refuses files that are not MNIST's; "auto" takes them under the name idx:<folder>,
+ * with a warning in the log. Uses a second thread while it runs. */
+struct dataset *dataset_open(const struct dataset_request *request, struct error *error);
+
+/* NULL-safe, twice-safe. */
+void dataset_close(struct dataset **self);
+
+#endif

@@ -1,0 +1,32 @@
+/* A split: the images and labels of one half of a dataset, in memory. What every reader fills, and
+ * what the rest of the loader reads. Where the bytes came from is the readers' business. */
+#ifndef LOADER_SPLIT_H
+#define LOADER_SPLIT_H
+
+#include "common/batch.h"
+#include "common/error.h"
+
+#include <stdint.h>
+
+#define SPLIT_MAXIMUM 10000000 /* samples: refused above this before anything is allocated */
+
+struct split {
+    uint32_t count;
+    const uint8_t *images; /* [count][28][28], 0 = paper, 255 = ink */
+    const uint8_t *labels; /* [count] 0-9 */
+    uint8_t *memory;       /* one allocation that holds both; owned, NULL when there is none */
+};
+
+/* Makes room for `count` samples (1 … SPLIT_MAXIMUM): images first, then labels, all unset, to be
+ * written through `memory` (images at 0, labels at count × IMAGE_PIXELS). Free with split_free.
+ * `who` names the source in the sentence. Returns 0, or -1 with ERROR_CORRUPT (count out of
+ * bounds) or ERROR_MEMORY. */
+int split_allocate(struct split *split, uint64_t count, const char *who, struct error *error);
+
+/* Keeps the first `limit` samples; 0 keeps all. No memory is given back. */
+void split_limit(struct split *split, uint32_t limit);
+
+/* Frees and zeroes. NULL-safe, twice-safe. */
+void split_free(struct split *split);
+
+#endif

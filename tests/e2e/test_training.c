@@ -1,0 +1,139 @@
+/* The real binaries on 2,000 real images: they learn; and whatever happens to the workers, the
+ * final weights are the same bits. */
+#include "tests/e2e/run.h"
+
+#include "common/sha256.h"
+#include "model/checkpoint.h"
+
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+TestSuite(training, .timeout = 600);
+
+#define IMAGES "2000"
+
+static const char *const usual[] = {"--steps", "250", "--checkpoint-every", "50", NULL};
+
+/* A calm run with one loader and `augmenters` augmenters: the weights' SHA-256. */
+static void calm_run(int augmenters, char sha256[SHA256_HEX], char chain[SHA256_HEX]) {
+    struct e2e run;
+    e2e_begin(&run);
+    e2e_loader(&run, "loader-1", IMAGES);
+    for (int i = 0; i < augmenters; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "augment-%d", i + 1);
+        e2e_augment(&run, name);
+    }
+    int trainer = e2e_trainer(&run, usual);
+    cr_assert_eq(e2e_wait(&run, trainer), 0);
+    e2e_summary_text(&run, "weights_sha256", sha256, SHA256_HEX);
+    e2e_summary_text(&run, "chain_sha256", chain, SHA256_HEX);
+    for (int i = 0; i < trainer; i++)
+        cr_assert_eq(e2e_wait(&run, i), 0, "%s did not leave in good order", run.list[i].name);
+    e2e_end(&run);
+}
+
+Test(training, learns_and_leaves_everything_in_its_form) {
+    struct e2e run;
+    e2e_begin(&run);
+    int loader = e2e_loader(&run, "loader-1", IMAGES);
+    int first = e2e_augment(&run, "augment-1"), second = e2e_augment(&run, "augment-2");
+    int evaluator = e2e_evaluator(&run, "evaluator-1");
+    int trainer = e2e_trainer(&run, usual);
+    cr_assert_eq(e2e_wait(&run, trainer), 0);
+    cr_assert_eq(e2e_wait(&run, loader), 0);
+    cr_assert_eq(e2e_wait(&run, first), 0);
+    cr_assert_eq(e2e_wait(&run, second), 0);
+    cr_assert_eq(e2e_wait(&run, evaluator), 0);
+    /* Eight passes over 2,000 images reach about 96 %; chance is 10 and 5 to 10 %. */
+    cr_expect_geq(e2e_summary_number(&run, "digit_accuracy"), 0.92);
+    cr_expect_geq(e2e_summary_number(&run, "sum_accuracy"), 0.92);
+    cr_expect_eq(e2e_summary_number(&run, "batches_consumed"), 250);
+    cr_expect_eq(e2e_summary_number(&run, "messages_rejected"), 0);
+    e2e_expect_file(&run, "settings.json");
+    e2e_expect_file(&run, "best.safetensors");
+    e2e_expect_file(&run, "plots/accuracy.svg");
+    /* Every checkpoint is scored once: 50, 100, … 250 and the epochs' ends (step 32, 63, 94, 125,
+     * 157, 188, 219, 250). */
+    static const int steps[] = {32, 50, 63, 94, 100, 125, 150, 157, 188, 200, 219, 250};
+    char path[400], line[2048];
+    snprintf(path, sizeof path, "%s/evaluations.jsonl", run.run);
+    FILE *file = fopen(path, "re");
+    cr_assert_not_null(file);
+    int count = 0;
+    while (fgets(line, sizeof line, file)) {
+        json_t *values = json_loads(line, 0, NULL);
+        cr_assert_not_null(values);
+        cr_assert_lt(count, 12);
+        cr_expect_eq(json_integer_value(json_object_get(values, "step")), steps[count]);
+        json_decref(values);
+        count++;
+    }
+    fclose(file);
+    cr_expect_eq(count, 12);
+    e2e_end(&run);
+}
+
+Test(training, number_of_augmenters_does_not_change_a_bit) {
+    char one[SHA256_HEX], three[SHA256_HEX], chain_one[SHA256_HEX], chain_three[SHA256_HEX];
+    calm_run(1, one, chain_one);
+    calm_run(3, three, chain_three);
+    cr_expect_str_eq(one, three);
+    cr_expect_str_eq(chain_one, chain_three);
+}
+
+Test(training, killed_augmenter_and_loader_do_not_change_a_bit) {
+    char calm[SHA256_HEX], wild[SHA256_HEX], chain_calm[SHA256_HEX], chain_wild[SHA256_HEX];
+    calm_run(2, calm, chain_calm);
+    struct e2e run;
+    e2e_begin(&run);
+    int loader = e2e_loader(&run, "loader-1", IMAGES);
+    int augment = e2e_augment(&run, "augment-1");
+    e2e_augment(&run, "augment-2");
+    int trainer = e2e_trainer(&run, usual);
+    e2e_expect_file(&run, "checkpoints/step-000000050.safetensors");
+    process_signal(&run.list[augment].process, SIGKILL, false);
+    cr_assert_eq(e2e_wait(&run, augment), 128 + SIGKILL);
+    e2e_expect_file(&run, "checkpoints/step-000000125.safetensors");
+    process_signal(&run.list[loader].process, SIGKILL, false);
+    cr_assert_eq(e2e_wait(&run, loader), 128 + SIGKILL);
+    e2e_loader(&run, "loader-1", IMAGES);
+    cr_assert_eq(e2e_wait(&run, trainer), 0);
+    e2e_summary_text(&run, "weights_sha256", wild, sizeof wild);
+    e2e_summary_text(&run, "chain_sha256", chain_wild, sizeof chain_wild);
+    cr_expect_str_eq(calm, wild);
+    cr_expect_str_eq(chain_calm, chain_wild);
+    e2e_end(&run);
+}
+
+Test(training, interrupted_and_resumed_run_does_not_change_a_bit) {
+    char calm[SHA256_HEX], resumed[SHA256_HEX], chain_calm[SHA256_HEX], chain_resumed[SHA256_HEX];
+    calm_run(1, calm, chain_calm);
+    struct e2e run;
+    e2e_begin(&run);
+    int loader = e2e_loader(&run, "loader-1", IMAGES);
+    int augment = e2e_augment(&run, "augment-1");
+    int trainer = e2e_trainer(&run, usual);
+    e2e_expect_file(&run, "checkpoints/step-000000050.safetensors");
+    process_signal(&run.list[trainer].process, SIGINT, false);
+    cr_assert_eq(e2e_wait(&run, trainer), 130);
+    cr_expect(e2e_logged(&run, trainer, "go on with --resume"));
+    cr_expect_eq(e2e_wait(&run, loader), 0);
+    cr_expect_eq(e2e_wait(&run, augment), 0);
+    double stopped = e2e_summary_number(&run, "steps");
+    cr_assert(stopped >= 50 && stopped < 250, "stopped at %g: too late to test anything", stopped);
+    e2e_loader(&run, "loader-1", IMAGES);
+    e2e_augment(&run, "augment-1");
+    const char *const again[] = {"--bind", "@ADDRESS", "--run-dir", "@RUN", "--resume", NULL};
+    trainer = e2e_start(&run, "trainer", "trainer", again);
+    cr_assert_eq(e2e_wait(&run, trainer), 0);
+    cr_expect_eq(e2e_summary_number(&run, "steps"), 250);
+    e2e_summary_text(&run, "weights_sha256", resumed, sizeof resumed);
+    e2e_summary_text(&run, "chain_sha256", chain_resumed, sizeof chain_resumed);
+    cr_expect_str_eq(calm, resumed);
+    cr_expect_str_eq(chain_calm, chain_resumed);
+    e2e_end(&run);
+}
