@@ -22,15 +22,23 @@ static void *field(const struct options *self, const struct option_row *row) {
     return (char *)self->target + row->offset;
 }
 
-/* Keeps a copy of `text` for as long as the options live; NULL when memory is short. */
+/* Frees `block` with the options. -1 when memory is short: then it is still the caller's. */
+static int keep_block(struct options *self, void *block) {
+    void **blocks = realloc(self->blocks, (self->block_count + 1) * sizeof *blocks);
+    if (!blocks)
+        return -1;
+    self->blocks = blocks;
+    self->blocks[self->block_count++] = block;
+    return 0;
+}
+
+/* A copy of `text` that lives as long as the options; NULL when memory is short. */
 static const char *keep(struct options *self, const char *text) {
-    char **texts = realloc(self->texts, (self->text_count + 1) * sizeof *texts);
-    if (!texts)
-        return NULL;
-    self->texts = texts;
     char *copy = strdup(text);
-    if (copy)
-        self->texts[self->text_count++] = copy;
+    if (copy && keep_block(self, copy) != 0) {
+        free(copy);
+        copy = NULL;
+    }
     return copy;
 }
 
@@ -67,7 +75,24 @@ static int set_text(struct options *self, const struct option_row *row, const ch
     const char *copy = keep(self, text);
     if (!copy)
         return error_set(error, ERROR_MEMORY, "no memory for --%s", row->name);
-    *(const char **)field(self, row) = copy;
+    if (!(row->use & OPTION_MANY)) {
+        *(const char **)field(self, row) = copy;
+        return 0;
+    }
+    /* A list that ends in NULL; the array, like the texts in it, lives as long as the options. */
+    const char **list = *(const char ***)field(self, row);
+    size_t count = 0;
+    while (list && list[count])
+        count++;
+    const char **longer = calloc(count + 2, sizeof *longer);
+    if (!longer || keep_block(self, longer) != 0) {
+        free(longer);
+        return error_set(error, ERROR_MEMORY, "no memory for --%s", row->name);
+    }
+    for (size_t i = 0; i < count; i++)
+        longer[i] = list[i];
+    longer[count] = copy;
+    *(const char ***)field(self, row) = longer;
     return 0;
 }
 
@@ -260,6 +285,13 @@ bool options_given(const struct options *self, const char *name) {
     return false;
 }
 
+static json_t *list_to_json(const char *const *list) {
+    json_t *values = json_array();
+    for (; list && *list; list++)
+        json_array_append_new(values, json_string(*list));
+    return values;
+}
+
 json_t *options_to_json(const struct options *self, unsigned mask) {
     json_t *values = json_object();
     for (size_t i = 0; values && i < self->program->count; i++) {
@@ -274,6 +306,8 @@ json_t *options_to_json(const struct options *self, unsigned mask) {
             value = json_integer(*(const int64_t *)at);
         else if (row->kind == OPTION_REAL)
             value = json_real(*(const double *)at);
+        else if (row->use & OPTION_MANY)
+            value = list_to_json(*(const char **const *)at);
         else
             value = *(const char *const *)at ? json_string(*(const char *const *)at) : json_null();
         json_object_set_new(values, row->name, value);
@@ -285,9 +319,9 @@ void options_destroy(struct options **pointer) {
     struct options *self = *pointer;
     if (!self)
         return;
-    for (size_t i = 0; i < self->text_count; i++)
-        free(self->texts[i]);
-    free(self->texts);
+    for (size_t i = 0; i < self->block_count; i++)
+        free(self->blocks[i]);
+    free(self->blocks);
     free(self->given);
     free(self);
     *pointer = NULL;

@@ -9,8 +9,8 @@ struct options {
     void *target;
     bool *given; /* [rows]: stood on the command line */
     bool positional_given;
-    char **texts; /* copies that the target points to */
-    size_t text_count;
+    void **blocks; /* texts and lists that the target points to */
+    size_t block_count;
 };
 
 /* Parses and stores one value; `where` begins the sentence: "--" or "quick.recipe:12: ". */

@@ -28,12 +28,32 @@ void form_take_progress(struct form_state *state, const Digitsum__Progress *prog
              (int)sizeof state->waiting - 1, false);
 }
 
-void form_take_report(struct form_state *state, const Digitsum__Report *report) {
-    if (report->failed || report->count == 0)
+struct form_scores form_take_report(const Digitsum__Report *report, uint64_t step) {
+    struct form_scores scores = {
+        .step = step, .epoch = report->epoch, .loss = report->loss, .seconds = report->seconds};
+    uint32_t count = report->count;
+    const char *failure = NULL;
+    if (report->failed)
+        failure = report->error && report->error[0] ? report->error : "no reason was given";
+    else if (count == 0 || report->digit_hits > count || report->sum_hits > count)
+        failure = "the report makes no sense";
+    if (failure) {
+        text_fit(scores.failure, sizeof scores.failure, failure, sizeof scores.failure - 1, false);
+        return scores;
+    }
+    scores.digit = (double)report->digit_hits / count;
+    scores.sum = (double)report->sum_hits / count;
+    interval_wilson(report->digit_hits, count, &scores.digit_low, &scores.digit_high);
+    interval_wilson(report->sum_hits, count, &scores.sum_low, &scores.sum_high);
+    return scores;
+}
+
+void form_take_scores(struct form_state *state, const struct form_scores *scores) {
+    if (scores->failure[0])
         return;
     state->tested = true;
-    state->digit = (double)report->digit_hits / report->count;
-    state->sum = (double)report->sum_hits / report->count;
+    state->digit = scores->digit;
+    state->sum = scores->sum;
 }
 
 static bool usable(double value) {
@@ -196,30 +216,19 @@ const char *form_plain(const struct form_state *state, char line[static FORM_LIN
     return line;
 }
 
-static void write_share(char *out, size_t size, const char *name, uint32_t hits, uint32_t count) {
-    double low, high;
-    interval_wilson(hits, count, &low, &high);
-    snprintf(out, size, "%s %.2f %% [%.2f, %.2f]", name, 100.0 * hits / count, 100 * low,
-             100 * high);
-}
-
-const char *form_report(const Digitsum__Report *report, uint64_t step,
-                        char line[static FORM_LINE]) {
-    char front[96], digit[64], sum[64], text[TEXT_NUMBER], words[320];
-    double epoch = usable(report->epoch) ? report->epoch : 0;
-    snprintf(front, sizeof front, "epoch %5.2f  step %6s", epoch, text_count(step, text));
-    if (report->failed || report->count == 0 || report->digit_hits > report->count ||
-        report->sum_hits > report->count) {
-        text_fit(words, sizeof words,
-                 report->failed && report->error ? report->error : "the report makes no sense",
-                 sizeof words - 1, false);
-        snprintf(line, FORM_LINE, "%s  not evaluated: %s", front, words);
-        return line;
-    }
-    write_share(digit, sizeof digit, "digit", report->digit_hits, report->count);
-    write_share(sum, sizeof sum, "sum", report->sum_hits, report->count);
-    snprintf(line, FORM_LINE, "%s  %s  %s  loss %.4f  %s", front, digit, sum, report->loss,
-             text_duration(report->seconds, text));
+const char *form_scores(const struct form_scores *scores, char line[static FORM_LINE]) {
+    char step[TEXT_NUMBER], seconds[TEXT_NUMBER];
+    int used = snprintf(line, FORM_LINE, "epoch %5.2f  step %6s  ",
+                        usable(scores->epoch) ? scores->epoch : 0, text_count(scores->step, step));
+    char *rest = line + used;
+    size_t left = FORM_LINE - (size_t)used;
+    if (scores->failure[0])
+        snprintf(rest, left, "not evaluated: %s", scores->failure);
+    else
+        snprintf(rest, left, "digit %.2f %% [%.2f, %.2f]  sum %.2f %% [%.2f, %.2f]  loss %.4f  %s",
+                 100 * scores->digit, 100 * scores->digit_low, 100 * scores->digit_high,
+                 100 * scores->sum, 100 * scores->sum_low, 100 * scores->sum_high, scores->loss,
+                 text_duration(scores->seconds, seconds));
     return line;
 }
 

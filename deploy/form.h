@@ -24,9 +24,21 @@ struct form_state {
     char waiting[128]; /* what the trainer waits for; "" while it trains */
 };
 
-/* Takes over what a message says; accuracies only until an evaluator has told better ones. */
+/* One evaluation. Shares are 0-1, with their 95 % intervals. */
+struct form_scores {
+    uint64_t step;
+    double epoch, loss, seconds;
+    double digit, digit_low, digit_high;
+    double sum, sum_low, sum_high;
+    char failure[256]; /* why there are no scores; "" where there are */
+};
+
+/* What an evaluator's message says; one that makes no sense becomes a failure. */
+struct form_scores form_take_report(const Digitsum__Report *report, uint64_t step);
+
+/* Take over what is new; training accuracies only until an evaluator has told better ones. */
 void form_take_progress(struct form_state *state, const Digitsum__Progress *progress);
-void form_take_report(struct form_state *state, const Digitsum__Report *report);
+void form_take_scores(struct form_state *state, const struct form_scores *scores);
 
 /* The bar of the epoch in at most `columns` columns: what does not fit is left out, the least
  * important first. `ascii`: no character beyond ASCII. Returns `line`. */
@@ -36,9 +48,9 @@ const char *form_bar(const struct form_state *state, int columns, bool ascii,
 /* The same as a line for a log. Returns `line`. */
 const char *form_plain(const struct form_state *state, char line[static FORM_LINE]);
 
-/* An evaluator's report: "epoch  1.00  step   469  digit 98.97 % [98.75, 99.15]  sum …  3.9 s", or
- * why there is none. Returns `line`. */
-const char *form_report(const Digitsum__Report *report, uint64_t step, char line[static FORM_LINE]);
+/* "epoch  1.00  step    469  digit 98.97 % [98.75, 99.15]  sum 98.72 % [98.48, 98.92]
+ * loss 0.0412  3.9 s" in one line, or why there are no scores. Returns `line`. */
+const char *form_scores(const struct form_scores *scores, char line[static FORM_LINE]);
 
 /* A notice that cannot be missed: `lines` (count of them) in a box of `columns` at most, newlines
  * included. The caller frees; NULL when memory is short. */

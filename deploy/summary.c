@@ -156,7 +156,7 @@ static bool interval(const json_t *value, double *low, double *high) {
            share(json_array_get(value, 1), high) && *low <= *high;
 }
 
-static bool read_evaluation(const char *line, size_t size, struct summary_evaluation *out) {
+static bool read_scores(const char *line, size_t size, struct form_scores *out) {
     json_t *values = json_loadb(line, size, 0, NULL);
     const json_t *step = json_object_get(values, "step");
     const json_t *loss = json_object_get(values, "loss");
@@ -177,7 +177,7 @@ static bool read_evaluation(const char *line, size_t size, struct summary_evalua
 }
 
 int summary_evaluations(const char *path,
-                        void (*found)(const struct summary_evaluation *evaluation, void *context),
+                        void (*found)(const struct form_scores *scores, void *context),
                         void *context) {
     FILE *file = fopen(path, "re");
     char *line = file ? malloc(SUMMARY_LINE_MAXIMUM) : NULL;
@@ -187,10 +187,10 @@ int summary_evaluations(const char *path,
         size_t size = strlen(line);
         bool begins = whole;
         whole = size > 0 && line[size - 1] == '\n';
-        struct summary_evaluation evaluation = {0};
-        if (begins && whole && read_evaluation(line, size, &evaluation)) {
+        struct form_scores scores = {0};
+        if (begins && whole && read_scores(line, size, &scores)) {
             count++;
-            found(&evaluation, context);
+            found(&scores, context);
         }
     }
     free(line);
@@ -219,7 +219,7 @@ static void accuracy_row(FILE *out, const char *name, double accuracy, bool with
         row(out, name, "%s", text_share(accuracy, text));
 }
 
-char *summary_table(const struct summary *summary, const struct summary_evaluation *last,
+char *summary_table(const struct summary *summary, const struct form_scores *last,
                     const char *folder, bool ascii) {
     char *table = NULL;
     size_t size = 0;

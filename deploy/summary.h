@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "common/sha256.h"
+#include "deploy/form.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,24 +33,16 @@ int summary_read(const char *path, struct summary *summary, struct error *error)
 /* Whether figures on this dataset are not MNIST figures: its name begins with "synthetic". */
 bool summary_is_synthetic(const char *dataset);
 
-/* One evaluation, as far as the report and the view need it. */
-struct summary_evaluation {
-    uint64_t step;
-    double epoch, loss, seconds;
-    double digit, digit_low, digit_high; /* 0-1 */
-    double sum, sum_low, sum_high;
-};
-
 /* Calls `found` for each line of evaluations.jsonl in order; lines that are no evaluation (the last
  * may be torn) are skipped. Returns how many were found; 0 too where there is no such file. */
 int summary_evaluations(const char *path,
-                        void (*found)(const struct summary_evaluation *evaluation, void *context),
+                        void (*found)(const struct form_scores *scores, void *context),
                         void *context);
 
 /* The report as a table, newlines included. `last`: the evaluation that the accuracies belong to,
  * or NULL: then without intervals. `folder` is shown as where the run lies. The caller frees; NULL
  * when memory is short. */
-char *summary_table(const struct summary *summary, const struct summary_evaluation *last,
+char *summary_table(const struct summary *summary, const struct form_scores *last,
                     const char *folder, bool ascii);
 
 #endif

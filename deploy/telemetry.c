@@ -168,6 +168,10 @@ void telemetry_destroy(struct telemetry **pointer) {
         return;
     if (self->socket)
         zmq_close(self->socket);
+    /* A watcher's goodbye is a courtesy: not worth waiting for a trainer that is gone. */
+    int linger = self->over ? 0 : 50;
+    if (self->peer)
+        zmq_setsockopt(peer_socket(self->peer), ZMQ_LINGER, &linger, sizeof linger);
     peer_destroy(&self->peer);
     free(self);
     *pointer = NULL;

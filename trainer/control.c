@@ -41,16 +41,9 @@ static void welcome(struct coordinator *self, const struct member *member) {
     body.heartbeat_ms = HEARTBEAT_MS;
     body.silence_ms = SILENCE_MS;
     body.steps = self->steps;
-    const struct members_dataset *known = &self->members->dataset;
-    Digitsum__Dataset dataset = DIGITSUM__DATASET__INIT;
-    if (known->known) {
-        dataset.name = (char *)known->name;
-        dataset.synthetic = known->synthetic;
-        dataset.sha256 = (ProtobufCBinaryData){SHA256_SIZE, (uint8_t *)known->sha256};
-        dataset.train = known->train;
-        dataset.test = known->test;
+    Digitsum__Dataset dataset;
+    if (members_describe(self->members, &dataset))
         body.dataset = &dataset;
-    }
     Digitsum__Header header = DIGITSUM__HEADER__INIT;
     header.type = DIGITSUM__TYPE__WELCOME;
     header.welcome = &body;

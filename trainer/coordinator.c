@@ -220,6 +220,9 @@ static void publish_progress(struct coordinator *self, int64_t now) {
     if (self->ledger)
         counts = ledger_counts(self->ledger);
     Digitsum__Progress body = DIGITSUM__PROGRESS__INIT;
+    Digitsum__Dataset dataset;
+    if (members_describe(self->members, &dataset))
+        body.dataset = &dataset;
     body.step = self->seen.step;
     body.steps = self->steps;
     body.samples = self->seen.step * (uint64_t)self->settings.settings->batch;

@@ -128,6 +128,19 @@ struct member *members_next(struct members *self, int *i) {
     return NULL;
 }
 
+bool members_describe(const struct members *self, Digitsum__Dataset *dataset) {
+    const struct members_dataset *known = &self->dataset;
+    *dataset = (Digitsum__Dataset)DIGITSUM__DATASET__INIT;
+    if (!known->known)
+        return false;
+    dataset->name = (char *)known->name;
+    dataset->synthetic = known->synthetic;
+    dataset->sha256 = (ProtobufCBinaryData){SHA256_SIZE, (uint8_t *)known->sha256};
+    dataset->train = known->train;
+    dataset->test = known->test;
+    return true;
+}
+
 int members_of_role(const struct members *self, Digitsum__Role role) {
     int count = 0;
     for (int i = 0; i < self->count; i++)

@@ -54,6 +54,9 @@ void members_leave(struct members *self, struct member *member);
 /* The next present member from *i on, advancing *i; NULL at the end. Start with 0. */
 struct member *members_next(struct members *self, int *i);
 
+/* The dataset as a message part that borrows the table's texts; false while it is not known. */
+bool members_describe(const struct members *self, Digitsum__Dataset *dataset);
+
 int members_of_role(const struct members *self, Digitsum__Role role);
 
 #endif

@@ -1,0 +1,232 @@
+/* See launch.h. */
+#include "deploy/launch.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What each program's environment gets on top of ours. A row is here because it was measured. */
+
+/* A waiting OpenMP thread spins this often before it sleeps. libgomp's own default spins for
+ * milliseconds, which on cores shared with other processes takes the time from the very thread that
+ * is waited for: with three busy processes beside it on two cores, an epoch of quick took over 40 s
+ * by default and 19 s so; with none, 1.6 and 1.7 s. */
+static const char *const environment_trainer[] = {"GOMP_SPINCOUNT=1000", NULL};
+static const char *const environment_evaluator[] = {"GOMP_SPINCOUNT=1000", NULL};
+static const char *const environment_loader[] = {NULL};
+static const char *const environment_augment[] = {NULL};
+
+/* In the order of starting. */
+static const struct role {
+    const char *program;
+    const char *const *environment;
+} roles[] = {{"trainer", environment_trainer},
+             {"loader", environment_loader},
+             {"augment", environment_augment},
+             {"evaluator", environment_evaluator}};
+
+#define AT(field) offsetof(struct launch, field)
+
+/* clang-format off */
+static const struct option_row rows[] = {
+    {.help = "The run"},
+    {.name = "run", .kind = OPTION_TEXT, .offset = AT(run), .argument = "NAME",
+     .help = "name of the run: letters, digits, '.', '_', '-'; network and time where it is not given"},
+    {.name = "runs", .kind = OPTION_TEXT, .offset = AT(runs), .standard = "runs", .argument = "DIR",
+     .help = "folder that the run's own folder is made in"},
+    {.name = "resume", .kind = OPTION_FLAG, .offset = AT(resume),
+     .help = "go on with the run of that name from its last checkpoint"},
+    {.name = "force", .kind = OPTION_FLAG, .offset = AT(force),
+     .help = "throw away an older run of that name"},
+    {.help = "Training (the trainer's --help tells the defaults)"},
+    {.name = "net", .kind = OPTION_TEXT, .offset = AT(net), .standard = "quick", .argument = "NAME",
+     .help = "network: a name in model/nets, or a file"},
+    {.name = "recipe", .kind = OPTION_TEXT, .offset = AT(recipe), .argument = "FILE",
+     .help = "file with training settings"},
+    {.name = "seed", .kind = OPTION_INT, .offset = AT(seed), .least = 0, .most = 9e18,
+     .argument = "N", .help = "the number that all random choices follow from"},
+    {.name = "epochs", .kind = OPTION_REAL, .offset = AT(epochs), .least = 0, .most = 100000,
+     .argument = "N", .help = "how long to train, in passes over the data"},
+    {.name = "steps", .kind = OPTION_INT, .offset = AT(steps), .least = 1, .most = 1e12,
+     .argument = "N", .help = "how long to train, in batches"},
+    {.name = "until", .kind = OPTION_TEXT, .offset = AT(until), .argument = "GOAL",
+     .help = "stop as soon as an evaluation reaches it, for example digit=99.0,sum=99.0"},
+    {.name = "device", .kind = OPTION_CHOICE, .offset = AT(device), .choices = "auto|cuda|cpu",
+     .standard = "auto", .help = "where to train"},
+    {.name = "precision", .kind = OPTION_CHOICE, .offset = AT(precision),
+     .choices = "auto|f32|bf16", .standard = "auto", .help = "arithmetic"},
+    {.name = "data", .kind = OPTION_TEXT, .offset = AT(data), .standard = "auto",
+     .argument = "SOURCE", .help = "auto, mnist, png:DIR, idx:DIR or synthetic"},
+    {.help = "Processes"},
+    {.name = "loaders", .kind = OPTION_INT, .offset = AT(loaders), .least = 1, .most = 64,
+     .standard = "1", .argument = "N", .help = "how many loaders"},
+    {.name = "augmenters", .kind = OPTION_INT, .offset = AT(augmenters), .least = 1, .most = 64,
+     .standard = "2", .argument = "N", .help = "how many augmenters"},
+    {.name = "evaluators", .kind = OPTION_INT, .offset = AT(evaluators), .least = 0, .most = 1,
+     .standard = "1", .argument = "N", .help = "how many evaluators"},
+    {.name = "trainer", .kind = OPTION_TEXT, .offset = AT(more_trainer), .use = OPTION_MANY,
+     .argument = "WORD", .help = "one more word for the trainer, as --trainer=--batch=256; may be repeated"},
+    {.name = "loader", .kind = OPTION_TEXT, .offset = AT(more_loader), .use = OPTION_MANY,
+     .argument = "WORD", .help = "the same for each loader"},
+    {.name = "augment", .kind = OPTION_TEXT, .offset = AT(more_augment), .use = OPTION_MANY,
+     .argument = "WORD", .help = "the same for each augmenter"},
+    {.name = "evaluator", .kind = OPTION_TEXT, .offset = AT(more_evaluator), .use = OPTION_MANY,
+     .argument = "WORD", .help = "the same for the evaluator"},
+};
+
+/* Options that go on to a program: always, or only when they were given. */
+static const struct passed {
+    const char *program, *option;
+    bool always;
+} passed[] = {
+    {"trainer", "net", true},       {"trainer", "recipe", false},    {"trainer", "seed", false},
+    {"trainer", "epochs", false},   {"trainer", "steps", false},     {"trainer", "until", false},
+    {"trainer", "device", true},    {"trainer", "precision", true},  {"trainer", "resume", false},
+    {"loader", "data", true},
+};
+/* clang-format on */
+
+const struct options_program launch_program = {
+    .name = "pipeline",
+    .summary = "Trains, evaluates and reports on this machine: starts the loader, the augmenters, "
+               "the trainer and the evaluator, shows how far they are, and ends them in order.",
+    .example = "pipeline --net quick --epochs 3 --run first",
+    .rows = rows,
+    .count = sizeof rows / sizeof *rows,
+};
+
+int launch_check(const struct launch *launch, struct error *error) {
+    if (launch->resume && launch->force)
+        return error_set(error, ERROR_INVALID,
+                         "--resume goes on with a run and --force throws it "
+                         "away: give one of them");
+    if ((launch->resume || launch->force) && !launch->run)
+        return error_set(error, ERROR_INVALID, "--%s needs the name of a run: --run NAME",
+                         launch->resume ? "resume" : "force");
+    return launch->run ? folder_check_name(launch->run, error) : 0;
+}
+
+struct words {
+    char **list; /* NULL-ended once there is one */
+    size_t count;
+    bool failed;
+};
+
+static void add(struct words *words, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add(struct words *words, const char *format, ...) {
+    char **list = realloc(words->list, (words->count + 2) * sizeof *list);
+    if (list)
+        words->list = list;
+    va_list values;
+    va_start(values, format);
+    if (words->failed || !list || vasprintf(&list[words->count], format, values) < 0)
+        words->failed = true;
+    else
+        words->count++;
+    va_end(values);
+    if (list)
+        list[words->count] = NULL;
+}
+
+static void add_option(struct words *words, const char *name, const struct launch *launch) {
+    const struct option_row *row = rows;
+    while (!row->name || strcmp(row->name, name) != 0) {
+        row++;
+        assert(row < rows + sizeof rows / sizeof *rows);
+    }
+    const char *at = (const char *)launch + row->offset;
+    switch (row->kind) {
+    case OPTION_FLAG:
+        add(words, "--%s", name);
+        break;
+    case OPTION_INT:
+        add(words, "--%s=%lld", name, (long long)*(const int64_t *)at);
+        break;
+    case OPTION_REAL:
+        add(words, "--%s=%.17g", name, *(const double *)at);
+        break;
+    default:
+        add(words, "--%s=%s", name, *(const char *const *)at);
+    }
+}
+
+static const char **more_words(const char *program, const struct launch *launch) {
+    return strcmp(program, "trainer") == 0   ? launch->more_trainer
+           : strcmp(program, "loader") == 0  ? launch->more_loader
+           : strcmp(program, "augment") == 0 ? launch->more_augment
+                                             : launch->more_evaluator;
+}
+
+char **launch_words(const char *program, int number, const char *binaries,
+                    const struct launch *launch, const struct options *options,
+                    const struct folder *folder, struct error *error) {
+    struct words words = {0};
+    bool trainer = strcmp(program, "trainer") == 0;
+    add(&words, "%s/%s", binaries, program);
+    add(&words, "--%s=%s", trainer ? "bind" : "join", folder->control);
+    if (trainer || strcmp(program, "evaluator") == 0)
+        add(&words, "--run-dir=%s", folder->path);
+    if (!trainer)
+        add(&words, "--name=%s-%d", program, number);
+    for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
+        if (strcmp(passed[i].program, program) == 0 &&
+            (passed[i].always || options_given(options, passed[i].option)))
+            add_option(&words, passed[i].option, launch);
+    const char **more = more_words(program, launch);
+    for (size_t i = 0; more && more[i]; i++)
+        add(&words, "%s", more[i]);
+    if (words.failed) {
+        launch_free_words(words.list);
+        error_set(error, ERROR_MEMORY, "no memory for the command line of %s", program);
+        return NULL;
+    }
+    return words.list;
+}
+
+void launch_free_words(char **words) {
+    for (size_t i = 0; words && words[i]; i++)
+        free(words[i]);
+    free(words);
+}
+
+static int count_of(const char *program, const struct launch *launch) {
+    return strcmp(program, "loader") == 0      ? (int)launch->loaders
+           : strcmp(program, "augment") == 0   ? (int)launch->augmenters
+           : strcmp(program, "evaluator") == 0 ? (int)launch->evaluators
+                                               : 1;
+}
+
+static int start_one(struct supervisor *supervisor, const struct role *role, int number,
+                     const char *binaries, const struct launch *launch,
+                     const struct options *options, const struct folder *folder,
+                     struct error *error) {
+    bool trainer = strcmp(role->program, "trainer") == 0;
+    char name[48], log[PATH_MAX + 64];
+    if (trainer)
+        snprintf(name, sizeof name, "%s", role->program);
+    else
+        snprintf(name, sizeof name, "%s-%d", role->program, number);
+    snprintf(log, sizeof log, "%s/%s.log", folder->logs, name);
+    char **words = launch_words(role->program, number, binaries, launch, options, folder, error);
+    if (!words)
+        return -1;
+    struct process_spec spec = {.name = name,
+                                .argv = (const char *const *)words,
+                                .environment = role->environment,
+                                .log = log};
+    int status = supervisor_start(supervisor, &spec, trainer, error);
+    launch_free_words(words);
+    return status;
+}
+
+int launch_start(struct supervisor *supervisor, const char *binaries, const struct launch *launch,
+                 const struct options *options, const struct folder *folder, struct error *error) {
+    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
+        for (int number = 1; number <= count_of(roles[i].program, launch); number++)
+            if (start_one(supervisor, &roles[i], number, binaries, launch, options, folder,
+                          error) != 0)
+                return -1;
+    return 0;
+}

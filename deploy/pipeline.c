@@ -1,0 +1,420 @@
+/* pipeline: a whole run on one machine. Starts the processes, shows how far they are, ends them in
+ * order, and reports. What each process does is its own business; what is started and how is in
+ * launch.h, what a death means in supervise.h, what people see in form.h and view.h. */
+#include "common/clock.h"
+#include "deploy/launch.h"
+#include "deploy/summary.h"
+#include "deploy/telemetry.h"
+#include "deploy/view.h"
+
+#include <errno.h>
+#include <langinfo.h>
+#include <limits.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* How long each way of ending may take before the next, rougher one. */
+static const int64_t stop_time = 20 * CLOCK_SECOND; /* the trainer: checkpoint, STOP to all */
+static const int64_t leave_time = 5 * CLOCK_SECOND; /* workers, once the trainer has ended */
+static const int64_t term_time = 2 * CLOCK_SECOND;  /* after SIGTERM */
+
+enum phase {
+    RUNNING,
+    STOPPING,    /* the trainer was asked to */
+    LEAVING,     /* the trainer has ended: the others have been told and leave */
+    TERMINATING, /* SIGTERM was sent to all that is left */
+    KILLED
+};
+
+struct run {
+    struct launch launch;
+    struct options *options;
+    struct folder folder;
+    struct supervisor *supervisor;
+    struct view *view;
+    void *context;
+    struct telemetry *telemetry;
+    int signals; /* descriptor that reads signals */
+    bool ascii;
+
+    enum phase phase;
+    int64_t deadline; /* of this phase */
+    bool interrupted;
+    int status;        /* what to exit with */
+    char failure[PATH_MAX + 1024]; /* what went wrong first; "" if nothing */
+
+    struct form_state state;
+    uint64_t *shown; /* steps whose evaluation stands on the screen */
+    size_t shown_count;
+    bool synthetic; /* the notice was given */
+};
+
+static void fail(struct run *run, int status, const char *name, const char *what, const char *words,
+                 const char *log) {
+    if (run->failure[0])
+        return;
+    run->status = status ? status : 1;
+    snprintf(run->failure, sizeof run->failure, "%s %s%s%s\n  its log: %s", name, what,
+             words[0] ? ": " : "", words, log);
+}
+
+/* --- what people see --- */
+
+static void tell_synthetic(struct run *run) {
+    static const char *const notice[] = {
+        "SYNTHETIC DIGITS: THIS IS NOT MNIST",
+        "MNIST was not found and could not be fetched, or synthetic data was asked for.",
+        "The images are drawn by this program. No figure of this run is an MNIST figure.",
+        "For MNIST: put its four files into data/mnist, or set MNIST_DIR.",
+    };
+    char *box =
+        form_box(notice, sizeof notice / sizeof *notice, view_columns(run->view), run->ascii);
+    view_text(run->view, box ? box : notice[0]);
+    free(box);
+    run->synthetic = true;
+}
+
+static bool was_shown(const struct run *run, uint64_t step) {
+    for (size_t i = run->shown_count; i > 0; i--)
+        if (run->shown[i - 1] == step)
+            return true;
+    return false;
+}
+
+static void mark_shown(struct run *run, uint64_t step) {
+    uint64_t *shown = realloc(run->shown, (run->shown_count + 1) * sizeof *shown);
+    if (!shown)
+        return; /* at worst a line is printed twice */
+    run->shown = shown;
+    run->shown[run->shown_count++] = step;
+}
+
+static void show_scores(struct run *run, const struct form_scores *scores) {
+    char line[FORM_LINE];
+    if (was_shown(run, scores->step))
+        return;
+    mark_shown(run, scores->step);
+    form_take_scores(&run->state, scores);
+    view_text(run->view, form_scores(scores, line));
+}
+
+static void mark_old(const struct form_scores *scores, void *run) {
+    mark_shown(run, scores->step);
+}
+
+static void show_missed(const struct form_scores *scores, void *run) {
+    show_scores(run, scores);
+}
+
+static void follow_telemetry(struct run *run) {
+    struct wire_message message;
+    struct error error = {0};
+    int status = 0;
+    while (run->telemetry && (status = telemetry_next(run->telemetry, &message, &error)) == 1) {
+        if (message.header->type == DIGITSUM__TYPE__PROGRESS) {
+            const Digitsum__Progress *progress = message.header->progress;
+            if (progress->dataset && progress->dataset->synthetic && !run->synthetic)
+                tell_synthetic(run);
+            form_take_progress(&run->state, progress);
+            if (run->phase <= STOPPING)
+                view_progress(run->view, &run->state, clock_now());
+        } else {
+            struct form_scores scores =
+                form_take_report(message.header->report, message.header->step);
+            show_scores(run, &scores);
+        }
+        wire_release(&message);
+    }
+    if (status < 0) /* the run is over for watchers; the processes themselves tell how */
+        telemetry_destroy(&run->telemetry);
+}
+
+/* --- the ends --- */
+
+static void enter(struct run *run, enum phase phase, int64_t time) {
+    run->phase = phase;
+    run->deadline = clock_now() + time;
+}
+
+/* Asks the trainer, who tells all others. */
+static void stop(struct run *run) {
+    if (run->phase != RUNNING)
+        return;
+    enter(run, STOPPING, stop_time);
+    supervisor_release(run->supervisor);
+    supervisor_signal_essential(run->supervisor, SIGINT);
+}
+
+static void terminate(struct run *run) {
+    enter(run, TERMINATING, term_time);
+    supervisor_release(run->supervisor);
+    supervisor_signal_all(run->supervisor, SIGTERM);
+}
+
+static void kill_all(struct run *run) {
+    enter(run, KILLED, term_time);
+    supervisor_release(run->supervisor);
+    supervisor_signal_all(run->supervisor, SIGKILL);
+}
+
+static void follow_signals(struct run *run) {
+    struct signalfd_siginfo info;
+    while (read(run->signals, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGCHLD)
+            continue;
+        if (run->interrupted) {
+            view_line(run->view, "ending everything at once");
+            kill_all(run);
+            continue;
+        }
+        run->interrupted = true;
+        view_line(run->view, "stopping: the trainer writes a checkpoint and tells the others "
+                             "(again: end everything at once)");
+        stop(run);
+    }
+}
+
+static void trainer_ended(struct run *run, const struct supervise_event *event) {
+    bool asked = run->phase != RUNNING && event->status == error_exit_status(ERROR_INTERRUPTED);
+    char text[PROCESS_WORDS];
+    supervisor_release(run->supervisor);
+    if (event->status == 0 || asked) {
+        if (run->phase <= STOPPING)
+            enter(run, LEAVING, leave_time);
+        return;
+    }
+    if (run->phase != KILLED)
+        fail(run, event->status, event->name, process_status_text(event->status, text),
+             event->words, event->log);
+    if (run->phase <= STOPPING) /* nobody has told the others */
+        terminate(run);
+}
+
+static void follow_processes(struct run *run) {
+    struct supervise_event event;
+    char text[PROCESS_WORDS];
+    while (supervisor_next(run->supervisor, clock_now(), &event)) {
+        switch (event.what) {
+        case SUPERVISE_DIED:
+            view_line(run->view, "%s %s%s%s; starting it again in %.1f s", event.name,
+                      process_status_text(event.status, text), event.words[0] ? ": " : "",
+                      event.words, (double)event.delay / CLOCK_SECOND);
+            break;
+        case SUPERVISE_STARTED:
+            view_line(run->view, "%s runs again", event.name);
+            break;
+        case SUPERVISE_GAVE_UP:
+            fail(run, event.status, event.name, process_status_text(event.status, text),
+                 event.words, event.log);
+            stop(run);
+            break;
+        case SUPERVISE_FINISHED:
+            trainer_ended(run, &event);
+            break;
+        case SUPERVISE_LEFT:
+            break;
+        }
+    }
+}
+
+static void follow_deadline(struct run *run) {
+    if (run->phase == RUNNING || clock_now() < run->deadline)
+        return;
+    if (run->phase == STOPPING) {
+        fail(run, 1, "trainer", "did not stop in time", "", run->folder.logs);
+        terminate(run);
+    } else if (run->phase == LEAVING) {
+        terminate(run);
+    } else {
+        kill_all(run);
+    }
+}
+
+/* --- the loop --- */
+
+static long shorter(long wait, long other) {
+    return other >= 0 && other < wait ? other : wait;
+}
+
+static void wait_for_something(struct run *run) {
+    int64_t now = clock_now(), due = supervisor_wait(run->supervisor, now);
+    long wait = 1000;
+    zmq_pollitem_t items[1 + TELEMETRY_ITEMS] = {{.fd = run->signals, .events = ZMQ_POLLIN}};
+    int count = 1;
+    if (run->telemetry) {
+        telemetry_items(run->telemetry, items + 1);
+        count += TELEMETRY_ITEMS;
+        wait = shorter(wait, telemetry_wait(run->telemetry));
+    }
+    wait = shorter(wait, due < 0 ? -1 : (long)(due / CLOCK_MILLISECOND) + 1);
+    wait = shorter(wait, view_wait(run->view, now));
+    if (run->phase != RUNNING)
+        wait = shorter(
+            wait, run->deadline <= now ? 0 : (long)((run->deadline - now) / CLOCK_MILLISECOND) + 1);
+    zmq_poll(items, count, wait);
+}
+
+static void follow(struct run *run) {
+    while (supervisor_running(run->supervisor) > 0) {
+        wait_for_something(run);
+        follow_signals(run);
+        follow_telemetry(run);
+        follow_processes(run);
+        follow_deadline(run);
+        view_tick(run->view, clock_now());
+    }
+    follow_telemetry(run);
+}
+
+/* --- beginning and report --- */
+
+/* The folder of our own executable: the other programs lie beside it. */
+static int find_binaries(char path[static PATH_MAX], struct error *error) {
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
+    if (length < 0)
+        return error_set_errno(error, "cannot find out where this program lies");
+    path[length] = '\0';
+    *strrchr(path, '/') = '\0';
+    return 0;
+}
+
+/* Signals come through a descriptor. Blocked before any thread is started, so for all of them. */
+static int open_signals(struct error *error) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGCHLD);
+    signal(SIGPIPE, SIG_IGN); /* a write tells */
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    int descriptor = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (descriptor < 0)
+        error_set_errno(error, "cannot listen for signals");
+    return descriptor;
+}
+
+static void file_of(const struct run *run, const char *name, char path[static PATH_MAX + 32]) {
+    snprintf(path, PATH_MAX + 32, "%s/%s", run->folder.path, name);
+}
+
+static int begin(struct run *run, struct error *error) {
+    char name[FOLDER_NAME], binaries[PATH_MAX], path[PATH_MAX + 32];
+    const struct launch *launch = &run->launch;
+    if (launch->run)
+        snprintf(name, sizeof name, "%s", launch->run);
+    else
+        folder_standard_name(launch->net, time(NULL), name);
+    enum folder_mode mode = launch->resume  ? FOLDER_RESUME
+                            : launch->force ? FOLDER_FORCE
+                                            : FOLDER_NEW;
+    if (find_binaries(binaries, error) != 0 ||
+        folder_open(&run->folder, launch->runs, name, mode, error) != 0)
+        return -1;
+    run->signals = open_signals(error);
+    run->view = view_create(1, run->ascii);
+    run->context = zmq_ctx_new();
+    run->supervisor = supervisor_create(error);
+    if (run->signals < 0 || !run->supervisor)
+        return -1;
+    if (!run->view || !run->context)
+        return error_set(error, ERROR_MEMORY, "no memory to begin");
+    view_line(run->view, "run %s in %s/%s; watch it from elsewhere: build/bin/watch --join %s",
+              name, launch->runs, name, run->folder.control);
+    file_of(run, "evaluations.jsonl", path);
+    summary_evaluations(path, mark_old, run); /* of the run that is resumed */
+    if (launch_start(run->supervisor, binaries, launch, run->options, &run->folder, error) != 0)
+        return -1;
+    run->telemetry =
+        telemetry_create(run->context, run->folder.control, "pipeline", true, INT_MAX, NULL, error);
+    return run->telemetry ? 0 : -1;
+}
+
+struct search {
+    uint64_t step;
+    bool found;
+    struct form_scores scores;
+};
+
+static void find_step(const struct form_scores *scores, void *context) {
+    struct search *search = context;
+    if (scores->step == search->step) {
+        search->scores = *scores;
+        search->found = true;
+    }
+}
+
+/* The table, from what the trainer left. -1 where it left none that can be read. */
+static int report(struct run *run, struct error *error) {
+    char path[PATH_MAX + 32];
+    struct summary summary;
+    file_of(run, "evaluations.jsonl", path);
+    summary_evaluations(path, show_missed, run);
+    struct search search = {0};
+    char file[PATH_MAX + 32];
+    file_of(run, "summary.json", file);
+    if (summary_read(file, &summary, error) != 0)
+        return -1;
+    search.step = summary.steps;
+    summary_evaluations(path, find_step, &search);
+    char *table =
+        summary_table(&summary, search.found ? &search.scores : NULL, run->folder.path, run->ascii);
+    view_line(run->view, "\n%s", run->interrupted ? "Stopped before the end:" : "Done:");
+    view_text(run->view, table ? table : "no memory for the report");
+    free(table);
+    if (run->synthetic || summary_is_synthetic(summary.dataset))
+        tell_synthetic(run);
+    return 0;
+}
+
+/* Says how it went; returns the exit status. */
+static int conclude(struct run *run) {
+    struct error error = {0};
+    view_clear(run->view);
+    if (run->failure[0]) {
+        fprintf(stderr, "pipeline: %s\n", run->failure);
+        return run->status;
+    }
+    int reported = run->phase == KILLED ? 0 : report(run, &error);
+    if (run->interrupted) {
+        const char *name = strrchr(run->folder.path, '/') + 1;
+        if (run->phase != KILLED)
+            view_line(run->view, "To go on: make run-pipeline RUN=%s RESUME=1", name);
+        return error_exit_status(ERROR_INTERRUPTED);
+    }
+    if (reported != 0)
+        fprintf(stderr, "pipeline: the run ended well, but %s\n", error.text);
+    return reported == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv) {
+    struct error error = {0};
+    struct run run = {.folder.lock = -1, .signals = -1, .state = {.digit = -1, .sum = -1}};
+    int status = -1;
+    setlocale(LC_CTYPE, "");
+    run.ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+    run.options = options_parse(&launch_program, argc, argv, &run.launch, &error);
+    if (run.options && launch_check(&run.launch, &error) == 0 && begin(&run, &error) == 0) {
+        follow(&run);
+        status = conclude(&run);
+    } else {
+        fprintf(stderr, "pipeline: %s\n", error.text);
+        status = error_exit_status(error.code);
+    }
+    supervisor_destroy(&run.supervisor);
+    telemetry_destroy(&run.telemetry);
+    view_destroy(&run.view);
+    if (run.context)
+        zmq_ctx_term(run.context);
+    if (run.signals >= 0)
+        close(run.signals);
+    folder_close(&run.folder);
+    options_destroy(&run.options);
+    free(run.shown);
+    return status;
+}

@@ -1,0 +1,116 @@
+/* watch: prints the evaluators' reports of a run, from anywhere that its trainer can be reached. */
+#include "common/clock.h"
+#include "common/options.h"
+#include "common/signals.h"
+#include "deploy/telemetry.h"
+#include "deploy/view.h"
+
+#include <langinfo.h>
+#include <limits.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+struct settings {
+    const char *join;
+    bool progress;
+};
+
+static const struct option_row rows[] = {
+    {.name = "join",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct settings, join),
+     .argument = "ADDR",
+     .help = "address of the trainer: tcp://host:port or ipc://path"},
+    {.name = "progress",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct settings, progress),
+     .help = "show the trainer's progress too"},
+};
+
+static const struct options_program program = {
+    .name = "watch",
+    .summary = "Prints the evaluators' reports of a run as they come, until the run ends or "
+               "Ctrl-C; reconnects by itself.",
+    .example = "watch --join tcp://trainer-host:7000",
+    .rows = rows,
+    .count = sizeof rows / sizeof *rows,
+};
+
+static void show(struct view *view, struct form_state *state, const struct wire_message *message) {
+    char line[FORM_LINE];
+    if (message->header->type == DIGITSUM__TYPE__PROGRESS) {
+        form_take_progress(state, message->header->progress);
+        view_progress(view, state, clock_now());
+        return;
+    }
+    struct form_scores scores = form_take_report(message->header->report, message->header->step);
+    form_take_scores(state, &scores);
+    view_text(view, form_scores(&scores, line));
+}
+
+/* Returns when the run is over or a signal came (0), or with an error (-1). */
+static int follow(struct telemetry *telemetry, struct view *view, struct error *error) {
+    struct form_state state = {.digit = -1, .sum = -1};
+    while (!signals_stop()) {
+        struct wire_message message;
+        int status;
+        while ((status = telemetry_next(telemetry, &message, error)) == 1) {
+            show(view, &state, &message);
+            wire_release(&message);
+        }
+        if (status < 0 && error->code == ERROR_CLOSED) {
+            view_line(view, "%s", error->text);
+            return 0;
+        }
+        if (status < 0)
+            return -1;
+        zmq_pollitem_t items[TELEMETRY_ITEMS + 1];
+        telemetry_items(telemetry, items);
+        items[TELEMETRY_ITEMS] = (zmq_pollitem_t){.fd = signals_descriptor(), .events = ZMQ_POLLIN};
+        long wait = telemetry_wait(telemetry), due = view_wait(view, clock_now());
+        zmq_poll(items, TELEMETRY_ITEMS + 1, due >= 0 && due < wait ? due : wait);
+        view_tick(view, clock_now());
+    }
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    struct error error = {0};
+    struct settings settings = {0};
+    struct log log;
+    struct telemetry *telemetry = NULL;
+    struct view *view = NULL;
+    void *context = NULL;
+    int status = -1;
+    setlocale(LC_CTYPE, "");
+    struct options *options = options_parse(&program, argc, argv, &settings, &error);
+    if (!options)
+        goto done;
+    if (!settings.join) {
+        error_set(&error, ERROR_INVALID, "--join is missing: the address of the trainer");
+        goto done;
+    }
+    if (signals_install(&error) != 0)
+        goto done;
+    log_init(&log, 2, "watch", LOG_WARNING);
+    view = view_create(1, strcmp(nl_langinfo(CODESET), "UTF-8") != 0);
+    context = zmq_ctx_new();
+    if (!view || !context) {
+        error_set(&error, ERROR_MEMORY, "no memory to begin");
+        goto done;
+    }
+    telemetry =
+        telemetry_create(context, settings.join, "watch", settings.progress, INT_MAX, &log, &error);
+    if (telemetry)
+        status = follow(telemetry, view, &error);
+done:
+    telemetry_destroy(&telemetry);
+    view_destroy(&view);
+    if (context)
+        zmq_ctx_term(context);
+    options_destroy(&options);
+    if (status != 0)
+        fprintf(stderr, "watch: %s\n", error.text);
+    return status == 0 ? 0 : error_exit_status(error.code);
+}
