@@ -9,8 +9,9 @@
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
 /* The sanitizers' runtime is not up yet when the loader resolves clones. */
 #define CLONES                                                                                     \
-    __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default"), optimize("O"   \
-                                                                                             "3")))
+    __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default"),                \
+                   optimize("O"                                                                    \
+                            "3")))
 #else
 #define CLONES
 #endif

@@ -10,9 +10,9 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 
 struct log {
-    int descriptor;          /* where lines go; not owned */
-    enum log_level level;    /* lines below are not written */
-    char name[32];           /* of the process, e.g. "augment-2" */
+    int descriptor;       /* where lines go; not owned */
+    enum log_level level; /* lines below are not written */
+    char name[32];        /* of the process, e.g. "augment-2" */
 };
 
 /* A log on `descriptor` (2 for standard error). */
@@ -33,8 +33,8 @@ void log_write(const struct log *log, enum log_level level, const char *format, 
 /* At most one line a period from one place, for what a bad peer could cause thousands of times.
  * Zero-initialise. */
 struct log_limit {
-    int64_t next;         /* clock_now() from which a line may be written again */
-    uint64_t suppressed;  /* lines not written since the last one */
+    int64_t next;        /* clock_now() from which a line may be written again */
+    uint64_t suppressed; /* lines not written since the last one */
 };
 
 /* Returns 1 if a line may be written now, and sets *suppressed to how many were held back since

@@ -12,11 +12,11 @@
 #include <stddef.h>
 
 enum option_kind {
-    OPTION_FLAG,   /* bool: present or not; in a file: true or false */
-    OPTION_INT,    /* int64_t within [least, most] */
-    OPTION_REAL,   /* double within [least, most] */
-    OPTION_TEXT,   /* const char *, never NULL when there is a default; owned by the options */
-    OPTION_CHOICE  /* const char *, one of the words of `choices`, separated by '|' */
+    OPTION_FLAG,  /* bool: present or not; in a file: true or false */
+    OPTION_INT,   /* int64_t within [least, most] */
+    OPTION_REAL,  /* double within [least, most] */
+    OPTION_TEXT,  /* const char *, never NULL when there is a default; owned by the options */
+    OPTION_CHOICE /* const char *, one of the words of `choices`, separated by '|' */
 };
 
 enum {
@@ -26,9 +26,9 @@ enum {
 };
 
 struct option_row {
-    const char *name;     /* long name: "batch" is --batch, and `batch` in a file; NULL: a heading,
-                             its text in help */
-    int letter;           /* short name, or 0 */
+    const char *name; /* long name: "batch" is --batch, and `batch` in a file; NULL: a heading,
+                         its text in help */
+    int letter;       /* short name, or 0 */
     enum option_kind kind;
     size_t offset;        /* of the field in the target struct */
     double least, most;   /* numbers; both 0: no bounds */
@@ -40,9 +40,9 @@ struct option_row {
 };
 
 struct options_program {
-    const char *name;         /* "trainer" */
-    const char *summary;      /* what it does, one or two sentences, for --help */
-    const char *example;      /* shown at the end of --help, or NULL */
+    const char *name;    /* "trainer" */
+    const char *summary; /* what it does, one or two sentences, for --help */
+    const char *example; /* shown at the end of --help, or NULL */
     const struct option_row *rows;
     size_t count;
     const char *positional;   /* what help calls the one positional argument, or NULL for none */

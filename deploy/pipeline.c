@@ -45,7 +45,7 @@ struct run {
     enum phase phase;
     int64_t deadline; /* of this phase */
     bool interrupted;
-    int status;        /* what to exit with */
+    int status;                    /* what to exit with */
     char failure[PATH_MAX + 1024]; /* what went wrong first; "" if nothing */
 
     struct form_state state;

@@ -5,8 +5,9 @@
 #include <assert.h>
 #include <string.h>
 
-#define AHEAD 8 /* images asked for from memory before they are copied: their rows lie at random   \
-                 */
+#define AHEAD                                                                                      \
+    8 /* images asked for from memory before they are copied: their rows lie at random             \
+       */
 
 static void prefetch(const uint8_t *image) {
     for (int line = 0; line < IMAGE_PIXELS; line += 64)

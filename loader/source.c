@@ -12,8 +12,9 @@
 #include <zlib.h>
 
 #define CHUNK ((size_t)256 << 10)
-#define DEFLATE_RATIO 1032 /* 258 bytes for two bits: no deflate stream grows more (zlib's notes)  \
-                            */
+#define DEFLATE_RATIO                                                                              \
+    1032 /* 258 bytes for two bits: no deflate stream grows more (zlib's notes)                    \
+          */
 
 struct source {
     char *name;

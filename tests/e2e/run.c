@@ -81,8 +81,9 @@ int e2e_start(struct e2e *self, const char *program, const char *name, const cha
 }
 
 int e2e_loader(struct e2e *self, const char *name, const char *images) {
-    const char *const args[] = {"--join",       "@ADDRESS", "--data",       "mnist", "--name", name,
-                                "--train-limit", images,    "--test-limit", "1000",  NULL};
+    const char *const args[] = {"--join", "@ADDRESS",      "--data", "mnist",        "--name",
+                                name,     "--train-limit", images,   "--test-limit", "1000",
+                                NULL};
     return e2e_start(self, "loader", name, args);
 }
 
@@ -97,8 +98,8 @@ int e2e_evaluator(struct e2e *self, const char *name) {
 }
 
 int e2e_trainer(struct e2e *self, const char *const *more) {
-    const char *args[48] = {"--bind",    "@ADDRESS", "--run-dir", "@RUN", "--net", "quick",
-                            "--precision", "f32",    "--threads", "1",    "--batch", "64"};
+    const char *args[48] = {"--bind",      "@ADDRESS", "--run-dir", "@RUN", "--net",   "quick",
+                            "--precision", "f32",      "--threads", "1",    "--batch", "64"};
     int count = 12;
     for (int i = 0; more[i]; i++)
         args[count++] = more[i];
@@ -152,8 +153,8 @@ void e2e_expect(struct e2e *self, int index, const char *text) {
     while (!e2e_logged(self, index, text)) {
         if (process_reap(&process->process, &process->status) && !e2e_logged(self, index, text)) {
             show_log(process);
-            cr_assert(false, "%s ended with %d before it said '%s'", process->name,
-                      process->status, text);
+            cr_assert(false, "%s ended with %d before it said '%s'", process->name, process->status,
+                      text);
         }
         look_again(since, text);
     }
