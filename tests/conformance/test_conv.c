@@ -49,6 +49,44 @@ static const struct row rows[] = {
      CONV("a", "image", "channels = 8; kernel = 5;") RELU("r", "a")
          CONV("b", "r", "channels = 16; kernel = 5; stride = 2;") RELU("x", "b"),
      NULL, NULL},
+    {"130 channels, padding", 3,
+     MAPS7(130) CONV("x", "m", "channels = 20; kernel = 4; padding = 1;"), NULL, NULL},
+    {"130 channels, padding 2, stride 2", 3,
+     MAPS7(130) CONV("x", "m", "channels = 20; kernel = 3; padding = 2; stride = 2;"), NULL, NULL},
+    {"130 channels, padding 1, stride 3, 11 samples", 11,
+     MAPS7(130) CONV("x", "m", "channels = 7; kernel = 3; padding = 1; stride = 3;"), NULL, NULL},
+    {"130 channels, 1x1, stride 2", 3,
+     MAPS7(130) CONV("x", "m", "channels = 17; kernel = 1; stride = 2;"), NULL, NULL},
+    {"130 channels on to a relu and a conv", 3,
+     MAPS7(130) CONV("c", "m", "channels = 128; kernel = 3;") RELU("r", "c")
+         CONV("x", "r", "channels = 9; kernel = 3; padding = 1;"),
+     NULL, NULL},
+    {"130 channels, two users", 3,
+     MAPS7(130) CONV("a", "m", "channels = 6; kernel = 3;")
+         CONV("b", "m", "channels = 6; kernel = 3;") JOIN2("x", "add", "a", "b"),
+     NULL, NULL},
+    {"two users", 3,
+     MAPS7(12) CONV("a", "m", "channels = 6; kernel = 3;")
+         CONV("b", "m", "channels = 6; kernel = 3;") JOIN2("x", "add", "a", "b"),
+     NULL, NULL},
+    {"two users, one of them of the whole map", 3,
+     MAPS7(12) CONV("a", "m", "channels = 6; kernel = 7;")
+         CONV("b", "m", "channels = 6; kernel = 3;") JOIN2("x", "concat", "a", "b"),
+     NULL, NULL},
+    {"kernel 16", 3, CONV("x", "image", "channels = 3; kernel = 16;"), NULL, NULL},
+    {"kernel 17, 2 channels", 3,
+     CONV("m", "image", "channels = 2; kernel = 3; padding = 1;")
+         CONV("x", "m", "channels = 3; kernel = 17;"),
+     NULL, NULL},
+    {"as in quick, 11 samples", 11,
+     CONV("a", "image", "channels = 16; kernel = 5;") NODE("p", "avgpool", "a", "size = 2;")
+         CONV("x", "p", "channels = 32; kernel = 5;"),
+     NULL, NULL},
+    {"few channels, padding, 17 samples", 17,
+     CONV("a", "image", "channels = 17; kernel = 4; padding = 3; bias = false;")
+         NODE("p", "avgpool", "a", "size = 3;")
+             CONV("x", "p", "channels = 19; kernel = 2; padding = 1;"),
+     NULL, NULL},
     {"as both outputs", 3,
      MAPS7(8) CONV("d", "m", "channels = 10; kernel = 7;")
          CONV("s", "m", "channels = 19; kernel = 7;"),

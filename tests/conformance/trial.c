@@ -45,6 +45,13 @@ struct engine_config trial_config(enum precision precision, int batch) {
         .optimizer = {.kind = OPTIMIZER_SGD, .digit_weight = 1, .sum_weight = 1}};
 }
 
+/* Criterion runs tests side by side, and threads that spin while they wait for others then take the
+ * processors from those. The program that starts the tests sets this; its children inherit it
+ * before OpenMP reads it. */
+__attribute__((constructor)) static void wait_without_spinning(void) {
+    setenv("OMP_WAIT_POLICY", "passive", 0);
+}
+
 const struct engine_ops *trial_engine(const struct engine_config *config) {
     const char *name = getenv("DIGITSUM_ENGINE");
     char reason[256];

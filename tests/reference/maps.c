@@ -16,6 +16,16 @@ static size_t at(struct shape shape, int sample, int channel, int row, int colum
  * padding], zero outside of x
  * ------------------------------------------------------------------------------ */
 
+/* The outputs [*first, *end) of a row for which kernel column l lies inside of x. */
+static void columns_inside(const struct pass *pass, int l, int *first, int *end) {
+    struct conv_attributes conv = pass->node->conv;
+    *end = pass->node->shape.width;
+    for (*first = 0; *first < *end && *first * conv.stride + l - conv.padding < 0;)
+        ++*first;
+    while (*end > *first && (*end - 1) * conv.stride + l - conv.padding >= pass->in[0].width)
+        --*end;
+}
+
 /* Everything that one weight touches in one sample: forward adds w·x to y; backward adds dy·x to dw
  * and dy·w to dx. */
 static void conv_tap(const struct pass *pass, int sample, int o, int c, int k, int l,
@@ -27,25 +37,20 @@ static void conv_tap(const struct pass *pass, int sample, int o, int c, int k, i
             (size_t)conv.kernel +
         (size_t)l;
     double w = pass->p[PARAMETER_WEIGHT][weight], dw = 0;
+    int first, end;
+    columns_inside(pass, l, &first, &end);
     for (int i = 0; i < out.height; i++) {
         int row = i * conv.stride + k - conv.padding;
-        if (row < 0 || row >= in.height)
+        if (row < 0 || row >= in.height || first == end)
             continue;
-        const double *x = pass->x[0] + at(in, sample, c, row, 0);
-        double *dx = backward && pass->dx[0] ? pass->dx[0] + at(in, sample, c, row, 0) : NULL;
-        double *y = pass->y + at(out, sample, o, i, 0);
-        const double *dy = backward ? pass->dy + at(out, sample, o, i, 0) : NULL;
-        for (int j = 0; j < out.width; j++) {
-            int column = j * conv.stride + l - conv.padding;
-            if (column < 0 || column >= in.width)
-                continue;
-            if (!backward)
-                y[j] += w * x[column];
-            else
-                dw += dy[j] * x[column];
-            if (dx)
-                dx[column] += dy[j] * w;
-        }
+        size_t from = at(in, sample, c, row, first * conv.stride + l - conv.padding);
+        size_t to = at(out, sample, o, i, first);
+        for (int j = 0; j < end - first && !backward; j++)
+            pass->y[to + (size_t)j] += w * pass->x[0][from + (size_t)(j * conv.stride)];
+        for (int j = 0; j < end - first && backward; j++)
+            dw += pass->dy[to + (size_t)j] * pass->x[0][from + (size_t)(j * conv.stride)];
+        for (int j = 0; j < end - first && backward && pass->dx[0]; j++)
+            pass->dx[0][from + (size_t)(j * conv.stride)] += pass->dy[to + (size_t)j] * w;
     }
     if (backward && pass->dp[PARAMETER_WEIGHT])
         pass->dp[PARAMETER_WEIGHT][weight] += dw;
