@@ -6,6 +6,7 @@
 #include <argp.h>
 #include <assert.h>
 #include <errno.h>
+#include <getopt.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,11 +186,6 @@ static error_t parse_one(int key, char *argument, struct argp_state *state) {
     return EINVAL;
 }
 
-static void print_version(FILE *stream, struct argp_state *state) {
-    const struct parsing *parsing = state->input;
-    fprintf(stream, "%s %s\n", parsing->self->program->name, DIGITSUM_VERSION);
-}
-
 /* Help texts with their defaults appended, as argp wants them. -1 when memory is short. */
 static int describe(struct options *self, struct argp_option *entries) {
     int group = 0;
@@ -201,13 +197,16 @@ static int describe(struct options *self, struct argp_option *entries) {
             continue;
         }
         char help[512];
+        const char *argument = row->argument ? row->argument : "WORD";
+        if (row->kind == OPTION_FLAG)
+            argument = NULL;
         bool fallback = row->standard && row->kind != OPTION_FLAG;
         snprintf(help, sizeof help, "%s%s%s%s%s%s", row->help, row->choices ? ": " : "",
                  row->choices ? row->choices : "", fallback ? " (default " : "",
                  fallback ? row->standard : "", fallback ? ")" : "");
         *entry = (struct argp_option){.name = row->name,
                                       .key = key_of(self->program, i),
-                                      .arg = row->kind == OPTION_FLAG ? NULL : row->argument,
+                                      .arg = argument,
                                       .doc = keep(self, help),
                                       .group = group};
         if (!entry->doc)
@@ -216,27 +215,69 @@ static int describe(struct options *self, struct argp_option *entries) {
     return 0;
 }
 
-/* One sentence for what getopt found wrong at argv[index]: it tells no more than that. */
-static void name_culprit(const struct options *self, int argc, char **argv, int index,
-                         struct error *error) {
-    const char *culprit = index > 0 && index <= argc ? argv[index - 1] : "?";
-    if (strncmp(culprit, "--", 2) == 0 && !strchr(culprit, '='))
-        for (size_t i = 0; i < self->program->count; i++) {
-            const struct option_row *row = &self->program->rows[i];
-            if (row->name && strcmp(row->name, culprit + 2) == 0 && row->kind != OPTION_FLAG) {
-                error_set(error, ERROR_INVALID, "%s needs a value (%s); see --help", culprit,
-                          row->argument);
-                return;
-            }
-        }
-    error_set(error, ERROR_INVALID, "unknown or incomplete option '%s'; see --help", culprit);
+/* One sentence for an option that getopt does not like, given getopt's state after it. */
+static int name_culprit(char **argv, int verdict, struct error *error) {
+    const char *culprit = argv[optind - 1];
+    char letter[3] = {'-', (char)optopt, '\0'};
+    if (strncmp(culprit, "--", 2) != 0 && optopt)
+        culprit = letter;
+    if (verdict == ':')
+        return error_set(error, ERROR_INVALID, "%s needs a value; see --help", culprit);
+    return error_set(error, ERROR_INVALID, "unknown option '%s'; see --help", culprit);
+}
+
+/* argp words its own complaints, in two lines: so getopt, on which argp stands, looks over the
+ * arguments first. */
+static int look_over(const struct options_program *program, int argc, char **argv,
+                     struct error *error) {
+    struct option *longs = calloc(program->count + 4, sizeof *longs);
+    char *letters = calloc(2 * program->count + 4, 1);
+    char **copy = calloc((size_t)argc + 1, sizeof *copy); /* getopt sorts what it is given */
+    size_t count = 0, length = 0;
+    int status = 0, verdict;
+    if (!longs || !letters || !copy) {
+        status = error_set(error, ERROR_MEMORY, "no memory for the options");
+        goto done;
+    }
+    memcpy(copy, argv, (size_t)argc * sizeof *copy);
+    letters[length++] = ':';
+    letters[length++] = 'V';
+    for (size_t i = 0; i < program->count; i++) {
+        const struct option_row *row = &program->rows[i];
+        int takes = row->kind == OPTION_FLAG ? no_argument : required_argument;
+        if (!row->name)
+            continue;
+        longs[count++] = (struct option){row->name, takes, NULL, 1};
+        if (row->letter)
+            letters[length++] = (char)row->letter;
+        if (row->letter && takes == required_argument)
+            letters[length++] = ':';
+    }
+    longs[count++] = (struct option){"help", no_argument, NULL, 1};
+    longs[count++] = (struct option){"usage", no_argument, NULL, 1};
+    longs[count++] = (struct option){"version", no_argument, NULL, 1};
+    opterr = 0;
+    optind = 0; /* begin anew */
+    while (status == 0 && (verdict = getopt_long(argc, copy, letters, longs, NULL)) != -1)
+        if ((verdict == '?' && strcmp(copy[optind - 1], "-?") != 0) || verdict == ':')
+            status = name_culprit(copy, verdict, error);
+    opterr = 1;
+    optind = 0;
+done:
+    free(copy);
+    free(letters);
+    free(longs);
+    return status;
 }
 
 static int parse(struct options *self, int argc, char **argv, struct error *error) {
     const struct options_program *program = self->program;
     struct argp_option *entries = calloc(program->count + 1, sizeof *entries);
-    char *summary = NULL;
+    char *summary = NULL, version[128];
     int status = -1;
+    snprintf(version, sizeof version, "%s %s", program->name, DIGITSUM_VERSION);
+    if (look_over(program, argc, argv, error) != 0)
+        goto done;
     if (!entries || describe(self, entries) != 0 ||
         asprintf(&summary, "%s%s%s", program->summary, program->example ? "\v" : "",
                  program->example ? program->example : "") < 0) {
@@ -246,13 +287,13 @@ static int parse(struct options *self, int argc, char **argv, struct error *erro
     struct argp argp = {
         .options = entries, .parser = parse_one, .args_doc = program->positional, .doc = summary};
     struct parsing parsing = {self, error, false};
-    int index = 0;
-    argp_program_version_hook = print_version;
-    error_t failure = argp_parse(&argp, argc, argv, ARGP_NO_ERRS, &index, &parsing);
+    argp_program_version = version;
+    error_t failure = argp_parse(&argp, argc, argv, 0, NULL, &parsing);
     if (failure == 0)
         status = 0;
     else if (!parsing.failed)
-        name_culprit(self, argc, argv, index, error);
+        error_set(error, ERROR_INVALID, "the options cannot be read: %s", strerror(failure));
+    argp_program_version = NULL; /* libc's global: it must not outlive the text */
 done:
     free(summary);
     free(entries);

@@ -64,8 +64,8 @@ struct engine_ops {
                       const struct step_settings *settings, struct error *error);
 
     /* Takes up to `most` results of finished steps; returns how many, or -1. With `wait` it first
-     * waits until every started step is finished. A device may run several steps behind; it makes
-     * train_step wait, rather than drop results, when its ring of 256 results is full. */
+     * waits until every started step is finished. A device may run several steps behind. A
+     * caller that leaves 256 results uncollected is refused the next train_step (ERROR_INVALID). */
     int (*collect)(struct engine *engine, struct step_result *results, int most, bool wait,
                    struct error *error);
 

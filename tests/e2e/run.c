@@ -48,7 +48,7 @@ void e2e_begin(struct e2e *self) {
 }
 
 /* The folder that holds the programs of this build: beside the folder of this test program. */
-static void program_path(const char *program, char *path, size_t size) {
+void e2e_program(const char *program, char *path, size_t size) {
     char self[PATH_MAX / 2];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     cr_assert(length > 0);
@@ -64,7 +64,10 @@ int e2e_start(struct e2e *self, const char *program, const char *name, const cha
     struct error error;
     cr_assert_lt(self->count, RUN_PROCESSES);
     struct e2e_process *process = &self->list[self->count];
-    program_path(program, path, sizeof path);
+    if (program[0] == '/')
+        snprintf(path, sizeof path, "%s", program);
+    else
+        e2e_program(program, path, sizeof path);
     for (int i = 0; args[i]; i++) {
         cr_assert_lt(i, 62);
         argv[i + 1] = strcmp(args[i], "@ADDRESS") == 0 ? self->address
@@ -75,6 +78,7 @@ int e2e_start(struct e2e *self, const char *program, const char *name, const cha
     char log[600];
     snprintf(log, sizeof log, "%s/%d-%s.log", self->folder, self->count, name);
     strcpy(process->log, log);
+    unlink(log); /* of an earlier process, where a test counts from 0 again */
     struct process_spec spec = {.name = name, .argv = argv, .log = process->log};
     cr_assert_eq(process_start(&process->process, &spec, &error), 0, "%s", error.text);
     return self->count++;
@@ -136,6 +140,45 @@ bool e2e_logged(const struct e2e *self, int index, const char *text) {
     return found;
 }
 
+/* Counts the processes whose command line has both texts; *last is the newest of them. */
+static int find_processes(const char *one, const char *other, pid_t *last) {
+    int count = 0;
+    DIR *directory = opendir("/proc");
+    cr_assert_not_null(directory);
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        char path[300], line[4096];
+        snprintf(path, sizeof path, "/proc/%s/cmdline", entry->d_name);
+        FILE *file = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' ? fopen(path, "re") : NULL;
+        size_t size = file ? fread(line, 1, sizeof line - 1, file) : 0;
+        if (file)
+            fclose(file);
+        if (size == 0 || !memmem(line, size, one, strlen(one)) ||
+            !memmem(line, size, other, strlen(other)))
+            continue;
+        *last = (pid_t)atoi(entry->d_name);
+        count++;
+    }
+    closedir(directory);
+    return count;
+}
+
+int e2e_count_processes(const char *text) {
+    pid_t ignored;
+    return find_processes(text, "", &ignored);
+}
+
+void e2e_expect_no_process(const struct e2e *self) {
+    int64_t since = clock_now();
+    while (e2e_count_processes(self->folder) > 0)
+        look_again(since, "all processes to end");
+}
+
+void e2e_kill_matching(const struct e2e *self, const char *text) {
+    pid_t pid = 0;
+    cr_assert_eq(find_processes(self->folder, text, &pid), 1, "%s", text);
+    cr_assert_eq(kill(pid, SIGKILL), 0);
+}
+
 int e2e_plain_lines(const struct e2e *self, int index) {
     FILE *file = fopen(self->list[index].log, "re");
     char line[2048];
@@ -160,12 +203,19 @@ void e2e_expect(struct e2e *self, int index, const char *text) {
     }
 }
 
-void e2e_expect_file(const struct e2e *self, const char *name) {
+void e2e_expect_file(struct e2e *self, const char *name) {
     char path[700];
     int64_t since = clock_now();
+    struct e2e_process *newest = &self->list[self->count - 1];
     snprintf(path, sizeof path, "%s/%s", self->run, name);
-    while (access(path, F_OK) != 0)
+    while (access(path, F_OK) != 0) {
+        if (process_reap(&newest->process, &newest->status) && access(path, F_OK) != 0) {
+            show_log(newest);
+            cr_assert(false, "%s ended with %d before there was %s", newest->name, newest->status,
+                      path);
+        }
         look_again(since, path);
+    }
 }
 
 json_t *e2e_summary(const struct e2e *self) {

@@ -8,8 +8,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#define RUN_PROCESSES 12
-#define RUN_PATIENCE 120 /* seconds: how long any wait may take before the test fails */
+#define RUN_PROCESSES 24
+#define RUN_PATIENCE 90 /* seconds: how long any wait may take before the test fails */
 
 struct e2e_process {
     struct process process;
@@ -32,8 +32,12 @@ void e2e_begin(struct e2e *self);
 /* Kills what still runs, asserts that no socket or temporary file is left, removes the folder. */
 void e2e_end(struct e2e *self);
 
-/* Starts build/<variant>/bin/<program> with these arguments (NULL-ended, after the program's own
- * name); "@ADDRESS" and "@RUN" in an argument stand for the run's. Returns its index. */
+/* The path of a program of this build. */
+void e2e_program(const char *program, char *path, size_t size);
+
+/* Starts build/<variant>/bin/<program> (or the program at an absolute path) with these arguments
+ * (NULL-ended, after the program's own name); "@ADDRESS" and "@RUN" in an argument stand for the
+ * run's. Returns its index. */
 int e2e_start(struct e2e *self, const char *program, const char *name, const char *const *args);
 
 /* The usual parts on `images` training images: a loader and an augmenter of that name. */
@@ -54,11 +58,21 @@ void e2e_expect(struct e2e *self, int process, const char *text);
 /* Whether `text` stands in its log now. */
 bool e2e_logged(const struct e2e *self, int process, const char *text);
 
+/* How many processes on this machine have `text` in their command line. */
+int e2e_count_processes(const char *text);
+
+/* Waits until no process has this run's folder in its command line. */
+void e2e_expect_no_process(const struct e2e *self);
+
+/* SIGKILL to the one process that has this run's folder and `text` in its command line. */
+void e2e_kill_matching(const struct e2e *self, const char *text);
+
 /* How many lines its log has that do not begin with a time stamp. */
 int e2e_plain_lines(const struct e2e *self, int process);
 
-/* Waits until there is a file of this name below the run folder. */
-void e2e_expect_file(const struct e2e *self, const char *name);
+/* Waits until there is a file of this name below the run folder; fails when the process that was
+ * started last ends before. */
+void e2e_expect_file(struct e2e *self, const char *name);
 
 /* summary.json. New reference. */
 json_t *e2e_summary(const struct e2e *self);

@@ -1,0 +1,133 @@
+/* The launcher on the real binaries: a whole run, its ends, and that nothing is left of it. */
+#include "tests/e2e/run.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+TestSuite(pipeline, .timeout = 600);
+
+/* Starts `pipeline` on 2,000 images with the runs folder in this test's own. */
+static int start(struct e2e *run, const char *data, const char *steps, const char *more) {
+    char data_option[64], steps_option[64];
+    snprintf(data_option, sizeof data_option, "--data=%s", data);
+    snprintf(steps_option, sizeof steps_option, "--steps=%s", steps);
+    const char *const args[] = {"--runs",
+                                run->folder,
+                                "--run",
+                                "run",
+                                data_option,
+                                "--loader=--train-limit=2000",
+                                "--loader=--test-limit=1000",
+                                "--precision=f32",
+                                "--trainer=--threads=1",
+                                "--trainer=--checkpoint-every=20",
+                                steps_option,
+                                more,
+                                NULL};
+    return e2e_start(run, "pipeline", "pipeline", args);
+}
+
+Test(pipeline, whole_run) {
+    struct e2e run;
+    e2e_begin(&run);
+    int pipeline = start(&run, "mnist", "60", NULL);
+    cr_expect_eq(e2e_wait(&run, pipeline), 0);
+    cr_expect(e2e_logged(&run, pipeline, "Done:"));
+    cr_expect(e2e_logged(&run, pipeline, "digit accuracy"));
+    cr_expect_not(e2e_logged(&run, pipeline, "SYNTHETIC"));
+    cr_expect_eq(e2e_summary_number(&run, "steps"), 60);
+    cr_expect_eq(e2e_count_processes(run.folder), 0, "a process is left");
+    /* The name is taken now. */
+    int again = start(&run, "mnist", "60", NULL);
+    cr_expect_eq(e2e_wait(&run, again), 4);
+    cr_expect(e2e_logged(&run, again, "exists"));
+    int forced = start(&run, "mnist", "20", "--force");
+    cr_expect_eq(e2e_wait(&run, forced), 0);
+    cr_expect_eq(e2e_summary_number(&run, "steps"), 20);
+    e2e_end(&run);
+}
+
+Test(pipeline, synthetic_digits_are_announced) {
+    struct e2e run;
+    e2e_begin(&run);
+    int pipeline = start(&run, "synthetic", "20", NULL);
+    cr_expect_eq(e2e_wait(&run, pipeline), 0);
+    cr_expect(e2e_logged(&run, pipeline, "SYNTHETIC DIGITS: THIS IS NOT MNIST"));
+    json_t *summary = e2e_summary(&run);
+    cr_expect(json_is_true(json_object_get(summary, "synthetic")));
+    json_decref(summary);
+    e2e_end(&run);
+}
+
+Test(pipeline, interrupted_once_saves_and_leaves_nothing) {
+    struct e2e run;
+    e2e_begin(&run);
+    int pipeline = start(&run, "mnist", "100000", NULL);
+    e2e_expect_file(&run, "checkpoints/step-000000020.safetensors");
+    process_signal(&run.list[pipeline].process, SIGINT, false);
+    cr_expect_eq(e2e_wait(&run, pipeline), 130);
+    cr_expect(e2e_logged(&run, pipeline, "RESUME=1"));
+    cr_expect_eq(e2e_count_processes(run.folder), 0, "a process is left");
+    char steps[32];
+    snprintf(steps, sizeof steps, "%.0f", e2e_summary_number(&run, "steps") + 20);
+    int resumed = start(&run, "mnist", steps, "--resume");
+    cr_expect_eq(e2e_wait(&run, resumed), 0);
+    char got[32];
+    snprintf(got, sizeof got, "%.0f", e2e_summary_number(&run, "steps"));
+    cr_expect_str_eq(got, steps);
+    e2e_end(&run); /* asserts that no socket or temporary file is left */
+}
+
+Test(pipeline, interrupted_twice_ends_at_once) {
+    struct e2e run;
+    e2e_begin(&run);
+    int pipeline = start(&run, "mnist", "100000", NULL);
+    e2e_expect_file(&run, "checkpoints/step-000000020.safetensors");
+    process_signal(&run.list[pipeline].process, SIGINT, false);
+    process_signal(&run.list[pipeline].process, SIGTERM, false);
+    cr_expect_eq(e2e_wait(&run, pipeline), 130);
+    cr_expect_eq(e2e_count_processes(run.folder), 0, "a process is left");
+    e2e_end(&run);
+}
+
+Test(pipeline, killed_launcher_takes_its_processes_along) {
+    struct e2e run;
+    e2e_begin(&run);
+    int pipeline = start(&run, "mnist", "100000", NULL);
+    e2e_expect_file(&run, "checkpoints/step-000000020.safetensors");
+    cr_assert_gt(e2e_count_processes(run.folder), 4);
+    process_signal(&run.list[pipeline].process, SIGKILL, false);
+    cr_expect_eq(e2e_wait(&run, pipeline), 128 + SIGKILL);
+    e2e_expect_no_process(&run);
+    e2e_end(&run);
+}
+
+Test(pipeline, dead_worker_is_started_again) {
+    struct e2e run;
+    e2e_begin(&run);
+    int pipeline = start(&run, "mnist", "150", "--augmenters=1");
+    e2e_expect_file(&run, "checkpoints/step-000000020.safetensors");
+    e2e_kill_matching(&run, "augment-1");
+    cr_expect_eq(e2e_wait(&run, pipeline), 0);
+    cr_expect(e2e_logged(&run, pipeline, "starting it again"));
+    cr_expect_eq(e2e_summary_number(&run, "steps"), 150);
+    e2e_end(&run);
+}
+
+Test(pipeline, watch_prints_reports) {
+    struct e2e run;
+    e2e_begin(&run);
+    int pipeline = start(&run, "mnist", "100000", NULL);
+    e2e_expect_file(&run, "checkpoints/step-000000020.safetensors");
+    char address[400];
+    snprintf(address, sizeof address, "ipc://%s/sockets/control", run.run);
+    int watch = e2e_start(&run, "watch", "watch", (const char *const[]){"--join", address, NULL});
+    e2e_expect(&run, watch, "digit ");
+    process_signal(&run.list[pipeline].process, SIGINT, false);
+    cr_expect_eq(e2e_wait(&run, pipeline), 130);
+    cr_expect_eq(e2e_wait(&run, watch), 0);
+    e2e_end(&run);
+}

@@ -1,0 +1,251 @@
+/* What cannot be right is refused by the real binaries: one line, the right exit status, nothing
+ * left behind; and what comes from bad peers changes nothing. */
+#include "tests/e2e/run.h"
+
+#include "common/crc32c.h"
+#include "common/peer.h"
+
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+TestSuite(refusals, .timeout = 600);
+
+static const char *const programs[] = {"loader",    "augment",  "trainer",
+                                       "evaluator", "pipeline", "watch"};
+
+/* Runs a program to its end; asserts its status and that it says this, in one line on the whole. */
+static void refused(struct e2e *run, const char *program, const char *const *args, int status,
+                    const char *text) {
+    int process = e2e_start(run, program, program, args);
+    int got = e2e_wait(run, process);
+    cr_expect_eq(got, status, "%s: expected status %d, got %d", program, status, got);
+    cr_expect(e2e_logged(run, process, text), "%s did not say '%s'", program, text);
+    cr_expect_eq(e2e_plain_lines(run, process), 1, "%s: %d lines", program,
+                 e2e_plain_lines(run, process));
+}
+
+Test(refusals, help_and_version) {
+    struct e2e run;
+    e2e_begin(&run);
+    for (size_t i = 0; i < 6; i++) {
+        run.count = 0;
+        int help = e2e_start(&run, programs[i], "help", (const char *const[]){"--help", NULL});
+        cr_expect_eq(e2e_wait(&run, help), 0);
+        cr_expect(e2e_logged(&run, help, "Usage: "));
+        int version =
+            e2e_start(&run, programs[i], "version", (const char *const[]){"--version", NULL});
+        cr_expect_eq(e2e_wait(&run, version), 0);
+        cr_expect(e2e_logged(&run, version, "0.1.0"));
+    }
+    e2e_end(&run);
+}
+
+Test(refusals, unknown_options_and_impossible_values) {
+    struct e2e run;
+    e2e_begin(&run);
+    for (size_t i = 0; i < 6; i++) {
+        run.count = 0;
+        refused(&run, programs[i], (const char *const[]){"--no-such-thing", NULL}, 2,
+                "--no-such-thing");
+        refused(&run, programs[i], (const char *const[]){"surplus", NULL}, 2, "surplus");
+    }
+    run.count = 0;
+    refused(&run, "trainer", (const char *const[]){"--batch", "0", NULL}, 2,
+            "--batch 0: must be a whole number from 1 to 8192");
+    refused(&run, "trainer", (const char *const[]){"--rate", "fast", NULL}, 2, "--rate fast");
+    refused(&run, "augment", (const char *const[]){"--threads", "2x", NULL}, 2, "--threads 2x");
+    refused(&run, "loader",
+            (const char *const[]){"--join", "nowhere", "--data", "synthetic", "--train-limit", "10",
+                                  NULL},
+            2, "write tcp://host:port or ipc://path");
+    refused(&run, "pipeline", (const char *const[]){"--run", "../up", NULL}, 2, "../up");
+    e2e_end(&run);
+}
+
+static void write_file(const char *path, const char *text) {
+    FILE *file = fopen(path, "we");
+    cr_assert_not_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+Test(refusals, trainer_says_what_is_wrong_with_its_settings) {
+    struct e2e run;
+    char net[400], recipe[400];
+    e2e_begin(&run);
+    snprintf(net, sizeof net, "%s/cycle.net", run.folder);
+    snprintf(recipe, sizeof recipe, "%s/bad.recipe", run.folder);
+    write_file(net, "name = \"cycle\";\nnodes = (\n"
+                    " { name = \"a\"; kind = \"relu\"; input = \"b\"; },\n"
+                    " { name = \"b\"; kind = \"relu\"; input = \"a\"; } );\n"
+                    "outputs = { digit = \"a\"; sum = \"b\"; };\n");
+    write_file(recipe, "rate = 0.1;\nlearning = 3;\n");
+#define TRAINER "--bind", "@ADDRESS", "--run-dir", "@RUN"
+    refused(&run, "trainer", (const char *const[]){TRAINER, "--net", net, NULL}, 2, "cycle");
+    refused(&run, "trainer", (const char *const[]){TRAINER, "--net", "nosuch", NULL}, 2,
+            "there is no network 'nosuch'");
+    refused(&run, "trainer", (const char *const[]){TRAINER, "--recipe", recipe, NULL}, 2,
+            "bad.recipe:2: unknown setting 'learning'");
+    refused(&run, "trainer", (const char *const[]){TRAINER, "--resume", NULL}, 2,
+            "there is no whole checkpoint");
+    refused(&run, "trainer",
+            (const char *const[]){"--bind", "tcp://*:5555", "--run-dir", "@RUN", NULL}, 2,
+            "add --insecure");
+    refused(&run, "trainer", (const char *const[]){TRAINER, "--epochs", "1", "--steps", "5", NULL},
+            2, "exclude each other");
+    refused(&run, "trainer", (const char *const[]){TRAINER, "--device", "cuda", NULL}, 1,
+            "no CUDA engine");
+    e2e_end(&run);
+}
+
+Test(refusals, port_in_use) {
+    struct e2e run;
+    char address[64];
+    e2e_begin(&run);
+    /* Some port that is free now: taken by us, so that the trainer finds it taken. */
+    void *context = zmq_ctx_new(), *socket = zmq_socket(context, ZMQ_ROUTER);
+    size_t size = sizeof address;
+    cr_assert_eq(zmq_bind(socket, "tcp://127.0.0.1:*"), 0);
+    cr_assert_eq(zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, address, &size), 0);
+    int trainer = e2e_start(&run, "trainer", "trainer",
+                            (const char *const[]){"--bind", address, "--run-dir", "@RUN", NULL});
+    cr_expect_eq(e2e_wait(&run, trainer), 1);
+    cr_expect(e2e_logged(&run, trainer, "is in use"));
+    cr_expect_eq(e2e_plain_lines(&run, trainer), 1);
+    zmq_close(socket);
+    zmq_ctx_term(context);
+    e2e_end(&run);
+}
+
+Test(refusals, loader_with_other_data_is_told_so) {
+    struct e2e run;
+    e2e_begin(&run);
+    int first = e2e_loader(&run, "loader-1", "2000");
+    int trainer = e2e_trainer(&run, (const char *const[]){"--steps", "10", NULL});
+    e2e_expect(&run, trainer, "loader loader-1 joined");
+    int other = e2e_loader(&run, "loader-2", "1999");
+    cr_expect_eq(e2e_wait(&run, other), 4);
+    cr_expect(e2e_logged(&run, other, "has another dataset: expected"));
+    int augment = e2e_augment(&run, "augment-1");
+    cr_expect_eq(e2e_wait(&run, trainer), 0);
+    cr_expect_eq(e2e_wait(&run, first), 0);
+    cr_expect_eq(e2e_wait(&run, augment), 0);
+    e2e_end(&run);
+}
+
+Test(refusals, corrupt_data_ends_the_loader) {
+    struct e2e run;
+    char folder[300], path[400];
+    static const char *const names[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+                                        "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
+    e2e_begin(&run);
+    snprintf(folder, sizeof folder, "%s/data", run.folder);
+    cr_assert_eq(mkdir(folder, 0700), 0);
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        write_file(path, "this is no IDX file, whatever its name says");
+    }
+    snprintf(path, sizeof path, "idx:%s", folder);
+    int loader = e2e_start(&run, "loader", "loader",
+                           (const char *const[]){"--join", "@ADDRESS", "--data", path, NULL});
+    cr_expect_eq(e2e_wait(&run, loader), 3);
+    cr_expect(e2e_logged(&run, loader, "idx3-ubyte"));
+    cr_expect_eq(e2e_plain_lines(&run, loader), 1);
+    e2e_end(&run);
+}
+
+/* A run in which strangers send what they like. */
+static void send_noise(const char *control, uint64_t run_id) {
+    char data[400];
+    void *context = zmq_ctx_new();
+    void *dealer = zmq_socket(context, ZMQ_DEALER), *push = zmq_socket(context, ZMQ_PUSH);
+    snprintf(data, sizeof data, "%s.pairs", control);
+    cr_assert_eq(zmq_connect(dealer, control), 0);
+    cr_assert_eq(zmq_connect(push, data), 0);
+    for (int i = 0; i < 50; i++) {
+        struct error error;
+        zmq_msg_t frames[2];
+        zmq_send(dealer, "garbage", 7, 0);
+        zmq_send(dealer, "", 0, 0);
+        zmq_send(push, "\x08\x01\xff\xff\xff", 5, 0);
+        zmq_msg_init_size(&frames[0], 64 * IMAGE_PIXELS);
+        zmq_msg_init_size(&frames[1], 3 * 64);
+        memset(zmq_msg_data(&frames[0]), i, 64 * IMAGE_PIXELS);
+        memset(zmq_msg_data(&frames[1]), 0, 3 * 64);
+        Digitsum__Header header = DIGITSUM__HEADER__INIT;
+        header.run = run_id;
+        header.type = DIGITSUM__TYPE__PAIRS;
+        header.step = (uint64_t)i;
+        header.count = 64;
+        /* A wrong CRC, of a run that is not this one. */
+        int sent = wire_send_checked(push, NULL, &header, frames, 2, 12345, &error);
+        cr_assert_geq(sent, 0);
+        for (int j = 0; sent == 0 && j < 2; j++)
+            zmq_msg_close(&frames[j]);
+    }
+    int linger = 2000;
+    zmq_setsockopt(dealer, ZMQ_LINGER, &linger, sizeof linger);
+    zmq_setsockopt(push, ZMQ_LINGER, &linger, sizeof linger);
+    zmq_close(dealer);
+    zmq_close(push);
+    zmq_ctx_term(context);
+}
+
+Test(refusals, noise_changes_nothing) {
+    char calm[128], noisy[128];
+    static const char *const steps[] = {"--steps", "60", NULL};
+    for (int round = 0; round < 2; round++) {
+        struct e2e run;
+        e2e_begin(&run);
+        e2e_loader(&run, "loader-1", "2000");
+        int trainer = e2e_trainer(&run, steps);
+        e2e_expect(&run, trainer, "loader loader-1 joined");
+        if (round == 1)
+            send_noise(run.address, 4711);
+        e2e_augment(&run, "augment-1");
+        cr_assert_eq(e2e_wait(&run, trainer), 0);
+        e2e_summary_text(&run, "weights_sha256", round ? noisy : calm, sizeof calm);
+        if (round == 1) {
+            cr_expect_geq(e2e_summary_number(&run, "messages_rejected"), 150);
+            cr_expect(e2e_logged(&run, trainer, "dropped"));
+        }
+        e2e_end(&run);
+    }
+    cr_expect_str_eq(calm, noisy);
+}
+
+Test(refusals, full_disk_keeps_the_last_checkpoint) {
+    struct e2e run;
+    char path[400];
+    e2e_begin(&run);
+    cr_assert_eq(mkdir(run.run, 0700), 0);
+    if (mount("tmpfs", run.run, "tmpfs", 0, "size=400k") != 0) {
+        rmdir(run.run);
+        e2e_end(&run);
+        cr_skip_test("this machine does not let us mount a tmpfs: %s", strerror(errno));
+    }
+    e2e_loader(&run, "loader-1", "2000");
+    e2e_augment(&run, "augment-1");
+    int trainer = e2e_trainer(
+        &run, (const char *const[]){"--steps", "200", "--checkpoint-every", "20", NULL});
+    cr_expect_eq(e2e_wait(&run, trainer), 1);
+    cr_expect(e2e_logged(&run, trainer, "No space left on device"));
+    cr_expect_eq(e2e_plain_lines(&run, trainer), 1);
+    snprintf(path, sizeof path, "%s/checkpoints/step-000000020.safetensors", run.run);
+    cr_expect_eq(access(path, R_OK), 0, "the checkpoint that fitted is gone");
+    /* The sweep of e2e_end asserts that no temporary file is left; it must see into the mount. */
+    for (int i = 0; i < trainer; i++)
+        e2e_wait(&run, i);
+    char command[500];
+    snprintf(command, sizeof command, "test -z \"$(find %s -name '*.tmp')\"", run.run);
+    cr_expect_eq(system(command), 0, "a temporary file is left");
+    cr_expect_eq(umount(run.run), 0);
+    e2e_end(&run);
+}
