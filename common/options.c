@@ -5,8 +5,10 @@
 
 #include <argp.h>
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +16,10 @@
 
 const char *const DIGITSUM_VERSION = "0.1.0";
 
-enum { FIRST_KEY = 1000 }; /* argp keys of rows: above every letter */
+enum {
+    FIRST_KEY = 1000, /* argp keys of rows: above every letter */
+    LONG = 1          /* what getopt says of every long option: below every letter */
+};
 
 /* --- values ------------------------------------------------------------------------------------
  */
@@ -72,7 +77,11 @@ static bool is_choice(const char *choices, const char *text) {
 }
 
 static int set_text(struct options *self, const struct option_row *row, const char *text,
-                    struct error *error) {
+                    const char *where, struct error *error) {
+    json_t *probe = json_string(text);
+    if (!probe) /* it could not be recorded */
+        return error_set(error, ERROR_INVALID, "%s%s: must be UTF-8", where, row->name);
+    json_decref(probe);
     const char *copy = keep(self, text);
     if (!copy)
         return error_set(error, ERROR_MEMORY, "no memory for --%s", row->name);
@@ -100,6 +109,7 @@ static int set_text(struct options *self, const struct option_row *row, const ch
 int options_set(struct options *self, const struct option_row *row, const char *text,
                 const char *where, struct error *error) {
     char *end;
+    bool blank = isspace((unsigned char)text[0]); /* strtoll and strtod would skip it */
     errno = 0;
     switch (row->kind) {
     case OPTION_FLAG:
@@ -107,14 +117,14 @@ int options_set(struct options *self, const struct option_row *row, const char *
         return 0;
     case OPTION_INT: {
         long long value = strtoll(text, &end, 10);
-        if (errno || end == text || *end || !in_bounds(row, (double)value))
+        if (errno || blank || end == text || *end || !in_bounds(row, (double)value))
             return bounds_error(row, text, where, error);
         *(int64_t *)field(self, row) = value;
         return 0;
     }
     case OPTION_REAL: {
         double value = strtod(text, &end);
-        if (errno == ERANGE || end == text || *end || value != value || !in_bounds(row, value))
+        if (errno || blank || end == text || *end || !isfinite(value) || !in_bounds(row, value))
             return bounds_error(row, text, where, error);
         *(double *)field(self, row) = value;
         return 0;
@@ -123,15 +133,16 @@ int options_set(struct options *self, const struct option_row *row, const char *
         if (!is_choice(row->choices, text))
             return error_set(error, ERROR_INVALID, "%s%s %s: must be one of %s", where, row->name,
                              text, row->choices);
-        return set_text(self, row, text, error);
+        return set_text(self, row, text, where, error);
     default:
-        return set_text(self, row, text, error);
+        return set_text(self, row, text, where, error);
     }
 }
 
 static int set_defaults(struct options *self, struct error *error) {
     for (size_t i = 0; i < self->program->count; i++) {
         const struct option_row *row = &self->program->rows[i];
+        assert(!row->standard || !(row->use & OPTION_MANY));
         if (row->name && row->standard &&
             options_set(self, row, row->standard, "the default of --", error) != 0)
             return -1;
@@ -217,12 +228,14 @@ static int describe(struct options *self, struct argp_option *entries) {
 
 /* One sentence for an option that getopt does not like, given getopt's state after it. */
 static int name_culprit(char **argv, int verdict, struct error *error) {
-    const char *culprit = argv[optind - 1];
+    bool is_long = optopt == 0 || optopt == LONG; /* 0: unknown, or short for more than one */
     char letter[3] = {'-', (char)optopt, '\0'};
-    if (strncmp(culprit, "--", 2) != 0 && optopt)
-        culprit = letter;
+    const char *culprit = is_long ? argv[optind - 1] : letter;
     if (verdict == ':')
         return error_set(error, ERROR_INVALID, "%s needs a value; see --help", culprit);
+    if (optopt == LONG)
+        return error_set(error, ERROR_INVALID, "%.*s takes no value; see --help",
+                         (int)strcspn(culprit, "="), culprit);
     return error_set(error, ERROR_INVALID, "unknown option '%s'; see --help", culprit);
 }
 
@@ -247,19 +260,19 @@ static int look_over(const struct options_program *program, int argc, char **arg
         int takes = row->kind == OPTION_FLAG ? no_argument : required_argument;
         if (!row->name)
             continue;
-        longs[count++] = (struct option){row->name, takes, NULL, 1};
+        longs[count++] = (struct option){row->name, takes, NULL, LONG};
         if (row->letter)
             letters[length++] = (char)row->letter;
         if (row->letter && takes == required_argument)
             letters[length++] = ':';
     }
-    longs[count++] = (struct option){"help", no_argument, NULL, 1};
-    longs[count++] = (struct option){"usage", no_argument, NULL, 1};
-    longs[count++] = (struct option){"version", no_argument, NULL, 1};
+    longs[count++] = (struct option){"help", no_argument, NULL, LONG};
+    longs[count++] = (struct option){"usage", no_argument, NULL, LONG};
+    longs[count++] = (struct option){"version", no_argument, NULL, LONG};
     opterr = 0;
     optind = 0; /* begin anew */
     while (status == 0 && (verdict = getopt_long(argc, copy, letters, longs, NULL)) != -1)
-        if ((verdict == '?' && strcmp(copy[optind - 1], "-?") != 0) || verdict == ':')
+        if ((verdict == '?' && optopt != '?') || verdict == ':') /* -? is help */
             status = name_culprit(copy, verdict, error);
     opterr = 1;
     optind = 0;
@@ -351,7 +364,10 @@ json_t *options_to_json(const struct options *self, unsigned mask) {
             value = list_to_json(*(const char **const *)at);
         else
             value = *(const char *const *)at ? json_string(*(const char *const *)at) : json_null();
-        json_object_set_new(values, row->name, value);
+        if (json_object_set_new(values, row->name, value) != 0) {
+            json_decref(values);
+            values = NULL;
+        }
     }
     return values;
 }

@@ -12,17 +12,18 @@
 #include <stddef.h>
 
 enum option_kind {
-    OPTION_FLAG,  /* bool: present or not; in a file: true or false */
-    OPTION_INT,   /* int64_t within [least, most] */
-    OPTION_REAL,  /* double within [least, most] */
-    OPTION_TEXT,  /* const char *, never NULL when there is a default; owned by the options */
+    OPTION_FLAG, /* bool: present or not; in a file: true or false */
+    OPTION_INT,  /* int64_t within [least, most] */
+    OPTION_REAL, /* double within [least, most] */
+    OPTION_TEXT, /* const char *, UTF-8, never NULL when there is a default; owned by the options */
     OPTION_CHOICE /* const char *, one of the words of `choices`, separated by '|' */
 };
 
 enum {
     OPTION_RECIPE = 1,  /* may stand in a recipe file */
     OPTION_SETTING = 2, /* decides the results: is recorded, and must be equal on resume */
-    OPTION_MANY = 4     /* OPTION_TEXT only: may be repeated; stored as const char **, NULL-ended */
+    OPTION_MANY = 4     /* OPTION_TEXT only: may be repeated, on the command line alone, and has no
+                           default; stored as const char **, NULL-ended, or NULL */
 };
 
 struct option_row {
@@ -59,19 +60,24 @@ struct options;
 struct options *options_parse(const struct options_program *program, int argc, char **argv,
                               void *target, struct error *error);
 
-/* Sets, from a libconfig file, the options that the command line did not set. Keys that are unknown
- * or not OPTION_RECIPE, and values out of bounds, are errors that name file and line. */
+/* Sets, from a libconfig file, the options that the command line did not set. Keys that are
+ * unknown, twice there or not OPTION_RECIPE, and values of another kind or out of bounds, are
+ * ERROR_INVALID with "quick.recipe:12: "; ERROR_IO when the file cannot be read. In keys '_' may
+ * stand for '-'. What text_check refuses is refused. After an error, earlier lines may have been
+ * stored. */
 int options_read_file(struct options *options, const char *path, struct error *error);
 
-/* As options_read_file from a JSON object (the settings in a checkpoint). `only` masks OPTION_…
- * bits. Unknown keys are errors. */
+/* The same from a JSON object (the settings in a checkpoint), for rows whose use has any bit of
+ * `only` (0: all): other keys are ERROR_INVALID. null leaves a text as it is. */
 int options_read_json(struct options *options, const json_t *values, unsigned only,
                       struct error *error);
 
 /* Whether this option stood on the command line. */
 bool options_given(const struct options *options, const char *name);
 
-/* The rows whose use has any bit of `mask` (0: all), with the values as used. New reference. */
+/* The rows whose use has any bit of `mask` (0: all), with the values as used: numbers, booleans,
+ * texts, null for a text that is absent, lists for OPTION_MANY. A new reference; NULL when memory
+ * is short. */
 json_t *options_to_json(const struct options *options, unsigned mask);
 
 void options_destroy(struct options **options);

@@ -2,6 +2,7 @@
  * else: the one such state in the project. */
 #include "common/signals.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -15,9 +16,11 @@ static void handle(int number) {
     (void)number;
     if (atomic_fetch_add(&count, 1) > 0)
         _exit(130);
+    int kept = errno; /* of what was interrupted */
     uint64_t one = 1;
     if (write(descriptor, &one, sizeof one) < 0)
-        return;
+        _exit(130); /* nobody would wake up */
+    errno = kept;
 }
 
 int signals_install(struct error *error) {

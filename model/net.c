@@ -2,12 +2,14 @@
  * knows. */
 #include "model/net.h"
 
+#include "common/text.h"
 #include "model/parse.h"
-#include "model/text.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+_Static_assert(NET_TEXT_MAXIMUM == TEXT_MAXIMUM, "text_check has the limit that net.h tells");
 
 static int parse(struct parser *parser, config_t *config) {
     if (!config_read_string(config, parser->net->text))
@@ -27,7 +29,7 @@ struct net *net_parse(const char *text, size_t size, const char *origin, struct 
     config_t config;
     int result = -1;
     config_init(&config);
-    if (text_check(text, size, origin, error))
+    if (text_check(text, size, origin, "a network file", error))
         goto done;
     parser.net = calloc(1, sizeof *parser.net);
     parser.drafts = calloc(NET_NODES, sizeof *parser.drafts);

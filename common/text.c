@@ -1,20 +1,19 @@
 /* See text.h. One pass over the bytes that knows strings and comments, and nothing else of
  * libconfig. */
-#include "model/text.h"
-
-#include "model/net.h"
+#include "common/text.h"
 
 #include <ctype.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NESTING 16 /* brackets within brackets; a network needs three */
+#define NESTING 16 /* brackets within brackets; a network file needs three */
 
 enum place { OUTSIDE, STRING, LINE_COMMENT, BLOCK_COMMENT };
 
 struct scan {
-    const char *origin;
+    const char *origin, *kind;
     struct error *error;
     enum place place;
     int line;
@@ -28,6 +27,12 @@ static int refuse(const struct scan *scan, int line, const char *what) {
     return error_set(scan->error, ERROR_INVALID, "%s:%d: %s", scan->origin, line, what);
 }
 
+/* `what` has no place in `where` of this kind of file. */
+static int refuse_thing(const struct scan *scan, int line, const char *what, const char *where) {
+    return error_set(scan->error, ERROR_INVALID, "%s:%d: %s has no place in %s%s", scan->origin,
+                     line, what, scan->kind, where);
+}
+
 /* jansson's own check, since jansson is what would stumble over such a text later. A line is enough
  * at a time: a line feed is never a part of another character. */
 static int check_utf8(const struct scan *scan, const char *text, size_t size) {
@@ -36,7 +41,7 @@ static int check_utf8(const struct scan *scan, const char *text, size_t size) {
         const char *feed = memchr(at, '\n', (size_t)(end - at));
         size_t length = (size_t)((feed ? feed : end) - at);
         if (memchr(at, '\0', length))
-            return refuse(scan, line, "a NUL byte has no place in a network file");
+            return refuse_thing(scan, line, "a NUL byte", "");
         json_t *probe = json_stringn(at, length);
         if (!probe)
             return refuse(scan, line, "the text is not UTF-8");
@@ -112,7 +117,7 @@ static size_t step_outside(struct scan *scan, const char *at, size_t left) {
     if (*at == '"' && begin_string(scan))
         return 0;
     if (*at == '@') {
-        refuse(scan, scan->line, "'@' has no place in a network file: it includes no others");
+        refuse_thing(scan, scan->line, "'@'", ": it includes no others");
         return 0;
     }
     if (strchr("()[]{}", *at) && count_bracket(scan, *at))
@@ -130,7 +135,7 @@ static size_t step_outside(struct scan *scan, const char *at, size_t left) {
 /* Inside a string or comment; as above. */
 static size_t step_inside(struct scan *scan, const char *at, size_t left) {
     if (scan->place == STRING && *at == '\\') {
-        refuse(scan, scan->line, "a backslash has no place in a network file's strings");
+        refuse_thing(scan, scan->line, "a backslash", "'s strings");
         return 0;
     }
     bool ends = (scan->place == STRING && *at == '"') ||
@@ -142,12 +147,12 @@ static size_t step_inside(struct scan *scan, const char *at, size_t left) {
     return used;
 }
 
-int text_check(const char *text, size_t size, const char *origin, struct error *error) {
-    struct scan scan = {.origin = origin, .error = error, .line = 1};
-    if (size > NET_TEXT_MAXIMUM)
-        return error_set(error, ERROR_INVALID,
-                         "%s: a network file has at most %d bytes; this one has more", origin,
-                         NET_TEXT_MAXIMUM);
+int text_check(const char *text, size_t size, const char *origin, const char *kind,
+               struct error *error) {
+    struct scan scan = {.origin = origin, .kind = kind, .error = error, .line = 1};
+    if (size > TEXT_MAXIMUM)
+        return error_set(error, ERROR_INVALID, "%s: %s has at most %d bytes; this one has more",
+                         origin, kind, TEXT_MAXIMUM);
     if (check_utf8(&scan, text, size))
         return -1;
     for (size_t i = 0; i < size;) {
