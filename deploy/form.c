@@ -67,21 +67,24 @@ static double epochs_of(const struct form_state *state) {
     return state->epoch * (double)state->steps / (double)state->step;
 }
 
-/* A run's length in epochs: 10 and not 10.00; 0.25 as it is. */
-static void write_epochs(char *out, size_t size, double epochs) {
-    if (fabs(epochs - round(epochs)) < 0.01)
-        snprintf(out, size, "%.0f", epochs);
-    else
-        snprintf(out, size, "%.2f", epochs);
+/* Whether a run of `total` epochs in `steps` steps means the whole number below: batches are full,
+ * so the last one runs over the end of the last epoch by less than a step. */
+static bool is_whole(double total, uint64_t steps) {
+    return floor(total) > 0 && total - floor(total) < total / (double)steps;
 }
 
-/* One piece of a line and how soon it is left out where the line is too narrow. */
-struct piece {
-    int rank; /* 0 stays */
-    char text[160];
-};
+/* How many epochs a run begins. */
+static double count_epochs(double total, uint64_t steps) {
+    return is_whole(total, steps) ? floor(total) : ceil(total);
+}
 
-enum { EPOCH, BAR, PERCENT, RATE, LOSS, ACCURACY, SECONDS, PIECES };
+/* A run's length: 10 and not 10.00; 0.25 as it is. */
+static void write_total(char *out, size_t size, double total, uint64_t steps) {
+    if (is_whole(total, steps))
+        snprintf(out, size, "%.0f", floor(total));
+    else
+        snprintf(out, size, "%.2f", total);
+}
 
 /* The epoch that is under way, 1 for the first, and the share of it that is done. */
 static void split_epoch(const struct form_state *state, double *number, double *done) {
@@ -89,61 +92,64 @@ static void split_epoch(const struct form_state *state, double *number, double *
     double whole = floor(epoch), total = epochs_of(state);
     *number = whole + 1;
     *done = epoch - whole;
-    if (state->steps > 0 && state->step >= state->steps &&
-        epoch > 0) { /* the end, not a beginning */
-        *number = ceil(total);
+    if (total <= 0)
+        return;
+    double count = count_epochs(total, state->steps);
+    if (state->step >= state->steps || *number > count) { /* the end, and not a beginning */
+        *number = count;
         *done = 1;
-    } else if (total > 0 && total < whole + 1) { /* the last epoch is cut short by --steps */
+    } else if (total < *number) { /* the last epoch ends before its time */
         *done = fmin(1, (epoch - whole) / (total - whole));
     }
 }
 
-static void fill_pieces(const struct form_state *state, bool tight,
-                        struct piece pieces[static PIECES]) {
-    char number[TEXT_NUMBER], other[TEXT_NUMBER];
-    double epoch, done, total = epochs_of(state);
-    split_epoch(state, &epoch, &done);
-    struct piece *piece = &pieces[EPOCH];
-    int used = snprintf(piece->text, sizeof piece->text, "epoch %.0f", epoch);
-    if (total > 0 && !tight)
-        snprintf(piece->text + used, sizeof piece->text - (size_t)used, "/%.0f",
-                 ceil(total - 0.01));
-    pieces[PERCENT] = (struct piece){.rank = 2};
-    snprintf(pieces[PERCENT].text, sizeof pieces[PERCENT].text, "%3.0f %%", floor(100 * done));
-    if (state->waiting[0]) {
-        pieces[ACCURACY].rank = 1;
-        snprintf(pieces[ACCURACY].text, sizeof pieces[ACCURACY].text, "waiting for %s",
-                 state->waiting);
-    } else if (state->digit >= 0 && state->digit <= 1 && state->sum >= 0 && state->sum <= 1 &&
-               (state->digit > 0 || state->sum > 0)) {
-        pieces[ACCURACY].rank = 1;
-        snprintf(pieces[ACCURACY].text, sizeof pieces[ACCURACY].text, "%s digit %s  sum %s",
-                 state->tested ? "test" : "train", text_share(state->digit, number),
-                 text_share(state->sum, other));
-    }
-    if (usable(state->loss) && state->loss > 0 && !state->waiting[0]) {
-        pieces[LOSS].rank = 4;
-        snprintf(pieces[LOSS].text, sizeof pieces[LOSS].text, "loss %.4f", state->loss);
-    }
-    if (usable(state->images_per_second) && state->images_per_second > 0 && !state->waiting[0]) {
-        pieces[RATE].rank = 3;
-        snprintf(pieces[RATE].text, sizeof pieces[RATE].text, "%s images/s",
-                 text_count((uint64_t)(state->images_per_second + 0.5), number));
-    }
-    if (usable(state->seconds)) {
-        pieces[SECONDS].rank = 5;
-        snprintf(pieces[SECONDS].text, sizeof pieces[SECONDS].text, "%s",
-                 text_duration(state->seconds, number));
-    }
+/* The parts of a line from left to right, and in the order of their importance: what is told first
+ * keeps its place when the line is narrow. The epoch always stays. */
+enum part { EPOCH, BAR, PERCENT, RATE, LOSS, ACCURACY, SECONDS, PARTS };
+static const enum part by_importance[] = {ACCURACY, BAR, RATE, LOSS, PERCENT, SECONDS};
+
+struct line {
+    char parts[PARTS][160]; /* "" where there is nothing to tell */
+};
+
+static void write_accuracy(char *out, size_t size, const struct form_state *state, bool narrow) {
+    const char *kind = state->tested ? "test" : "train";
+    bool good = state->digit >= 0 && state->digit <= 1 && state->sum >= 0 && state->sum <= 1;
+    if (!good || (state->digit <= 0 && state->sum <= 0))
+        return;
+    if (narrow)
+        snprintf(out, size, "%s digit %5.2f sum %5.2f", kind, 100 * state->digit, 100 * state->sum);
+    else
+        snprintf(out, size, "%s digit %5.2f %%  sum %5.2f %%", kind, 100 * state->digit,
+                 100 * state->sum);
 }
 
-/* Columns of all pieces with two spaces between them. */
-static int total_columns(const struct piece pieces[static PIECES]) {
-    int columns = 0;
-    for (int i = 0; i < PIECES; i++)
-        if (pieces[i].text[0])
-            columns += text_columns(pieces[i].text) + (columns > 0 ? 2 : 0);
-    return columns;
+/* All parts but the bar and the epoch. */
+static void fill_line(const struct form_state *state, double done, bool narrow, struct line *line) {
+    enum { SIZE = sizeof line->parts[0] };
+    char number[TEXT_NUMBER];
+    snprintf(line->parts[PERCENT], SIZE, "%3.0f %%", floor(100 * done));
+    if (usable(state->seconds))
+        snprintf(line->parts[SECONDS], SIZE, "%s", text_duration(state->seconds, number));
+    if (state->waiting[0]) {
+        snprintf(line->parts[ACCURACY], SIZE, "waiting for %s", state->waiting);
+        return;
+    }
+    write_accuracy(line->parts[ACCURACY], SIZE, state, narrow);
+    if (usable(state->loss) && state->loss > 0)
+        snprintf(line->parts[LOSS], SIZE, "loss %.4f", state->loss);
+    if (usable(state->images_per_second) && state->images_per_second > 0)
+        snprintf(line->parts[RATE], SIZE, "%6s images/s",
+                 text_count((uint64_t)(state->images_per_second + 0.5), number));
+}
+
+static void join(const struct line *line, char out[static FORM_LINE]) {
+    size_t filled = 0;
+    out[0] = '\0';
+    for (int i = 0; i < PARTS; i++)
+        if (line->parts[i][0])
+            filled += (size_t)snprintf(out + filled, FORM_LINE - filled, "%s%s", filled ? "  " : "",
+                                       line->parts[i]);
 }
 
 static void draw_bar(char *out, size_t size, int columns, double done, bool ascii) {
@@ -162,57 +168,52 @@ static void draw_bar(char *out, size_t size, int columns, double done, bool asci
 
 const char *form_bar(const struct form_state *state, int columns, bool ascii,
                      char line[static FORM_LINE]) {
-    struct piece pieces[PIECES] = {0};
-    double epoch, done;
+    struct line parts = {0};
+    char whole[FORM_LINE], *front = parts.parts[EPOCH];
+    double epoch, done, total = epochs_of(state);
     split_epoch(state, &epoch, &done);
-    fill_pieces(state, columns < 40, pieces);
-    int room;
-    for (;;) { /* leave out the highest rank until the rest fits, without the bar */
-        room = columns - total_columns(pieces) - 2;
-        int worst = -1;
-        for (int i = 0; i < PIECES; i++)
-            if (pieces[i].text[0] && pieces[i].rank > 0 &&
-                (worst < 0 || pieces[i].rank > pieces[worst].rank))
-                worst = i;
-        if (room >= -2 || worst < 0)
-            break;
-        pieces[worst].text[0] = '\0';
+    fill_line(state, done, columns < 100, &parts);
+    if (total > 0 && columns >= 40)
+        snprintf(front, sizeof parts.parts[EPOCH], "epoch %.0f/%.0f", epoch,
+                 count_epochs(total, state->steps));
+    else
+        snprintf(front, sizeof parts.parts[EPOCH], "epoch %.0f", epoch);
+    int room = columns - text_columns(front), bar = 0;
+    for (size_t i = 0; i < sizeof by_importance / sizeof *by_importance; i++) {
+        enum part part = by_importance[i];
+        int need = part == BAR ? BAR_LEAST : text_columns(parts.parts[part]);
+        if (need == 0)
+            continue;
+        if (need + 2 > room) {
+            parts.parts[part][0] = '\0';
+            continue;
+        }
+        room -= need + 2;
+        if (part == BAR)
+            bar = BAR_LEAST;
     }
-    if (room >= BAR_LEAST)
-        draw_bar(pieces[BAR].text, sizeof pieces[BAR].text, room < BAR_MOST ? room : BAR_MOST, done,
-                 ascii);
-    char whole[FORM_LINE] = "";
-    size_t filled = 0;
-    for (int i = 0; i < PIECES; i++)
-        if (pieces[i].text[0])
-            filled += (size_t)snprintf(whole + filled, sizeof whole - filled, "%s%s",
-                                       filled ? "  " : "", pieces[i].text);
+    if (bar > 0) /* it takes what is left over */
+        bar = bar + room < BAR_MOST ? bar + room : BAR_MOST;
+    draw_bar(parts.parts[BAR], sizeof parts.parts[BAR], bar, done, ascii);
+    join(&parts, whole);
     text_fit(line, FORM_LINE, whole, columns > 0 ? columns : 0, ascii);
     return line;
 }
 
 const char *form_plain(const struct form_state *state, char line[static FORM_LINE]) {
-    struct piece pieces[PIECES] = {0};
-    char text[TEXT_NUMBER], total[TEXT_NUMBER] = "";
-    fill_pieces(state, false, pieces);
-    double epochs = epochs_of(state);
-    if (epochs > 0)
-        write_epochs(total, sizeof total, epochs);
-    snprintf(pieces[EPOCH].text, sizeof pieces[EPOCH].text, "epoch %.2f%s%s  step %s",
-             usable(state->epoch) ? state->epoch : 0, total[0] ? "/" : "", total,
-             text_count(state->step, text));
-    if (state->steps > 0) {
-        size_t used = strlen(pieces[EPOCH].text);
-        snprintf(pieces[EPOCH].text + used, sizeof pieces[EPOCH].text - used, "/%s",
-                 text_count(state->steps, text));
+    struct line parts = {0};
+    char step[TEXT_NUMBER], steps[TEXT_NUMBER], of_epochs[64] = "";
+    double total = epochs_of(state);
+    fill_line(state, 0, false, &parts);
+    parts.parts[PERCENT][0] = '\0';
+    if (total > 0) {
+        of_epochs[0] = '/';
+        write_total(of_epochs + 1, sizeof of_epochs - 1, total, state->steps);
     }
-    pieces[PERCENT].text[0] = '\0';
-    size_t filled = 0;
-    line[0] = '\0';
-    for (int i = 0; i < PIECES; i++)
-        if (pieces[i].text[0])
-            filled += (size_t)snprintf(line + filled, FORM_LINE - filled, "%s%s",
-                                       filled ? "  " : "", pieces[i].text);
+    snprintf(parts.parts[EPOCH], sizeof parts.parts[EPOCH], "epoch %.2f%s  step %s%s%s",
+             usable(state->epoch) ? state->epoch : 0, of_epochs, text_count(state->step, step),
+             state->steps > 0 ? "/" : "", state->steps > 0 ? text_count(state->steps, steps) : "");
+    join(&parts, line);
     return line;
 }
 

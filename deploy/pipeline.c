@@ -68,8 +68,8 @@ static void fail(struct run *run, int status, const char *name, const char *what
 static void tell_synthetic(struct run *run) {
     static const char *const notice[] = {
         "SYNTHETIC DIGITS: THIS IS NOT MNIST",
-        "MNIST was not found and could not be fetched, or synthetic data was asked for.",
-        "The images are drawn by this program. No figure of this run is an MNIST figure.",
+        "MNIST was neither found nor fetched, or synthetic data was asked for.",
+        "Our own code draws these images; no figure here is an MNIST figure.",
         "For MNIST: put its four files into data/mnist, or set MNIST_DIR.",
     };
     char *box =
@@ -100,6 +100,8 @@ static void show_scores(struct run *run, const struct form_scores *scores) {
         return;
     mark_shown(run, scores->step);
     form_take_scores(&run->state, scores);
+    if (run->phase <= STOPPING) /* so that the bar below the new line is as new */
+        view_progress(run->view, &run->state, clock_now());
     view_text(run->view, form_scores(scores, line));
 }
 

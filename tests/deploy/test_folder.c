@@ -1,0 +1,145 @@
+/* Run folders: names, who may have them, where the sockets lie, what is left. */
+#include "deploy/folder.h"
+#include "tests/deploy/scratch.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+Test(folder, names) {
+    static const char *const good[] = {"a", "quick-20261120-224500", "7", "A.b_c-d"};
+    static const char *const bad[] = {"",    ".",    "..", ".hidden", "-x", "a/b",  "../x",
+                                      "a b", "a\nb", "é",  "a;b",     "_x", "a\\b", "$HOME"};
+    struct error error;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        cr_expect_eq(folder_check_name(good[i], &error), 0, "%s", good[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        error.code = ERROR_NONE;
+        cr_expect_eq(folder_check_name(bad[i], &error), -1, "%s", bad[i]);
+        cr_expect_eq(error.code, ERROR_INVALID, "%s", bad[i]);
+    }
+    char most[FOLDER_NAME + 1];
+    memset(most, 'x', sizeof most);
+    most[FOLDER_NAME - 1] = '\0';
+    cr_expect_eq(folder_check_name(most, &error), 0);
+    most[FOLDER_NAME - 1] = 'x';
+    most[FOLDER_NAME] = '\0';
+    cr_expect_eq(folder_check_name(most, &error), -1);
+    cr_expect_str_eq(error.text, "a run's name has 1 to 64 characters, not 65");
+}
+
+Test(folder, standard_names) {
+    char name[FOLDER_NAME];
+    struct error error;
+    const time_t when = 1795214700; /* 2026-11-20T22:45:00Z */
+    folder_standard_name("quick", when, name);
+    cr_expect_str_eq(name, "quick-20261120-224500");
+    folder_standard_name("model/nets/plain7.net", when, name);
+    cr_expect_str_eq(name, "plain7-20261120-224500");
+    folder_standard_name("/x/my nét.net", when, name);
+    cr_expect_eq(folder_check_name(name, &error), 0, "%s", name);
+    folder_standard_name("", when, name);
+    cr_expect_str_eq(name, "run-20261120-224500");
+    char longest[300];
+    memset(longest, 'n', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    folder_standard_name(longest, when, name);
+    cr_expect_eq(folder_check_name(name, &error), 0, "%s", name);
+}
+
+Test(folder, new_run_has_its_folders_and_leaves_no_socket) {
+    char runs[64], path[SCRATCH_PATH];
+    struct folder folder;
+    struct error error;
+    struct stat info;
+    scratch_begin(runs);
+    cr_assert_eq(folder_open(&folder, runs, "first", FOLDER_NEW, &error), 0, "%s", error.text);
+    cr_expect_eq(scratch_count(folder.logs), 0);
+    cr_assert_eq(stat(folder.sockets, &info), 0);
+    cr_expect_eq(info.st_mode & 0777, 0700, "nobody else may reach the sockets");
+    snprintf(path, sizeof path, "ipc://%s/first/sockets/control", runs);
+    cr_expect_str_eq(folder.control, path);
+    scratch_write(folder.sockets, "control", "", path);
+    folder_close(&folder);
+    snprintf(path, sizeof path, "%s/first", runs);
+    cr_expect_eq(scratch_count(path), 1, "logs/ alone is left");
+    folder_close(&folder);
+    scratch_end(runs);
+}
+
+Test(folder, taken_missing_or_in_use_is_refused) {
+    char runs[64];
+    struct folder folder, other;
+    struct error error;
+    scratch_begin(runs);
+    cr_expect_eq(folder_open(&folder, runs, "first", FOLDER_RESUME, &error), -1);
+    cr_expect_eq(error.code, ERROR_REFUSED);
+    cr_expect(strstr(error.text, "there is no run 'first' to resume"), "%s", error.text);
+    cr_expect_eq(scratch_count(runs), 0);
+
+    cr_assert_eq(folder_open(&folder, runs, "first", FOLDER_NEW, &error), 0);
+    cr_expect_eq(folder_open(&other, runs, "first", FOLDER_NEW, &error), -1);
+    cr_expect_eq(error.code, ERROR_REFUSED);
+    cr_expect(strstr(error.text, "exists already"), "%s", error.text);
+    for (enum folder_mode mode = FOLDER_RESUME; mode <= FOLDER_FORCE; mode++) {
+        cr_expect_eq(folder_open(&other, runs, "first", mode, &error), -1);
+        cr_expect_eq(error.code, ERROR_REFUSED);
+        cr_expect(strstr(error.text, "in use"), "%s", error.text);
+    }
+    cr_expect_eq(scratch_count(folder.sockets), 0, "the one who has it keeps its sockets");
+    folder_close(&folder);
+    cr_assert_eq(folder_open(&other, runs, "first", FOLDER_RESUME, &error), 0, "%s", error.text);
+    folder_close(&other);
+    scratch_end(runs);
+}
+
+Test(folder, force_empties_a_run_and_nothing_else) {
+    char runs[64], path[SCRATCH_PATH], outside[SCRATCH_PATH], link[SCRATCH_PATH];
+    struct folder folder;
+    struct error error;
+    scratch_begin(runs);
+    scratch_write(runs, "outside", "keep me", outside);
+
+    cr_assert_eq(folder_open(&folder, runs, "first", FOLDER_NEW, &error), 0);
+    scratch_write(folder.logs, "trainer.log", "old", path);
+    snprintf(link, sizeof link, "%s/first/link", runs);
+    cr_assert_eq(symlink(outside, link), 0);
+    folder_close(&folder);
+    cr_assert_eq(folder_open(&folder, runs, "first", FOLDER_FORCE, &error), 0, "%s", error.text);
+    cr_expect_eq(scratch_count(folder.logs), 0);
+    cr_expect_eq(access(link, F_OK), -1);
+    cr_expect_eq(access(outside, F_OK), 0, "a link is removed, not what it points to");
+    folder_close(&folder);
+
+    snprintf(path, sizeof path, "%s/photos", runs);
+    cr_assert_eq(mkdir(path, 0755), 0);
+    char photo[SCRATCH_PATH];
+    scratch_write(path, "me.png", "", photo);
+    cr_expect_eq(folder_open(&folder, runs, "photos", FOLDER_FORCE, &error), -1);
+    cr_expect_eq(error.code, ERROR_REFUSED);
+    cr_expect(strstr(error.text, "not a run's folder"), "%s", error.text);
+    cr_expect_eq(access(photo, F_OK), 0);
+    scratch_end(runs);
+}
+
+/* A Unix socket's path has at most 107 bytes. */
+Test(folder, long_paths_get_a_temporary_folder_that_goes_away) {
+    char base[64], runs[SCRATCH_PATH], sockets[PATH_MAX];
+    struct folder folder;
+    struct error error;
+    scratch_begin(base);
+    setenv("XDG_RUNTIME_DIR", base, 1);
+    snprintf(runs, sizeof runs, "%s/%080d", base, 0);
+    cr_assert_eq(folder_open(&folder, runs, "first", FOLDER_NEW, &error), 0, "%s", error.text);
+    cr_expect_eq(strncmp(folder.sockets, base, strlen(base)), 0, "%s", folder.sockets);
+    cr_expect_lt(strlen(folder.control), strlen("ipc://") + 107 - 24);
+    cr_expect_eq(endpoint_check(folder.control, true, &error), 0, "%s", error.text);
+    strcpy(sockets, folder.sockets);
+    cr_expect_eq(scratch_count(sockets), 0);
+    folder_close(&folder);
+    cr_expect_eq(scratch_count(sockets), -1);
+    scratch_end(base);
+}

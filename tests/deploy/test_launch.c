@@ -1,0 +1,96 @@
+/* The launcher's options and the command lines that follow from them. */
+#include "deploy/launch.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The words of `program` for these options, joined by spaces. */
+static void join_words(const char *program, int number, const char *const *given, int count,
+                       char joined[static 1024]) {
+    char *argv[16] = {"pipeline"};
+    struct launch launch = {0};
+    struct error error = {0};
+    struct folder folder = {.path = "/r/first", .control = "ipc:///r/first/sockets/control"};
+    for (int i = 0; i < count; i++)
+        argv[i + 1] = (char *)given[i];
+    struct options *options = options_parse(&launch_program, count + 1, argv, &launch, &error);
+    cr_assert_not_null(options, "%s", error.text);
+    char **words = launch_words(program, number, "/b", &launch, options, &folder, &error);
+    cr_assert_not_null(words, "%s", error.text);
+    joined[0] = '\0';
+    for (int i = 0; words[i]; i++) {
+        strcat(joined, i ? " " : "");
+        strcat(joined, words[i]);
+    }
+    launch_free_words(words);
+    options_destroy(&options);
+}
+
+Test(launch, words_without_options) {
+    char joined[1024];
+    join_words("trainer", 1, NULL, 0, joined);
+    cr_expect_str_eq(joined, "/b/trainer --bind=ipc:///r/first/sockets/control "
+                             "--run-dir=/r/first --net=quick --device=auto --precision=auto");
+    join_words("loader", 1, NULL, 0, joined);
+    cr_expect_str_eq(joined, "/b/loader --join=ipc:///r/first/sockets/control --name=loader-1 "
+                             "--data=auto");
+    join_words("augment", 2, NULL, 0, joined);
+    cr_expect_str_eq(joined, "/b/augment --join=ipc:///r/first/sockets/control --name=augment-2");
+    join_words("evaluator", 1, NULL, 0, joined);
+    cr_expect_str_eq(joined, "/b/evaluator --join=ipc:///r/first/sockets/control "
+                             "--run-dir=/r/first --name=evaluator-1");
+}
+
+Test(launch, options_go_to_whom_they_concern) {
+    static const char *const given[] = {"--seed=7",
+                                        "--epochs=2.5",
+                                        "--resume",
+                                        "--run=a",
+                                        "--data=png:/x y",
+                                        "--until=digit=99",
+                                        "--trainer=--batch=256",
+                                        "--augment=--threads=2"};
+    char joined[1024];
+    join_words("trainer", 1, given, 8, joined);
+    cr_expect_str_eq(strstr(joined, " --net"),
+                     " --net=quick --seed=7 --epochs=2.5 --until=digit=99 --device=auto "
+                     "--precision=auto --resume --batch=256");
+    join_words("loader", 1, given, 8, joined);
+    cr_expect_str_eq(strstr(joined, " --name"), " --name=loader-1 --data=png:/x y");
+    join_words("augment", 1, given, 8, joined);
+    cr_expect_str_eq(strstr(joined, " --name"), " --name=augment-1 --threads=2");
+}
+
+static void expect_refused(struct launch launch, const char *words) {
+    struct error error = {0};
+    cr_expect_eq(launch_check(&launch, &error), -1);
+    cr_expect_eq(error.code, ERROR_INVALID);
+    cr_expect(strstr(error.text, words), "'%s' lacks '%s'", error.text, words);
+}
+
+Test(launch, impossible_combinations_are_refused) {
+    struct error error;
+    expect_refused((struct launch){.run = "a", .resume = true, .force = true}, "give one of them");
+    expect_refused((struct launch){.resume = true}, "--resume needs the name of a run");
+    expect_refused((struct launch){.force = true}, "--force needs the name of a run");
+    expect_refused((struct launch){.run = "../a"}, "run name '../a'");
+    cr_expect_eq(launch_check(&(struct launch){.run = "a", .force = true}, &error), 0);
+    cr_expect_eq(launch_check(&(struct launch){0}, &error), 0);
+}
+
+static void expect_unparsed(const char *option, const char *words) {
+    struct launch launch = {0};
+    struct error error = {0};
+    char *argv[] = {"pipeline", (char *)option, NULL};
+    cr_expect_null(options_parse(&launch_program, 2, argv, &launch, &error), "%s", option);
+    cr_expect_eq(error.code, ERROR_INVALID, "%s", option);
+    cr_expect(strstr(error.text, words), "'%s' lacks '%s'", error.text, words);
+}
+
+Test(launch, unknown_or_impossible_options_are_refused) {
+    expect_unparsed("--augmentors=2", "augmentors");
+    expect_unparsed("--augmenters=0", "augmenters");
+    expect_unparsed("--device=tpu", "device");
+    expect_unparsed("stray", "stray");
+}
