@@ -185,7 +185,7 @@ Test(supervise, process_has_its_environment_group_and_log) {
     struct process_spec spec = {
         .name = "x",
         .argv = (const char *const[]){"/bin/sh", "-c",
-                                      "echo \"$COLOUR\"; cat; ps -o pgid= -p $$ | tr -d ' ' >&2; "
+                                      "echo \"$COLOUR\"; cat; cut -d' ' -f5 /proc/$$/stat >&2; "
                                       "kill -INT $$; echo survived",
                                       NULL},
         .environment = (const char *const[]){"COLOUR=blue", NULL},
