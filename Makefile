@@ -99,10 +99,11 @@ build/packages.mk: deploy/packages.txt deploy/setup
 option = $(if $(strip $($(2))),--$(1)='$(strip $($(2)))')
 flag = $(if $(filter-out 0 no,$(strip $($(2)))),--$(1))
 run-pipeline: build ## train, evaluate and report on this machine: the main job
-	@$(out)/bin/pipeline $(call option,run,RUN) $(call option,net,NET) \
+	@data=$$($(out)/bin/loader --find $(call option,data,DATA)) && \
+	exec $(out)/bin/pipeline --data="$$data" $(call option,run,RUN) $(call option,net,NET) \
 	  $(call option,recipe,RECIPE) $(call option,seed,SEED) $(call option,epochs,EPOCHS) \
 	  $(call option,steps,STEPS) $(call option,until,UNTIL) $(call option,device,DEVICE) \
-	  $(call option,precision,PRECISION) $(call option,data,DATA) \
+	  $(call option,precision,PRECISION) \
 	  $(call option,loaders,LOADERS) $(call option,augmenters,AUGMENTERS) \
 	  $(call flag,resume,RESUME) $(call flag,force,FORCE) $(ARGS)
 

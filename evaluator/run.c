@@ -22,6 +22,8 @@
 
 enum { REPORT_QUEUE = 256 };
 
+#define PLOT_PERIOD (30 * CLOCK_SECOND)
+
 struct run {
     const struct run_settings *settings;
     const struct log *log;
@@ -34,8 +36,9 @@ struct run {
     struct judge *judge;      /* engine and scoring of one checkpoint at a time */
     struct report_file *file; /* NULL without a run folder */
     struct events *events;
-    double began; /* clock_seconds() at which the trainer began, as it told */
-    bool plotted; /* the pictures show all that is in the file */
+    double began;  /* clock_seconds() at which the trainer began, as it told */
+    bool plotted;  /* the pictures show all that is in the file */
+    int64_t drawn; /* when they were drawn last */
     struct log_limit bad;
 };
 
@@ -92,6 +95,7 @@ struct run *run_create(const struct run_settings *settings, const struct log *lo
     self->settings = settings;
     self->log = log;
     self->plotted = true;
+    self->drawn = clock_now();
     if (open_files(self, error) != 0 || open_sockets(self, error) != 0)
         goto failed;
     self->follow = follow_create();
@@ -165,6 +169,7 @@ static void plot(struct run *self) {
     if (self->plotted || !self->file)
         return;
     self->plotted = true;
+    self->drawn = clock_now();
     const char *slash = strrchr(self->settings->run_dir, '/');
     struct plot_title title = {.run = slash && slash[1] ? slash + 1 : self->settings->run_dir,
                                .dataset = test_split_dataset(self->split),
@@ -329,7 +334,13 @@ static int judge_one_piece(struct run *self, struct error *error) {
     evaluation.digit_hits = score.digit_hits;
     evaluation.sum_hits = score.sum_hits;
     follow_done(self->follow);
-    return record(self, &evaluation, error) != 0 ? -1 : 1;
+    if (record(self, &evaluation, error) != 0)
+        return -1;
+    /* Pictures while the run lasts: where nothing waits, and not so often that it costs training.
+     */
+    if (follow_waiting(self->follow) == 0 && clock_now() - self->drawn > PLOT_PERIOD)
+        plot(self);
+    return 1;
 }
 
 int run_loop(struct run *self, struct error *error) {

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +30,7 @@ static const struct option_row rows[] = {
     {"test-limit", 0, OPTION_INT, AT(test_limit), 0, 10000000, NULL, "0", "N",
      "use the first N test samples; 0 is all", 0},
     {"find", 0, OPTION_FLAG, AT(find), 0, 0, NULL, NULL, NULL,
-     "only find or download the data, showing progress, and exit", 0},
+     "only find or download the data, showing progress, and print what --data should say then", 0},
     {"host", 0, OPTION_TEXT, AT(host), 0, 0, NULL, NULL, "HOST",
      "own address that augmenters and evaluators reach; without it the one that faces the trainer", 0},
     {"patience", 0, OPTION_INT, AT(patience), 1, 86400, NULL, "60", "SECONDS",
@@ -49,7 +50,7 @@ static const struct options_program program = {
     .count = sizeof rows / sizeof rows[0],
 };
 
-/* One line on a terminal, rewritten. */
+/* One line on a terminal, rewritten; nothing elsewhere. */
 static void show_download(void *context, const char *name, uint64_t done, uint64_t total) {
     (void)context;
     if (isatty(2))
@@ -57,12 +58,42 @@ static void show_download(void *context, const char *name, uint64_t done, uint64
                 (double)total / 1e6);
 }
 
+/* --find: makes sure that the data is there before anything is started, with a person watching, and
+ * prints on standard output what --data should say from here on. */
+static int find_data(const struct settings *settings, const struct log *log, struct error *error) {
+    char folder[PATH_MAX];
+    struct idx_files files;
+    struct error reason;
+    const char *data = settings->data;
+    bool automatic = strcmp(data, "auto") == 0;
+    if ((automatic || strcmp(data, "mnist") == 0) && !fetch_find(log, folder, &files)) {
+        struct fetch_settings fetch = fetch_defaults();
+        fetch.log = log;
+        fetch.progress = show_download;
+        int status = fetch_cache(folder, &reason);
+        if (status == 0) {
+            log_info(log, "MNIST is not on this machine: downloading it into %s", folder);
+            status = fetch_download(&fetch, folder, &reason);
+            if (isatty(2))
+                fputs("\r\033[K", stderr);
+        }
+        if (status != 0 && (!automatic || reason.code == ERROR_INTERRUPTED)) {
+            *error = reason;
+            return -1;
+        }
+        if (status != 0) {
+            log_warning(log, "MNIST cannot be had: %s", reason.text);
+            data = "synthetic";
+        }
+    }
+    printf("%s\n", data);
+    return 0;
+}
+
 static struct dataset *open_dataset(const struct settings *settings, const struct log *log,
                                     struct error *error) {
     struct fetch_settings fetch = fetch_defaults();
     fetch.log = log;
-    if (settings->find)
-        fetch.progress = show_download;
     struct dataset_request request = {.data = settings->data,
                                       .train_limit = (uint32_t)settings->train_limit,
                                       .test_limit = (uint32_t)settings->test_limit,
@@ -147,8 +178,12 @@ int main(int argc, char **argv) {
     if (!options || signals_install(&error) != 0)
         goto done;
     log_init(&log, 2, loader.settings.name, log_level_of(loader.settings.log_level));
+    if (loader.settings.find) {
+        find_data(&loader.settings, &log, &error);
+        goto done;
+    }
     loader.dataset = open_dataset(&loader.settings, &log, &error);
-    if (!loader.dataset || loader.settings.find)
+    if (!loader.dataset)
         goto done;
     log_info(&log, "%s: %u training and %u test images", loader.dataset->name,
              loader.dataset->train.count, loader.dataset->test.count);

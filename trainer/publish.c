@@ -12,6 +12,7 @@
 struct publisher {
     const struct log *log;
     int keep;
+    bool expecting;    /* there was an evaluator once */
     uint32_t sequence; /* of the newest entry */
     int count, room;
     struct published *list; /* oldest first */
@@ -76,13 +77,17 @@ const struct published *publisher_add(struct publisher *self, const struct saved
         error_set_errno(error, "opening %s", saved->path);
         return NULL;
     }
-    self->list[self->count] = (struct published){*saved, ++self->sequence, waiting, descriptor};
+    self->list[self->count] = (struct published){.saved = *saved,
+                                                 .sequence = ++self->sequence,
+                                                 .waiting = waiting,
+                                                 .descriptor = descriptor};
     self->count++;
     bound_pending(self);
     return &self->list[self->count - 1];
 }
 
 void publisher_join(struct publisher *self, int bit) {
+    self->expecting = true;
     for (int i = 0; i < self->count; i++)
         self->list[i].waiting |= UINT32_C(1) << bit;
 }
@@ -101,8 +106,10 @@ static struct published *find(const struct publisher *self, uint64_t step) {
 
 void publisher_scored(struct publisher *self, int bit, uint64_t step) {
     struct published *entry = find(self, step);
-    if (entry)
-        entry->waiting &= ~(UINT32_C(1) << bit);
+    if (!entry)
+        return;
+    entry->waiting &= ~(UINT32_C(1) << bit);
+    entry->scored = true;
 }
 
 int publisher_count(const struct publisher *self) {
@@ -135,9 +142,14 @@ int publisher_read(const struct publisher *self, uint64_t step, uint64_t offset,
     return 0;
 }
 
+/* Whether somebody is still to score it. */
+static bool owed(const struct publisher *self, const struct published *entry) {
+    return entry->waiting || (self->expecting && !entry->scored);
+}
+
 bool publisher_final_pending(const struct publisher *self) {
     for (int i = 0; i < self->count; i++)
-        if (self->list[i].saved.final && self->list[i].waiting)
+        if (self->list[i].saved.final && owed(self, &self->list[i]))
             return true;
     return false;
 }
@@ -165,7 +177,10 @@ void publisher_tidy(struct publisher *self) {
     int kept = 0, excess = self->count - self->keep;
     for (int i = 0; i < self->count; i++) {
         struct published *entry = &self->list[i];
-        if (i < excess && !entry->waiting && !entry->saved.final) {
+        /* With no evaluator there, what is held for one that may come back is bounded too. */
+        bool given_up =
+            !entry->waiting && !entry->saved.epoch_end && self->count - i > PUBLISH_PENDING;
+        if (i < excess && !entry->saved.final && (given_up || !owed(self, entry))) {
             unlink(entry->saved.path);
             close(entry->descriptor);
         } else {

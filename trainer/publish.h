@@ -1,8 +1,9 @@
 /* Checkpoints on disk that evaluators are still to score, and which files may go. Reads files,
  * talks to nobody.
  *
- * An entry stays, and its file on disk, while it is among the newest `keep` or an evaluator has not
- * scored it. What an evaluator that falls behind can hold back is bounded: beyond PUBLISH_PENDING
+ * An entry stays, and its file on disk, while it is among the newest `keep`, or an evaluator that
+ * is there has not scored it, or evaluators were there and none has: the one that died may come
+ * back. What an evaluator that falls behind can hold back is bounded: beyond PUBLISH_PENDING
  * entries the oldest that is no epoch's end is given up, and leaves a gap in the sequence numbers
  * that the evaluator names. */
 #ifndef TRAINER_PUBLISH_H
@@ -17,6 +18,7 @@ struct published {
     struct saved saved;
     uint32_t sequence; /* from 1, without holes */
     uint32_t waiting;  /* bit i: evaluator i has not scored it */
+    bool scored;       /* some evaluator has scored it, or said why it cannot be */
     int descriptor;    /* the open file: readable even after it was unlinked */
 };
 
@@ -45,7 +47,7 @@ const struct published *publisher_at(const struct publisher *self, int i);
 int publisher_read(const struct publisher *self, uint64_t step, uint64_t offset, uint32_t size,
                    void *bytes, struct error *error);
 
-/* Whether somebody is still to score the final checkpoint. */
+/* Whether the final checkpoint is still to be scored: by one who is there, or by one who was. */
 bool publisher_final_pending(const struct publisher *self);
 
 /* Makes <folder>/best.safetensors the same file as this step's. */

@@ -36,6 +36,26 @@ static void calm_run(int augmenters, char sha256[SHA256_HEX], char chain[SHA256_
     e2e_end(&run);
 }
 
+/* Every checkpoint is scored once, in order: 50, 100, … 250 and the epochs' ends. */
+static void expect_every_checkpoint_once(const struct e2e *run) {
+    static const int steps[] = {32, 50, 63, 94, 100, 125, 150, 157, 188, 200, 219, 250};
+    char path[400], line[2048];
+    snprintf(path, sizeof path, "%s/evaluations.jsonl", run->run);
+    FILE *file = fopen(path, "re");
+    cr_assert_not_null(file);
+    int count = 0;
+    while (fgets(line, sizeof line, file)) {
+        json_t *values = json_loads(line, 0, NULL);
+        cr_assert_not_null(values);
+        cr_assert_lt(count, 12);
+        cr_expect_eq(json_integer_value(json_object_get(values, "step")), steps[count]);
+        json_decref(values);
+        count++;
+    }
+    fclose(file);
+    cr_expect_eq(count, 12);
+}
+
 Test(training, learns_and_leaves_everything_in_its_form) {
     struct e2e run;
     e2e_begin(&run);
@@ -56,24 +76,25 @@ Test(training, learns_and_leaves_everything_in_its_form) {
     e2e_expect_file(&run, "settings.json");
     e2e_expect_file(&run, "best.safetensors");
     e2e_expect_file(&run, "plots/accuracy.svg");
-    /* Every checkpoint is scored once: 50, 100, … 250 and the epochs' ends (step 32, 63, 94, 125,
-     * 157, 188, 219, 250). */
-    static const int steps[] = {32, 50, 63, 94, 100, 125, 150, 157, 188, 200, 219, 250};
-    char path[400], line[2048];
-    snprintf(path, sizeof path, "%s/evaluations.jsonl", run.run);
-    FILE *file = fopen(path, "re");
-    cr_assert_not_null(file);
-    int count = 0;
-    while (fgets(line, sizeof line, file)) {
-        json_t *values = json_loads(line, 0, NULL);
-        cr_assert_not_null(values);
-        cr_assert_lt(count, 12);
-        cr_expect_eq(json_integer_value(json_object_get(values, "step")), steps[count]);
-        json_decref(values);
-        count++;
-    }
-    fclose(file);
-    cr_expect_eq(count, 12);
+    expect_every_checkpoint_once(&run);
+    e2e_end(&run);
+}
+
+Test(training, killed_evaluator_scores_what_it_missed_once) {
+    struct e2e run;
+    e2e_begin(&run);
+    e2e_loader(&run, "loader-1", IMAGES);
+    e2e_augment(&run, "augment-1");
+    int evaluator = e2e_evaluator(&run, "evaluator-1");
+    int trainer = e2e_trainer(&run, usual);
+    e2e_expect(&run, trainer, "step 32 scored");
+    process_signal(&run.list[evaluator].process, SIGKILL, false);
+    cr_assert_eq(e2e_wait(&run, evaluator), 128 + SIGKILL);
+    e2e_expect_file(&run, "checkpoints/step-000000219.safetensors");
+    evaluator = e2e_evaluator(&run, "evaluator-1");
+    cr_assert_eq(e2e_wait(&run, trainer), 0);
+    cr_assert_eq(e2e_wait(&run, evaluator), 0);
+    expect_every_checkpoint_once(&run);
     e2e_end(&run);
 }
 
