@@ -158,3 +158,35 @@ Test(training, interrupted_and_resumed_run_does_not_change_a_bit) {
     cr_expect_str_eq(chain_calm, chain_resumed);
     e2e_end(&run);
 }
+
+Test(training, stops_when_the_goal_is_reached) {
+    struct e2e run;
+    e2e_begin(&run);
+    e2e_loader(&run, "loader-1", IMAGES);
+    e2e_augment(&run, "augment-1");
+    e2e_evaluator(&run, "evaluator-1");
+    int trainer = e2e_trainer(&run, (const char *const[]){"--steps", "20000", "--checkpoint-every",
+                                                          "50", "--until", "digit=80,sum=50",
+                                                          "--rate", "0.003", NULL});
+    cr_assert_eq(e2e_wait(&run, trainer), 0);
+    cr_expect(e2e_logged(&run, trainer, "the goal is reached at step"));
+    cr_expect_lt(e2e_summary_number(&run, "steps"), 20000);
+    cr_expect_geq(e2e_summary_number(&run, "digit_accuracy"), 0.8);
+    cr_expect_gt(e2e_summary_number(&run, "seconds_to_target"), 0);
+    e2e_end(&run);
+}
+
+Test(training, trainer_says_what_it_waits_for) {
+    struct e2e run;
+    e2e_begin(&run);
+    int trainer = e2e_trainer(&run, (const char *const[]){"--steps", "10", NULL});
+    int watch = e2e_start(&run, "watch", "watch",
+                          (const char *const[]){"--join", "@ADDRESS", "--progress", NULL});
+    e2e_expect(&run, watch, "waiting for a loader");
+    e2e_loader(&run, "loader-1", IMAGES);
+    e2e_expect(&run, watch, "waiting for an augmenter");
+    e2e_augment(&run, "augment-1");
+    cr_expect_eq(e2e_wait(&run, trainer), 0);
+    cr_expect_eq(e2e_wait(&run, watch), 0);
+    e2e_end(&run);
+}
