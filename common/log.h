@@ -1,4 +1,4 @@
-/* Lines for people: "2026-11-20T22:15:03.123Z trainer  info   text".
+/* Lines for people: "2026-11-20T22:15:03.123Z trainer  info  text".
  *
  * A program creates one log in main and passes it down. A log writes whole lines with one write
  * each, so that the lines of several threads or processes in one file never mix. */

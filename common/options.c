@@ -16,10 +16,7 @@
 
 const char *const DIGITSUM_VERSION = "0.1.0";
 
-enum {
-    FIRST_KEY = 1000, /* argp keys of rows: above every letter */
-    LONG = 1          /* what getopt says of every long option: below every letter */
-};
+enum { FIRST_KEY = 1000 }; /* keys of rows and of long options: above every letter */
 
 /* --- values ------------------------------------------------------------------------------------
  */
@@ -228,12 +225,12 @@ static int describe(struct options *self, struct argp_option *entries) {
 
 /* One sentence for an option that getopt does not like, given getopt's state after it. */
 static int name_culprit(char **argv, int verdict, struct error *error) {
-    bool is_long = optopt == 0 || optopt == LONG; /* 0: unknown, or short for more than one */
+    bool is_long = optopt == 0 || optopt >= FIRST_KEY; /* 0: unknown, or short for several */
     char letter[3] = {'-', (char)optopt, '\0'};
     const char *culprit = is_long ? argv[optind - 1] : letter;
     if (verdict == ':')
         return error_set(error, ERROR_INVALID, "%s needs a value; see --help", culprit);
-    if (optopt == LONG)
+    if (optopt >= FIRST_KEY)
         return error_set(error, ERROR_INVALID, "%.*s takes no value; see --help",
                          (int)strcspn(culprit, "="), culprit);
     return error_set(error, ERROR_INVALID, "unknown option '%s'; see --help", culprit);
@@ -243,7 +240,9 @@ static int name_culprit(char **argv, int verdict, struct error *error) {
  * arguments first. */
 static int look_over(const struct options_program *program, int argc, char **argv,
                      struct error *error) {
-    struct option *longs = calloc(program->count + 4, sizeof *longs);
+    /* argp's own. The last is hidden, but makes short forms ambiguous. */
+    static const char *const own[] = {"help", "usage", "version", "program-name"};
+    struct option *longs = calloc(program->count + 5, sizeof *longs);
     char *letters = calloc(2 * program->count + 4, 1);
     char **copy = calloc((size_t)argc + 1, sizeof *copy); /* getopt sorts what it is given */
     size_t count = 0, length = 0;
@@ -260,15 +259,15 @@ static int look_over(const struct options_program *program, int argc, char **arg
         int takes = row->kind == OPTION_FLAG ? no_argument : required_argument;
         if (!row->name)
             continue;
-        longs[count++] = (struct option){row->name, takes, NULL, LONG};
+        longs[count] = (struct option){row->name, takes, NULL, FIRST_KEY + (int)count};
+        count++; /* to getopt, options that are equal but for the name are never ambiguous */
         if (row->letter)
             letters[length++] = (char)row->letter;
         if (row->letter && takes == required_argument)
             letters[length++] = ':';
     }
-    longs[count++] = (struct option){"help", no_argument, NULL, LONG};
-    longs[count++] = (struct option){"usage", no_argument, NULL, LONG};
-    longs[count++] = (struct option){"version", no_argument, NULL, LONG};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++, count++)
+        longs[count] = (struct option){own[i], i == 3, NULL, FIRST_KEY + (int)count};
     opterr = 0;
     optind = 0; /* begin anew */
     while (status == 0 && (verdict = getopt_long(argc, copy, letters, longs, NULL)) != -1)

@@ -1,0 +1,108 @@
+/* Signals at their edges (test_small.c has the plain cases), each case in a process of its own:
+ * what it found wrong first is its exit status. */
+#include "common/signals.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define REQUIRE(condition)                                                                         \
+    if (!(condition))                                                                              \
+    _exit(__LINE__ % 100 + 1)
+
+/* Runs `body` in a child; returns its wait status. */
+static int run(void (*body)(void)) {
+    int status = 0;
+    pid_t pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid == 0) {
+        body();
+        _exit(0);
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void expect_exit(void (*body)(void), int expected) {
+    int status = run(body);
+    cr_expect(WIFEXITED(status), "ended by signal %d", WTERMSIG(status));
+    cr_expect_eq(WEXITSTATUS(status), expected, "expected status %d, got %d", expected,
+                 WEXITSTATUS(status));
+}
+
+static bool readable(void) {
+    struct pollfd poll_one = {.fd = signals_descriptor(), .events = POLLIN};
+    return poll(&poll_one, 1, 0) == 1 && poll_one.revents == POLLIN;
+}
+
+static void begin(void) {
+    struct error error = {0};
+    REQUIRE(signals_install(&error) == 0);
+    REQUIRE(signals_descriptor() >= 0);
+    REQUIRE(!signals_stop());
+    REQUIRE(!readable());
+}
+
+static void ask_once(int number) {
+    begin();
+    errno = 12345;
+    REQUIRE(raise(number) == 0);
+    REQUIRE(errno == 12345);
+    REQUIRE(signals_stop());
+    REQUIRE(readable());
+    REQUIRE(readable()); /* for good */
+}
+
+static void terminate_once(void) {
+    ask_once(SIGTERM);
+}
+
+static void interrupt_then_terminate(void) {
+    ask_once(SIGINT);
+    raise(SIGTERM);
+    _exit(0); /* not reached */
+}
+
+static void write_to_nobody(void) {
+    int ends[2];
+    begin();
+    REQUIRE(pipe(ends) == 0);
+    close(ends[0]);
+    REQUIRE(write(ends[1], "x", 1) == -1 && errno == EPIPE);
+    REQUIRE(!signals_stop());
+}
+
+/* A wait that has no end of its own is ended by a signal from another process. */
+static void wake_up(void) {
+    begin();
+    pid_t self = getpid(), other = fork();
+    if (other == 0) {
+        kill(self, SIGTERM);
+        _exit(0);
+    }
+    struct pollfd poll_one = {.fd = signals_descriptor(), .events = POLLIN};
+    int found;
+    do
+        found = poll(&poll_one, 1, -1);
+    while (found < 0 && errno == EINTR);
+    REQUIRE(found == 1);
+    REQUIRE(signals_stop());
+    REQUIRE(waitpid(other, NULL, 0) == other);
+}
+
+Test(signals, insist_whichever_comes_second) {
+    expect_exit(terminate_once, 0);
+    expect_exit(interrupt_then_terminate, 130);
+}
+
+Test(signals, wake_a_poll, .timeout = 20) {
+    expect_exit(wake_up, 0);
+}
+
+Test(signals, let_a_write_tell_that_nobody_reads) {
+    expect_exit(write_to_nobody, 0);
+}
