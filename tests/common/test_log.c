@@ -44,8 +44,11 @@ Test(log, leaves_out_what_is_below_its_level) {
 
 static const char *const alphabet = "abcdefghijklmnopqrstuvwxyz";
 
+enum { THREADS = 4, LINES = 2000 };
+
 struct writer {
     const struct log *log;
+    pthread_barrier_t *begin; /* or the first would be done before the last is there */
     int letter;
 };
 
@@ -54,24 +57,27 @@ static void *write_lines(void *argument) {
     char word[301];
     memset(word, alphabet[writer->letter], sizeof word - 1);
     word[sizeof word - 1] = '\0';
-    for (int i = 0; i < 250; i++)
+    pthread_barrier_wait(writer->begin);
+    for (int i = 0; i < LINES; i++)
         log_info(writer->log, "%s", word);
     return NULL;
 }
 
 Test(log, keeps_the_lines_of_threads_whole) {
-    enum { THREADS = 4 };
     struct log log;
     struct writer writers[THREADS];
     pthread_t threads[THREADS];
+    pthread_barrier_t begin;
     int file = open_file(), lines = 0;
     log_init(&log, file, "x", LOG_DEBUG);
+    cr_assert_eq(pthread_barrier_init(&begin, NULL, THREADS), 0);
     for (int i = 0; i < THREADS; i++) {
-        writers[i] = (struct writer){&log, i};
+        writers[i] = (struct writer){&log, &begin, i};
         cr_assert_eq(pthread_create(&threads[i], NULL, write_lines, &writers[i]), 0);
     }
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&begin);
     char *text = take_text(file), *rest = text;
     for (; *rest; lines++) {
         const char *line = strsep(&rest, "\n");
@@ -81,6 +87,6 @@ Test(log, keeps_the_lines_of_threads_whole) {
         const char letter[2] = {*word, '\0'};
         cr_assert_eq(strspn(word, letter), 300, "%s", line);
     }
-    cr_assert_eq(lines, THREADS * 250);
+    cr_assert_eq(lines, THREADS * LINES);
     free(text);
 }
