@@ -36,7 +36,7 @@ endif
 
 # --- tools -----------------------------------------------------------------------------------
 CC ?= cc
-PKGS := libczmq libzmq libprotobuf-c libpng zlib libconfig jansson libcurl libcrypto cairo
+PKGS := libzmq libprotobuf-c libpng zlib libconfig jansson libcurl libcrypto cairo
 # What pkg-config says is kept in a file: asked once, and only after the packages are there. make
 # reads its own file again when it has written this one.
 ifneq ($(filter-out help clean format check check-%,$(or $(MAKECMDGOALS),build)),)
@@ -50,7 +50,7 @@ CFLAGS += -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wvla -
           $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer) \
           $(if $(filter thread,$(SAN)),-fsanitize=thread -fno-omit-frame-pointer)
 , := ,
-LDLIBS += $(packages_libs) -ldnnl -lm -lpthread
+LDLIBS += -Wl,--as-needed $(packages_libs) -ldnnl -lm -lpthread
 # All processors, unless -j was given (then the command line wins) or a make above us decides.
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
