@@ -152,8 +152,8 @@ int folder_open(struct folder *self, const char *runs, const char *name, enum fo
         return error_set_errno(error, "cannot make the folder %s", path);
     } else if (mode == FOLDER_NEW) {
         return error_set(error, ERROR_REFUSED,
-                         "run '%s' exists already: choose another name, go on with --resume, or "
-                         "throw it away with --force",
+                         "run '%s' exists already: choose another name, go on with it (--resume, "
+                         "make: RESUME=1), or throw it away (--force, make: FORCE=1)",
                          name);
     }
     if (!realpath(path, self->path) || strlen(self->path) > PATH_MAX - 32) {

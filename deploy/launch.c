@@ -76,14 +76,15 @@ static const struct option_row rows[] = {
      .argument = "WORD", .help = "the same for the evaluator"},
 };
 
-/* Options that go on to a program: always, or only when they were given. */
+/* Options that go on to a program: always, or only when they were given. What was not given is the
+ * trainer's to decide, for it knows the recipe and what a resumed run began with. */
 static const struct passed {
     const char *program, *option;
     bool always;
 } passed[] = {
-    {"trainer", "net", true},       {"trainer", "recipe", false},    {"trainer", "seed", false},
-    {"trainer", "epochs", false},   {"trainer", "steps", false},     {"trainer", "until", false},
-    {"trainer", "device", true},    {"trainer", "precision", true},  {"trainer", "resume", false},
+    {"trainer", "net", false},      {"trainer", "recipe", false},     {"trainer", "seed", false},
+    {"trainer", "epochs", false},   {"trainer", "steps", false},      {"trainer", "until", false},
+    {"trainer", "device", false},   {"trainer", "precision", false},  {"trainer", "resume", false},
     {"loader", "data", true},
 };
 /* clang-format on */

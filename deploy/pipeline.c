@@ -11,6 +11,7 @@
 #include <langinfo.h>
 #include <limits.h>
 #include <locale.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +21,8 @@
 
 /* How long each way of ending may take before the next, rougher one. */
 static const int64_t stop_time = 20 * CLOCK_SECOND; /* the trainer: checkpoint, STOP to all */
-static const int64_t leave_time = 5 * CLOCK_SECOND; /* workers, once the trainer has ended */
-static const int64_t term_time = 2 * CLOCK_SECOND;  /* after SIGTERM */
+static const int64_t leave_time = 2 * CLOCK_SECOND; /* workers, once the trainer has ended */
+static const int64_t term_time = 5 * CLOCK_SECOND;  /* after SIGTERM */
 
 enum phase {
     RUNNING,
@@ -186,7 +187,9 @@ static void trainer_ended(struct run *run, const struct supervise_event *event) 
     char text[PROCESS_WORDS];
     supervisor_release(run->supervisor);
     if (event->status == 0 || asked) {
-        if (run->phase <= STOPPING)
+        if (run->phase <= STOPPING && run->failure[0])
+            terminate(run); /* it began too badly for everybody to have been told */
+        else if (run->phase <= STOPPING)
             enter(run, LEAVING, leave_time);
         return;
     }
@@ -338,14 +341,16 @@ static int begin(struct run *run, struct error *error) {
 }
 
 struct search {
-    uint64_t step;
+    const struct summary *summary;
     bool found;
     struct form_scores scores;
 };
 
-static void find_step(const struct form_scores *scores, void *context) {
+/* The summary's accuracies are those of the last evaluation; that one has the intervals. */
+static void find_scores(const struct form_scores *scores, void *context) {
     struct search *search = context;
-    if (scores->step == search->step) {
+    if (fabs(scores->digit - search->summary->digit_accuracy) < 1e-6 &&
+        fabs(scores->sum - search->summary->sum_accuracy) < 1e-6) {
         search->scores = *scores;
         search->found = true;
     }
@@ -357,13 +362,12 @@ static int report(struct run *run, struct error *error) {
     struct summary summary;
     file_of(run, "evaluations.jsonl", path);
     summary_evaluations(path, show_missed, run);
-    struct search search = {0};
+    struct search search = {.summary = &summary};
     char file[PATH_MAX + 32];
     file_of(run, "summary.json", file);
     if (summary_read(file, &summary, error) != 0)
         return -1;
-    search.step = summary.steps;
-    summary_evaluations(path, find_step, &search);
+    summary_evaluations(path, find_scores, &search);
     char *table =
         summary_table(&summary, search.found ? &search.scores : NULL, run->folder.path, run->ascii);
     view_line(run->view, "\n%s", run->interrupted ? "Stopped before the end:" : "Done:");

@@ -114,6 +114,15 @@ static void judge(struct child *child, int64_t now, struct supervise_event *even
     child->due = now + event->delay;
 }
 
+/* The child's last words, without its own name in front: who reads them is told it anyway. */
+static void take_words(const struct child *child, char words[static PROCESS_WORDS]) {
+    process_last_words(&child->process, child->log, words);
+    const char *slash = strrchr(child->argv[0], '/'), *program = slash ? slash + 1 : child->argv[0];
+    size_t length = strlen(program);
+    if (strncmp(words, program, length) == 0 && strncmp(words + length, ": ", 2) == 0)
+        memmove(words, words + length + 2, strlen(words + length + 2) + 1);
+}
+
 static void start_again(struct child *child, struct supervise_event *event) {
     struct error error = {0};
     struct process_spec spec = spec_of(child);
@@ -132,7 +141,7 @@ int supervisor_next(struct supervisor *self, int64_t now, struct supervise_event
         struct child *child = &self->children[i];
         *event = (struct supervise_event){.name = child->name, .log = child->log};
         if (process_reap(&child->process, &event->status)) {
-            process_last_words(&child->process, child->log, event->words);
+            take_words(child, event->words);
             if (child->essential)
                 event->what = SUPERVISE_FINISHED;
             else if (self->released)

@@ -76,12 +76,12 @@ Test(supervise, refused_setting_is_not_tried_again) {
     struct supervise_event event;
     scratch_begin(folder);
     struct supervisor *self = supervisor_create(&error);
-    start(self, folder, "loader-1", "echo 'loader: no such folder'; exit 2", false);
+    start(self, folder, "loader-1", "echo 'sh: no such folder'; exit 2", false);
     wait_for_end();
     cr_assert_eq(supervisor_next(self, 0, &event), 1);
     cr_expect_eq(event.what, SUPERVISE_GAVE_UP);
     cr_expect_eq(event.status, 2);
-    cr_expect_str_eq(event.words, "loader: no such folder");
+    cr_expect_str_eq(event.words, "no such folder");
     supervisor_destroy(&self);
     scratch_end(folder);
 }
