@@ -10,6 +10,7 @@ struct entry {
     enum step_state state;
     int loader;     /* of the newest lease; -1: it left */
     uint32_t tries; /* leases given */
+    bool overtaken; /* when it was leased again */
     int64_t since;  /* of the newest lease */
 };
 
@@ -93,10 +94,11 @@ static int choose_loader(const struct ledger *self, int not ) {
 
 /* Work flows in roughly the order of the leases. So a step that later leases have overtaken is
  * probably lost, while one that nothing has overtaken may just be behind a slow stage, where asking
- * again would only add work: it gets the long patience. */
+ * again would only add work: it gets the long patience. What was overtaken once stays so: its next
+ * try comes after all others of the window, and nothing may be left to overtake it. */
 static int64_t late_at(const struct ledger *self, const struct entry *entry) {
     double patience = (double)self->settings.patience_most;
-    if (entry->since < self->newest) {
+    if (entry->overtaken || entry->since < self->newest) {
         patience = 4.0 * self->smoothed;
         if (patience < (double)self->settings.patience_least)
             patience = (double)self->settings.patience_least;
@@ -110,6 +112,8 @@ static void give(struct ledger *self, uint64_t step, int loader, int64_t now) {
     struct entry *entry = entry_of(self, step);
     if (entry->state == STEP_LEASED && entry->loader >= 0)
         self->out[entry->loader]--;
+    if (entry->tries > 0 && entry->since < self->newest)
+        entry->overtaken = true;
     entry->state = STEP_LEASED;
     entry->loader = loader;
     entry->tries++;
