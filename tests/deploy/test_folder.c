@@ -1,6 +1,6 @@
 /* Run folders: names, who may have them, where the sockets lie, what is left. */
 #include "deploy/folder.h"
-#include "tests/deploy/scratch.h"
+#include "tests/support/scratch.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

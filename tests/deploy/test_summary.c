@@ -1,6 +1,6 @@
 /* What a finished run left: good files, missing ones, and files that make no sense. */
 #include "deploy/summary.h"
-#include "tests/deploy/scratch.h"
+#include "tests/support/scratch.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

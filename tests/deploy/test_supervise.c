@@ -2,7 +2,7 @@
  * waiting for a process to end. */
 #include "common/clock.h"
 #include "deploy/supervise.h"
-#include "tests/deploy/scratch.h"
+#include "tests/support/scratch.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

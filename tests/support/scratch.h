@@ -1,6 +1,6 @@
-/* A folder of a test's own below /tmp, for the tests in this folder. */
-#ifndef TESTS_DEPLOY_SCRATCH_H
-#define TESTS_DEPLOY_SCRATCH_H
+/* A folder of a test's own below /tmp, removed with all that is in it. */
+#ifndef TESTS_SUPPORT_SCRATCH_H
+#define TESTS_SUPPORT_SCRATCH_H
 
 #include <stddef.h>
 

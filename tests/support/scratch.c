@@ -1,5 +1,5 @@
 /* See scratch.h. */
-#include "tests/deploy/scratch.h"
+#include "tests/support/scratch.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 
 void scratch_begin(char folder[static 64]) {
-    strcpy(folder, "/tmp/digitsum-deploy-XXXXXX");
+    strcpy(folder, "/tmp/digitsum-test-XXXXXX");
     cr_assert_not_null(mkdtemp(folder));
 }
 
