@@ -92,7 +92,7 @@ struct coordinator *coordinator_create(const struct coordinator_settings *settin
     self->settings = *settings;
     self->log = log;
     self->wake = -1;
-    self->summary.seconds_to_target = -1;
+    self->summary.seconds_to_target = settings->seconds_to_target;
     char folder[480];
     snprintf(folder, sizeof folder, "%.460s/checkpoints",
              settings->settings->run_dir ? settings->settings->run_dir : ".");

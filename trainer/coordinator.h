@@ -18,7 +18,8 @@ struct coordinator_settings {
     struct engine_config config;
     const struct checkpoint *start; /* where to begin: step 0, or the checkpoint resumed */
     const char *dataset;            /* SHA-256 in hex that loaders must have, or "" for any */
-    double began;                   /* clock_seconds() at the start of the process */
+    double seconds_to_target;       /* of an earlier incarnation; negative: not reached */
+    double began; /* clock_seconds() at which the run began, all its incarnations put end to end */
 };
 
 /* Binds the sockets, finds the checkpoints that are on disk already, starts the threads. All in

@@ -19,6 +19,9 @@ int main(int argc, char **argv) {
     if (start_prepare(&start, argc, argv, &log, &error) != 0 || signals_install(&error) != 0)
         goto done;
     const struct checkpoint *from = start.checkpoint;
+    double earlier = 0, seconds_to_target = -1;
+    if (start.settings.resume)
+        summary_earlier(start.settings.run_dir, &earlier, &seconds_to_target);
     coordinator = coordinator_create(
         &(struct coordinator_settings){.settings = &start.settings,
                                        .goal = start.goal,
@@ -27,7 +30,8 @@ int main(int argc, char **argv) {
                                        .config = start.config,
                                        .start = from,
                                        .dataset = from->step > 0 ? from->dataset : "",
-                                       .began = began},
+                                       .seconds_to_target = seconds_to_target,
+                                       .began = began - earlier},
         &log, &error);
     if (!coordinator)
         goto done;

@@ -51,3 +51,14 @@ int summary_write(const struct summary *summary, const char *folder, struct erro
     json_decref(values);
     return status;
 }
+
+void summary_earlier(const char *folder, double *seconds, double *seconds_to_target) {
+    char path[1024];
+    snprintf(path, sizeof path, "%s/summary.json", folder);
+    json_t *values = json_load_file(path, 0, NULL);
+    double spent = json_number_value(json_object_get(values, "seconds"));
+    const json_t *target = json_object_get(values, "seconds_to_target");
+    *seconds = spent > 0 ? spent : 0;
+    *seconds_to_target = json_is_number(target) ? json_number_value(target) : -1;
+    json_decref(values);
+}

@@ -36,4 +36,9 @@ struct summary {
 /* Writes folder/summary.json aside, syncs, renames. */
 int summary_write(const struct summary *summary, const char *folder, struct error *error);
 
+/* What an earlier incarnation of the run, stopped in good order, left in folder/summary.json: its
+ * seconds, and those to the target (negative: not reached). Both as if it had never been where
+ * there is no such file. */
+void summary_earlier(const char *folder, double *seconds, double *seconds_to_target);
+
 #endif

@@ -22,11 +22,13 @@ struct e2e {
     char folder[256];  /* temporary; holds run/ and logs */
     char run[300];     /* the trainer's --run-dir */
     char address[320]; /* ipc address of the trainer */
+    const char *data;  /* "mnist", or "synthetic" on a machine that has none */
     struct e2e_process list[RUN_PROCESSES];
     int count;
 };
 
-/* Skips the test when real MNIST is not there. Fails the test when anything cannot be set up. */
+/* Takes real MNIST where it is there, and synthetic digits elsewhere: what these tests hold true
+ * must hold on both. Fails the test when anything cannot be set up. */
 void e2e_begin(struct e2e *self);
 
 /* Kills what still runs, asserts that no socket or temporary file is left, removes the folder. */

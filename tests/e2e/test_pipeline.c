@@ -33,18 +33,18 @@ static int start(struct e2e *run, const char *data, const char *steps, const cha
 Test(pipeline, whole_run) {
     struct e2e run;
     e2e_begin(&run);
-    int pipeline = start(&run, "mnist", "60", NULL);
+    int pipeline = start(&run, run.data, "60", NULL);
     cr_expect_eq(e2e_wait(&run, pipeline), 0);
     cr_expect(e2e_logged(&run, pipeline, "Done:"));
     cr_expect(e2e_logged(&run, pipeline, "digit accuracy"));
-    cr_expect_not(e2e_logged(&run, pipeline, "SYNTHETIC"));
+    cr_expect_eq(e2e_logged(&run, pipeline, "SYNTHETIC"), strcmp(run.data, "synthetic") == 0);
     cr_expect_eq(e2e_summary_number(&run, "steps"), 60);
     cr_expect_eq(e2e_count_processes(run.folder), 0, "a process is left");
     /* The name is taken now. */
-    int again = start(&run, "mnist", "60", NULL);
+    int again = start(&run, run.data, "60", NULL);
     cr_expect_eq(e2e_wait(&run, again), 4);
     cr_expect(e2e_logged(&run, again, "exists"));
-    int forced = start(&run, "mnist", "20", "--force");
+    int forced = start(&run, run.data, "20", "--force");
     cr_expect_eq(e2e_wait(&run, forced), 0);
     cr_expect_eq(e2e_summary_number(&run, "steps"), 20);
     e2e_end(&run);
@@ -65,7 +65,7 @@ Test(pipeline, synthetic_digits_are_announced) {
 Test(pipeline, interrupted_once_saves_and_leaves_nothing) {
     struct e2e run;
     e2e_begin(&run);
-    int pipeline = start(&run, "mnist", "100000", NULL);
+    int pipeline = start(&run, run.data, "100000", NULL);
     e2e_expect_file(&run, "checkpoints/step-000000020.safetensors");
     process_signal(&run.list[pipeline].process, SIGINT, false);
     cr_expect_eq(e2e_wait(&run, pipeline), 130);
@@ -73,7 +73,7 @@ Test(pipeline, interrupted_once_saves_and_leaves_nothing) {
     cr_expect_eq(e2e_count_processes(run.folder), 0, "a process is left");
     char steps[32];
     snprintf(steps, sizeof steps, "%.0f", e2e_summary_number(&run, "steps") + 20);
-    int resumed = start(&run, "mnist", steps, "--resume");
+    int resumed = start(&run, run.data, steps, "--resume");
     cr_expect_eq(e2e_wait(&run, resumed), 0);
     char got[32];
     snprintf(got, sizeof got, "%.0f", e2e_summary_number(&run, "steps"));
@@ -84,7 +84,7 @@ Test(pipeline, interrupted_once_saves_and_leaves_nothing) {
 Test(pipeline, interrupted_twice_ends_at_once) {
     struct e2e run;
     e2e_begin(&run);
-    int pipeline = start(&run, "mnist", "100000", NULL);
+    int pipeline = start(&run, run.data, "100000", NULL);
     e2e_expect_file(&run, "checkpoints/step-000000020.safetensors");
     process_signal(&run.list[pipeline].process, SIGINT, false);
     process_signal(&run.list[pipeline].process, SIGTERM, false);
@@ -96,7 +96,7 @@ Test(pipeline, interrupted_twice_ends_at_once) {
 Test(pipeline, killed_launcher_takes_its_processes_along) {
     struct e2e run;
     e2e_begin(&run);
-    int pipeline = start(&run, "mnist", "100000", NULL);
+    int pipeline = start(&run, run.data, "100000", NULL);
     e2e_expect_file(&run, "checkpoints/step-000000020.safetensors");
     cr_assert_gt(e2e_count_processes(run.folder), 4);
     process_signal(&run.list[pipeline].process, SIGKILL, false);
@@ -108,7 +108,7 @@ Test(pipeline, killed_launcher_takes_its_processes_along) {
 Test(pipeline, dead_worker_is_started_again) {
     struct e2e run;
     e2e_begin(&run);
-    int pipeline = start(&run, "mnist", "150", "--augmenters=1");
+    int pipeline = start(&run, run.data, "150", "--augmenters=1");
     e2e_expect_file(&run, "checkpoints/step-000000020.safetensors");
     e2e_kill_matching(&run, "augment-1");
     cr_expect_eq(e2e_wait(&run, pipeline), 0);
@@ -120,7 +120,7 @@ Test(pipeline, dead_worker_is_started_again) {
 Test(pipeline, watch_prints_reports) {
     struct e2e run;
     e2e_begin(&run);
-    int pipeline = start(&run, "mnist", "100000", NULL);
+    int pipeline = start(&run, run.data, "100000", NULL);
     e2e_expect_file(&run, "checkpoints/step-000000020.safetensors");
     char address[400];
     snprintf(address, sizeof address, "ipc://%s/sockets/control", run.run);
