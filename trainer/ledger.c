@@ -173,7 +173,8 @@ enum arrival ledger_arrive(struct ledger *self, uint64_t step, int64_t now) {
                 self->smoothed > 0 ? self->smoothed + 0.05 * (took - self->smoothed) : took;
         }
     }
-    if (entry->since > self->newest)
+    /* Nor does a later try say what has overtaken what. */
+    if (entry->tries == 1 && entry->since > self->newest)
         self->newest = entry->since;
     entry->state = STEP_ARRIVED;
     return ARRIVAL_NEW;

@@ -56,7 +56,8 @@ void ledger_leave(struct ledger *self, int loader);
  * there. Late steps come first and go to another loader than the last where there is one. A step is
  * late when steps leased after it have arrived and it has been out for four smoothed production
  * times, at least patience_least; or in any case after patience_most. Each further try doubles
- * the patience. */
+ * the patience, up to 32 times. While more than half of the window is out, new steps wait until
+ * a whole group has room. */
 bool ledger_lease(struct ledger *self, int64_t now, struct lease *lease);
 
 enum arrival ledger_arrive(struct ledger *self, uint64_t step, int64_t now);

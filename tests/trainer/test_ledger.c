@@ -193,6 +193,48 @@ Test(ledger, loaders_are_bounded) {
     ledger_destroy(&ledger);
 }
 
+Test(ledger, second_try_does_not_overtake_what_was_leased_before_it) {
+    struct ledger *ledger = ledger_create(&usual);
+    ledger_join(ledger);
+    must_lease(ledger, 0);
+    must_lease(ledger, 4000 * MS);
+    cr_expect(must_lease(ledger, 5000 * MS).again);                 /* everything is slow */
+    cr_expect_eq(ledger_arrive(ledger, 0, 5100 * MS), ARRIVAL_NEW); /* the first try's */
+    cr_expect_eq(ledger_deadline(ledger), 9000 * MS); /* step 1 keeps the long patience */
+    ledger_destroy(&ledger);
+}
+
+Test(ledger, each_try_doubles_the_patience_up_to_a_bound) {
+    struct ledger_settings settings = usual;
+    settings.end = 1;
+    struct ledger *ledger = ledger_create(&settings);
+    ledger_join(ledger);
+    must_lease(ledger, 0);
+    int64_t now = 0, patience = 5000 * MS;
+    for (int tries = 1; tries < 10; tries++) {
+        cr_expect_eq(ledger_deadline(ledger), now + patience);
+        no_lease(ledger, now + patience - 1);
+        now += patience;
+        cr_expect(must_lease(ledger, now).again); /* to the same: there is no other */
+        patience = patience < 32 * 5000 * MS ? 2 * patience : patience;
+    }
+    ledger_destroy(&ledger);
+}
+
+Test(ledger, newcomer_does_not_inherit_its_handles_past) {
+    struct ledger *ledger = ledger_create(&usual);
+    int one = ledger_join(ledger), two = ledger_join(ledger);
+    for (int i = 0; i < 4; i++)
+        must_lease(ledger, 0);
+    ledger_leave(ledger, one);
+    cr_expect_eq(ledger_join(ledger), one);
+    struct lease lease = must_lease(ledger, MS); /* nothing is with it, and two with the other */
+    cr_expect_eq(lease.loader, one);
+    cr_expect_eq(lease.first, 0);
+    cr_expect_neq(two, one);
+    ledger_destroy(&ledger);
+}
+
 /* --- thousands of steps over a bad network --- */
 
 enum { FLIGHT = 512, LOADERS = 4 };
