@@ -2,6 +2,7 @@
 #include "trainer/members.h"
 
 #include <ctype.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,29 +17,55 @@ static bool name_is_plain(const char *name) {
     return true;
 }
 
-static int check_dataset(struct members *self, const Digitsum__Hello *hello, struct error *error) {
+static bool dataset_is_named(const struct members_dataset *dataset) {
+    static const uint8_t none[SHA256_SIZE];
+    return memcmp(dataset->sha256, none, SHA256_SIZE) != 0;
+}
+
+/* The name as far as it goes into messages and JSON: one line of whole UTF-8 characters. */
+static void copy_name(char *to, size_t size, const char *from) {
+    size_t length = strlen(from);
+    if (length >= size) {
+        length = size - 1;
+        while (length > 0 && ((unsigned char)from[length] & 0xC0) == 0x80)
+            length--;
+    }
+    memcpy(to, from, length);
+    to[length] = '\0';
+    json_t *probe = json_string(to);
+    for (size_t i = 0; i < length; i++)
+        if (iscntrl((unsigned char)to[i]) || (!probe && (unsigned char)to[i] >= 0x80))
+            to[i] = '?';
+    json_decref(probe);
+}
+
+static int check_dataset(const struct members *self, const Digitsum__Hello *hello,
+                         struct error *error) {
     const Digitsum__Dataset *offered = hello->dataset;
-    struct members_dataset *run = &self->dataset;
+    const struct members_dataset *run = &self->dataset;
     if (!offered || offered->sha256.len != SHA256_SIZE || offered->train < 1 || offered->test < 1)
         return error_set(error, ERROR_REFUSED, "loader %s announced no dataset", hello->name);
-    char expected[SHA256_HEX], got[SHA256_HEX];
-    sha256_hex(offered->sha256.data, got);
-    if (run->sha256[0] || run->known) { /* known, or named by the checkpoint that we resumed */
+    /* Known, or named by the checkpoint that we resumed. */
+    if ((run->known || dataset_is_named(run)) &&
+        memcmp(run->sha256, offered->sha256.data, SHA256_SIZE) != 0) {
+        char expected[SHA256_HEX], got[SHA256_HEX], name[64];
         sha256_hex(run->sha256, expected);
-        if (memcmp(run->sha256, offered->sha256.data, SHA256_SIZE) != 0)
-            return error_set(error, ERROR_REFUSED,
-                             "loader %s has another dataset: expected %.16s…, got %.16s… (%.60s)",
-                             hello->name, expected, got, offered->name);
+        sha256_hex(offered->sha256.data, got);
+        copy_name(name, sizeof name, offered->name);
+        return error_set(error, ERROR_REFUSED,
+                         "loader %s has another dataset: expected %.16s…, got %.16s… (%s)",
+                         hello->name, expected, got, name);
     }
-    if (run->known)
-        return 0;
+    return 0;
+}
+
+static void set_dataset(struct members_dataset *run, const Digitsum__Dataset *offered) {
     run->known = true;
     run->synthetic = offered->synthetic;
-    snprintf(run->name, sizeof run->name, "%.100s", offered->name);
+    copy_name(run->name, sizeof run->name, offered->name);
     memcpy(run->sha256, offered->sha256.data, SHA256_SIZE);
     run->train = offered->train;
     run->test = offered->test;
-    return 0;
 }
 
 static int check_hello(const Digitsum__Hello *hello, struct error *error) {
@@ -93,6 +120,8 @@ struct member *members_join(struct members *self, const struct wire_address *add
         error_set(error, ERROR_REFUSED, "there are %d peers already", MEMBERS_MOST);
         return NULL;
     }
+    if (hello->role == DIGITSUM__ROLE__LOADER && !self->dataset.known)
+        set_dataset(&self->dataset, hello->dataset);
     *member = (struct member){.present = true,
                               .address = *address,
                               .role = hello->role,

@@ -26,9 +26,9 @@ struct member {
  * that the run goes on from. */
 struct members_dataset {
     bool known;
-    char name[128];
+    char name[128]; /* UTF-8 on one line, whatever the loader sent */
     bool synthetic;
-    uint8_t sha256[SHA256_SIZE];
+    uint8_t sha256[SHA256_SIZE]; /* zeros: any dataset will do */
     uint32_t train, test;
 };
 
