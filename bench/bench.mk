@@ -1,6 +1,6 @@
 # bench/*.c become build/bench/*: one program per question about speed.
 bench_programs := $(patsubst bench/%.c,$(out)/bench/%,$(wildcard bench/*.c))
-bench_needs := model cpu common
+bench_needs := augment model cpu common
 
 $(bench_programs): $(out)/bench/%: $(out)/obj/bench/%.o $(call libraries,$(bench_needs))
 	@mkdir -p $(@D)
@@ -8,3 +8,9 @@ $(bench_programs): $(out)/bench/%: $(out)/obj/bench/%.o $(call libraries,$(bench
 
 .PHONY: bench-programs
 bench-programs: $(bench_programs) ## build the benchmark programs into build/bench/
+
+.PHONY: bench
+bench: ## measure against the targets and PyTorch, into bench/results/ (QUICK=1: three minutes)
+	@deploy/setup build runtime bench
+	@$(MAKE) --no-print-directory -s build bench-programs
+	@bench/run $(if $(filter-out 0,$(QUICK)),--quick)
