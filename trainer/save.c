@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <inttypes.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +82,14 @@ struct saver *saver_start(const char *folder, int wake, struct error *error) {
         error_set(error, ERROR_MEMORY, "no memory for the checkpoint writer");
         return NULL;
     }
+    if (strlen(folder) >= sizeof self->folder) {
+        error_set(error, ERROR_INVALID,
+                  "the folder for checkpoints has a path of %zu bytes: at "
+                  "most %zu",
+                  strlen(folder), sizeof self->folder - 1);
+        free(self);
+        return NULL;
+    }
     snprintf(self->folder, sizeof self->folder, "%s", folder);
     self->wake = wake;
     pthread_mutex_init(&self->mutex, NULL);
@@ -145,14 +154,14 @@ void saver_destroy(struct saver **pointer) {
     *pointer = NULL;
 }
 
-/* The step that a file's name names, or UINT64_MAX for any other file. */
+/* The step that a file's name names, or UINT64_MAX for any name that saver_file does not give. */
 static uint64_t step_of(const char *name) {
     uint64_t step;
-    int length = 0;
-    if (sscanf(name, "step-%" SCNu64 ".safetensors%n", &step, &length) == 1 && length > 0 &&
-        name[length] == '\0')
-        return step;
-    return UINT64_MAX;
+    char path[512];
+    if (sscanf(name, "step-%" SCNu64, &step) != 1)
+        return UINT64_MAX;
+    saver_file(".", step, path);
+    return strcmp(path + 2, name) == 0 ? step : UINT64_MAX;
 }
 
 bool saver_next(const char *folder, uint64_t from, uint64_t *step) {
@@ -169,6 +178,16 @@ bool saver_next(const char *folder, uint64_t from, uint64_t *step) {
     return *step != UINT64_MAX;
 }
 
+/* Whether an epoch became complete with this checkpoint's last step. From the samples that it names
+ * follow those of a batch and of an epoch. */
+static bool ends_epoch(const struct checkpoint *checkpoint) {
+    if (checkpoint->step == 0 || checkpoint->epoch <= 0)
+        return false;
+    uint64_t samples = (uint64_t)llround((double)checkpoint->samples / checkpoint->epoch);
+    uint64_t before = checkpoint->samples - checkpoint->samples / checkpoint->step;
+    return samples > 0 && checkpoint->samples / samples > before / samples;
+}
+
 int saver_describe(const char *folder, uint64_t step, struct saved *saved, struct error *error) {
     *saved = (struct saved){.step = step};
     saver_file(folder, step, saved->path);
@@ -180,6 +199,7 @@ int saver_describe(const char *folder, uint64_t step, struct saved *saved, struc
     if (checkpoint) {
         saved->epoch = checkpoint->epoch;
         saved->samples = checkpoint->samples;
+        saved->epoch_end = ends_epoch(checkpoint);
         saved->size = size;
         sha256_bytes(bytes, size, saved->sha256);
         state_sha256(&checkpoint->state, checkpoint->net, saved->weights);

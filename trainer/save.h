@@ -23,7 +23,8 @@ struct saved {
 
 struct saver;
 
-/* Files go to folder/step-%09llu.safetensors. `wake`: eventfd written when something was saved. */
+/* Files go to folder/step-%09llu.safetensors. `wake`: eventfd written when something was saved.
+ * NULL with the reason: no memory, no thread, a path of 400 bytes or more. */
 struct saver *saver_start(const char *folder, int wake, struct error *error);
 
 /* Takes over the state's arrays (the caller's are cleared) and the rest by copy; the net and texts
@@ -42,7 +43,9 @@ void saver_file(const char *folder, uint64_t step, char path[static 512]);
 /* The smallest step ≥ `from` that has a file in the folder. False when there is none. */
 bool saver_next(const char *folder, uint64_t from, uint64_t *step);
 
-/* The step's file as saver_take would have told of it, after reading and checking it whole. */
+/* The step's file as saver_take would have told of it, after reading and checking it whole; but
+ * `final` is false, since whether a run goes on is not in the file. -1 with the reason where it
+ * cannot be read (ERROR_IO) or is not whole (ERROR_CORRUPT). */
 int saver_describe(const char *folder, uint64_t step, struct saved *saved, struct error *error);
 
 /* Writes what it holds, ends, frees. */
