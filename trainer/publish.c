@@ -60,6 +60,17 @@ static void bound_pending(struct publisher *self) {
     }
 }
 
+/* Forgets the newest entry if it is this step's: its file is another now, and inherits its number.
+ */
+static void forget_newest(struct publisher *self, uint64_t step) {
+    struct published *newest = self->count > 0 ? &self->list[self->count - 1] : NULL;
+    if (!newest || newest->saved.step != step)
+        return;
+    close(newest->descriptor);
+    self->count--;
+    self->sequence--;
+}
+
 const struct published *publisher_add(struct publisher *self, const struct saved *saved,
                                       uint32_t waiting, struct error *error) {
     if (self->count == self->room) {
@@ -77,6 +88,7 @@ const struct published *publisher_add(struct publisher *self, const struct saved
         error_set_errno(error, "opening %s", saved->path);
         return NULL;
     }
+    forget_newest(self, saved->step);
     self->list[self->count] = (struct published){.saved = *saved,
                                                  .sequence = ++self->sequence,
                                                  .waiting = waiting,
@@ -135,7 +147,9 @@ int publisher_read(const struct publisher *self, uint64_t step, uint64_t offset,
             pread(entry->descriptor, (char *)bytes + done, size - done, (off_t)(offset + done));
         if (got < 0 && errno == EINTR)
             continue;
-        if (got <= 0)
+        if (got == 0)
+            return error_set(error, ERROR_CORRUPT, "%s is shorter than it was", entry->saved.path);
+        if (got < 0)
             return error_set_errno(error, "reading %s", entry->saved.path);
         done += (uint32_t)got;
     }

@@ -27,8 +27,10 @@ struct publisher;
 struct publisher *publisher_create(int keep, const struct log *log);
 void publisher_destroy(struct publisher **self);
 
-/* A new checkpoint, to be scored by the evaluators of `waiting`. The result stays valid until the
- * next call of publisher_add or publisher_tidy. NULL with the reason when it cannot be opened. */
+/* A new checkpoint, to be scored by the evaluators of `waiting`. It takes the place of the newest
+ * where that is of the same step: a run that goes on from its end writes its last file again. The
+ * result stays valid until the next call of publisher_add or publisher_tidy. NULL with the reason
+ * when it cannot be opened. */
 const struct published *publisher_add(struct publisher *self, const struct saved *saved,
                                       uint32_t waiting, struct error *error);
 
@@ -43,7 +45,7 @@ int publisher_count(const struct publisher *self);
 const struct published *publisher_at(const struct publisher *self, int i);
 
 /* Reads `size` bytes at `offset` of a kept step's file. ERROR_CORRUPT when step or range are not
- * there. */
+ * there, or the file was cut; ERROR_IO when it cannot be read. */
 int publisher_read(const struct publisher *self, uint64_t step, uint64_t offset, uint32_t size,
                    void *bytes, struct error *error);
 
