@@ -42,9 +42,9 @@ struct train_progress {
 struct train;
 
 /* Starts the thread, which creates the engine at once, while the data is still on its way. `start`
- * is the checkpoint to begin from: its state is imported, its step and chain continued; it must
- * live until train_begin. `wake` is an eventfd that is written whenever progress changed or room
- * in the feed appeared. NULL with the reason. */
+ * is the checkpoint to begin from: its state is imported, its step and chain continued, and its
+ * seed and settings go into all later ones; it must outlive the thread. `wake` is an eventfd that
+ * is written whenever progress changed or room in the feed appeared. NULL with the reason. */
 struct train *train_start(const struct engine_ops *ops, const struct net *net,
                           const struct engine_config *config, const struct checkpoint *start,
                           struct feed *feed, struct saver *saver, int wake, const struct log *log,
