@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { RUN_DIR_MOST = 380 }; /* bytes: names of files follow it in buffers of 512 */
+
 #define AT(field) offsetof(struct settings, field)
 #define RESULT (OPTION_RECIPE | OPTION_SETTING)
 
@@ -119,7 +121,8 @@ static int parse_goal(const char *text, struct goal *goal, struct error *error) 
         const char *number = strchr(rest, '=');
         char *end = NULL;
         double value = target ? strtod(number + 1, &end) : 0;
-        if (!target || end == number + 1 || (*end && *end != ',') || !(value > 0 && value <= 100))
+        if (!target || end == number + 1 || (*end && (*end != ',' || !end[1])) ||
+            !(value > 0 && value <= 100))
             return error_set(error, ERROR_INVALID,
                              "--until '%s': write digit=99.0,sum=99.0, in percent", text);
         *target = value;
@@ -138,6 +141,9 @@ int settings_check(const struct settings *settings, struct goal *goal, struct er
                          settings->bind);
     if (!settings->run_dir && strcmp(settings->engine, "full") == 0)
         return error_set(error, ERROR_INVALID, "--run-dir is missing: where should the run go?");
+    if (settings->run_dir && strlen(settings->run_dir) > RUN_DIR_MOST)
+        return error_set(error, ERROR_INVALID, "--run-dir: a path of %zu bytes: at most %d",
+                         strlen(settings->run_dir), RUN_DIR_MOST);
     if (settings->resume && !settings->run_dir)
         return error_set(error, ERROR_INVALID, "--resume needs --run-dir");
     if (settings->epochs > 0 && settings->steps > 0)
