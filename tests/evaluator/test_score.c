@@ -1,0 +1,148 @@
+/* Counting against an engine whose answers are known; and what a restart finds in the file. */
+#include "common/pairs.h"
+#include "evaluator/report.h"
+#include "evaluator/score.h"
+#include "tests/support/scratch.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { COUNT = 25 };
+
+/* Says for image i, whose first pixel is i: the right digit and sum, except that every fifth digit
+ * is one off, every third sum is, and image 7's logits are not numbers. */
+static int predict(struct engine *engine, const uint8_t *images, const uint8_t *digits,
+                   uint32_t count, float *digit_logits, float *sum_logits, struct error *error) {
+    (void)engine;
+    (void)error;
+    memset(digit_logits, 0, 10 * count * sizeof(float));
+    memset(sum_logits, 0, 19 * count * sizeof(float));
+    for (uint32_t i = 0; i < count; i++) {
+        int image = images[(size_t)i * IMAGE_PIXELS], label = image % 10;
+        digit_logits[10 * i + (uint32_t)((label + (image % 5 == 0)) % 10)] = 9;
+        sum_logits[19 * i + (uint32_t)((label + digits[i] + (image % 3 == 0)) % 19)] = 9;
+        if (image == 7)
+            digit_logits[10 * i] = NAN;
+    }
+    return 0;
+}
+
+static const struct engine_ops fake = {.name = "fake", .predict = predict};
+
+Test(score, counts_exactly) {
+    static uint8_t images[COUNT * IMAGE_PIXELS], labels[COUNT];
+    struct score score;
+    struct error error;
+    for (int i = 0; i < COUNT; i++) {
+        images[i * IMAGE_PIXELS] = (uint8_t)i;
+        labels[i] = (uint8_t)(i % 10);
+    }
+    struct score_settings settings = {.batch = 4, .seed = 3, .digit_weight = 1, .sum_weight = 2};
+    cr_assert_eq(score_run(&fake, NULL, images, labels, COUNT, &settings, &score, &error), 0);
+    cr_expect_eq(score.count, COUNT);
+    cr_expect_eq(score.digit_hits, COUNT - 5 - 1); /* 0, 5, 10, 15, 20; and 7 */
+    cr_expect_eq(score.sum_hits, COUNT - 9);       /* 0, 3, … 24 */
+    cr_expect(isnan(score.digit_loss) && isnan(score.loss));
+    /* A right sum costs log(1 + 18·e⁻⁹), a wrong one that and 9 more. */
+    double right = log(1 + 18 * exp(-9));
+    cr_expect(fabs(score.sum_loss - (right + 9 * 9.0 / COUNT)) < 1e-5, "%g", score.sum_loss);
+    settings.all_digits = true;
+    cr_assert_eq(score_run(&fake, NULL, images, labels, COUNT, &settings, &score, &error), 0);
+    cr_expect_eq(score.count, 10 * COUNT);
+    cr_expect_eq(score.digit_hits, 10 * (COUNT - 6));
+    labels[3] = 10;
+    cr_expect_eq(score_run(&fake, NULL, images, labels, COUNT, &settings, &score, &error), -1);
+    cr_expect_eq(error.code, ERROR_CORRUPT);
+    cr_expect_eq(score_run(&fake, NULL, images, labels, 0, &settings, &score, &error), -1);
+    cr_expect_eq(error.code, ERROR_INVALID);
+}
+
+/* Wilson 1927 by the formula, in numbers: 9,900 of 10,000 with z = 1.959964. */
+Test(score, wilson) {
+    struct interval interval = score_wilson(9900, 10000);
+    cr_expect(fabs(interval.low - 0.987856) < 1e-5, "%.7f", interval.low);
+    cr_expect(fabs(interval.high - 0.991769) < 1e-5, "%.7f", interval.high);
+    interval = score_wilson(0, 10);
+    cr_expect_eq(interval.low, 0);
+    cr_expect(fabs(interval.high - 0.277533) < 1e-5, "%.7f", interval.high);
+    interval = score_wilson(0, 0);
+    cr_expect(interval.low == 0 && interval.high == 1);
+}
+
+Test(score, argmax) {
+    cr_expect_eq(score_argmax((const float[]){1, 3, 3, 2}, 4), 1);
+    cr_expect_eq(score_argmax((const float[]){1, NAN, 3}, 3), -1);
+    cr_expect_eq(score_argmax((const float[]){1, INFINITY, 3}, 3), -1);
+}
+
+static struct evaluation evaluation_of(uint64_t step) {
+    struct evaluation evaluation = {.step = step,
+                                    .epoch = 1.5,
+                                    .samples = step * 128,
+                                    .loss = 0.25,
+                                    .count = 10000,
+                                    .digit_hits = 9900,
+                                    .sum_hits = 9890,
+                                    .seconds = 3.25,
+                                    .epoch_end = true,
+                                    .evaluator = "evaluator-1"};
+    memset(evaluation.checkpoint_sha256, 'a', 64);
+    return evaluation;
+}
+
+Test(report, line_for_people) {
+    char line[EVALUATION_LINE];
+    struct evaluation evaluation = evaluation_of(469);
+    cr_expect_str_eq(evaluation_line(&evaluation, line),
+                     "step 469  epoch 1.50  loss 0.2500  digit 99.00 % [98.79, 99.18]  "
+                     "sum 98.90 % [98.68, 99.09]  3.2 s");
+}
+
+Test(report, restart_finds_what_is_scored_and_cuts_a_torn_line) {
+    char folder[64], path[SCRATCH_PATH];
+    struct error error;
+    scratch_begin(folder);
+    snprintf(path, sizeof path, "%s/evaluations.jsonl", folder);
+    struct report_file *file = report_open(path, &error);
+    cr_assert_not_null(file, "%s", error.text);
+    struct evaluation one = evaluation_of(100), two = evaluation_of(200);
+    two.loss = NAN; /* JSON has no number for it */
+    cr_assert_eq(report_append(file, &one, &error), 0, "%s", error.text);
+    cr_assert_eq(report_append(file, &two, &error), 0, "%s", error.text);
+    cr_expect_eq(report_append(file, &two, &error), -1);
+    cr_expect_eq(error.code, ERROR_REFUSED);
+    cr_expect_null(report_open(path, &error), "two evaluators in one file");
+    report_close(&file);
+    FILE *torn = fopen(path, "ae");
+    fputs("{\"step\": 300, \"epo", torn);
+    fclose(torn);
+    file = report_open(path, &error);
+    cr_assert_not_null(file, "%s", error.text);
+    cr_expect_eq(report_cut(file), 18);
+    size_t count;
+    report_list(file, &count);
+    cr_expect_eq(count, 2);
+    cr_expect_not_null(report_find(file, 100));
+    cr_expect_null(report_find(file, 300));
+    cr_expect(isnan(report_find(file, 200)->loss));
+    cr_expect_eq(report_find(file, 100)->digit_hits, 9900);
+    report_close(&file);
+    scratch_end(folder);
+}
+
+Test(report, message_round_trip_and_lies) {
+    struct evaluation evaluation = evaluation_of(100), back;
+    struct evaluation_message message;
+    struct error error;
+    evaluation_encode_message(&evaluation, &message);
+    cr_assert_eq(evaluation_decode_message(&message.report, 100, "peer", &back, &error), 0, "%s",
+                 error.text);
+    cr_expect_eq(back.digit_hits, 9900);
+    cr_expect_str_eq(back.checkpoint_sha256, evaluation.checkpoint_sha256);
+    message.report.digit_hits = 10001;
+    cr_expect_eq(evaluation_decode_message(&message.report, 100, "peer", &back, &error), -1);
+    cr_expect_eq(error.code, ERROR_CORRUPT);
+    cr_expect(strstr(error.text, "peer"), "%s", error.text);
+}
