@@ -104,6 +104,23 @@ Test(sha256, published_vectors) {
     sha256_bytes("", 0, digest);
     sha256_hex(digest, hex);
     cr_expect_str_eq(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    sha256_bytes("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56, digest);
+    sha256_hex(digest, hex);
+    cr_expect_str_eq(hex, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+}
+
+Test(sha256, a_million_letters) {
+    uint8_t digest[SHA256_SIZE];
+    char hex[SHA256_HEX], letters[1000];
+    struct sha256 *sha = sha256_create();
+    cr_assert_not_null(sha);
+    memset(letters, 'a', sizeof letters);
+    for (int i = 0; i < 1000; i++)
+        sha256_update(sha, letters, sizeof letters);
+    sha256_digest(sha, digest);
+    sha256_destroy(&sha);
+    sha256_hex(digest, hex);
+    cr_expect_str_eq(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
 Test(sha256, in_parts_and_going_on_after_a_digest) {
