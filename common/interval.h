@@ -4,9 +4,13 @@
 
 #include <stdint.h>
 
-/* Writes the 95 % interval of a share of which `hits` of `count` were seen, both 0-1, by Wilson's
- * score without continuity correction (JASA 22, 1927, 209-212). hits > count counts as count; 0 and
- * 1 for a count of 0. */
-void interval_wilson(uint32_t hits, uint32_t count, double *low, double *high);
+struct interval {
+    double low, high; /* 0-1 */
+};
+
+/* The 95 % interval of a share of which `hits` of `count` were seen: E. B. Wilson, "Probable
+ * inference, the law of succession, and statistical inference", JASA 22 (1927), 209-212, without
+ * continuity correction. hits > count counts as count; [0, 1] for a count of 0. */
+struct interval interval_wilson(uint32_t hits, uint32_t count);
 
 #endif

@@ -43,8 +43,12 @@ struct form_scores form_take_report(const Digitsum__Report *report, uint64_t ste
     }
     scores.digit = (double)report->digit_hits / count;
     scores.sum = (double)report->sum_hits / count;
-    interval_wilson(report->digit_hits, count, &scores.digit_low, &scores.digit_high);
-    interval_wilson(report->sum_hits, count, &scores.sum_low, &scores.sum_high);
+    struct interval digit = interval_wilson(report->digit_hits, count);
+    struct interval sum = interval_wilson(report->sum_hits, count);
+    scores.digit_low = digit.low;
+    scores.digit_high = digit.high;
+    scores.sum_low = sum.low;
+    scores.sum_high = sum.high;
     return scores;
 }
 

@@ -124,7 +124,7 @@ static double error_percent(double share_right, uint32_t count) {
 }
 
 static struct chart_point accuracy_point(const struct evaluation *evaluation, uint32_t hits) {
-    struct interval interval = score_wilson(hits, evaluation->count);
+    struct interval interval = interval_wilson(hits, evaluation->count);
     return (struct chart_point){
         .x = evaluation->epoch,
         .y = error_percent((double)hits / evaluation->count, evaluation->count),
@@ -134,7 +134,7 @@ static struct chart_point accuracy_point(const struct evaluation *evaluation, ui
 
 static void accuracy_texts(struct picture *picture, int index, uint32_t hits, uint32_t count) {
     int decimals = count > 10000 ? 3 : 2;
-    struct interval interval = score_wilson(hits, count);
+    struct interval interval = interval_wilson(hits, count);
     snprintf(picture->values[index], TEXT, "%.*f %%", decimals, 100.0 * hits / count);
     snprintf(picture->details[index], TEXT, "[%.*f, %.*f]", decimals, 100 * interval.low, decimals,
              100 * interval.high);

@@ -50,7 +50,7 @@ double evaluation_sum_accuracy(const struct evaluation *evaluation) {
 /* "98.97 % [98.75, 99.15]" */
 static const char *share_text(uint32_t hits, uint32_t count, char text[static 64]) {
     int decimals = count > 10000 ? 3 : 2; /* so that one miss never rounds up to 100 % */
-    struct interval interval = score_wilson(hits, count);
+    struct interval interval = interval_wilson(hits, count);
     snprintf(text, 64, "%.*f %% [%.*f, %.*f]", decimals, 100 * accuracy(hits, count), decimals,
              100 * interval.low, decimals, 100 * interval.high);
     return text;
@@ -86,7 +86,7 @@ static json_t *real_or_null(double value) {
 }
 
 static json_t *interval_json(uint32_t hits, uint32_t count) {
-    struct interval interval = score_wilson(hits, count);
+    struct interval interval = interval_wilson(hits, count);
     return json_pack("[f, f]", interval.low, interval.high);
 }
 

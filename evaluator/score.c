@@ -168,15 +168,3 @@ int score_argmax(const float *values, int count) {
     }
     return best;
 }
-
-struct interval score_wilson(uint32_t hits, uint32_t count) {
-    assert(hits <= count);
-    if (count == 0)
-        return (struct interval){0, 1};
-    const double z = 1.959963984540054; /* the normal distribution's 97.5 % point */
-    double n = count, p = hits / n, zz = z * z / n;
-    double centre = (p + zz / 2) / (1 + zz);
-    double half = z * sqrt((p * (1 - p) + zz / 4) / n) / (1 + zz);
-    /* At the ends the bound is 0 or 1 exactly; arithmetic in doubles would miss by a hair. */
-    return (struct interval){hits == 0 ? 0 : centre - half, hits == count ? 1 : centre + half};
-}

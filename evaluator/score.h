@@ -4,6 +4,7 @@
 #define EVALUATOR_SCORE_H
 
 #include "common/error.h"
+#include "common/interval.h"
 #include "model/engine.h"
 
 #include <stdbool.h>
@@ -54,14 +55,5 @@ int score_run(const struct engine_ops *ops, struct engine *engine, const uint8_t
 
 /* The largest value's index, the lowest one among equals; -1 if any value is not finite. */
 int score_argmax(const float *values, int count);
-
-struct interval {
-    double low, high; /* 0-1 */
-};
-
-/* The 95 % interval of a share of which `hits` of `count` were seen: E. B. Wilson, "Probable
- * inference, the law of succession, and statistical inference", JASA 22 (1927), 209-212, without
- * continuity correction. [0, 1] for a count of 0. */
-struct interval score_wilson(uint32_t hits, uint32_t count);
 
 #endif

@@ -5,10 +5,9 @@
 #include <math.h>
 
 static void expect(uint32_t hits, uint32_t count, double low, double high) {
-    double got_low = -1, got_high = -1;
-    interval_wilson(hits, count, &got_low, &got_high);
-    cr_expect(fabs(got_low - low) < 1e-9, "%u of %u: low %.12f", hits, count, got_low);
-    cr_expect(fabs(got_high - high) < 1e-9, "%u of %u: high %.12f", hits, count, got_high);
+    struct interval got = interval_wilson(hits, count);
+    cr_expect(fabs(got.low - low) < 1e-9, "%u of %u: low %.12f", hits, count, got.low);
+    cr_expect(fabs(got.high - high) < 1e-9, "%u of %u: high %.12f", hits, count, got.high);
 }
 
 Test(interval, is_that_of_wilson) {
@@ -21,17 +20,12 @@ Test(interval, is_that_of_wilson) {
 }
 
 Test(interval, keeps_to_its_ends) {
-    double low, high;
-    interval_wilson(0, 10, &low, &high);
-    cr_assert_eq(low, 0.0);
-    interval_wilson(10, 10, &low, &high);
-    cr_assert_eq(high, 1.0);
+    cr_assert_eq(interval_wilson(0, 10).low, 0.0);
+    cr_assert_eq(interval_wilson(10, 10).high, 1.0);
 }
 
 Test(interval, knows_nothing_from_nothing_and_no_more_than_all) {
     expect(0, 0, 0, 1);
-    double low, high, all_low, all_high;
-    interval_wilson(11, 10, &low, &high);
-    interval_wilson(10, 10, &all_low, &all_high);
-    cr_assert(low == all_low && high == all_high);
+    struct interval more = interval_wilson(11, 10), all = interval_wilson(10, 10);
+    cr_assert(more.low == all.low && more.high == all.high);
 }

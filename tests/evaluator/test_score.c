@@ -59,18 +59,6 @@ Test(score, counts_exactly) {
     cr_expect_eq(error.code, ERROR_INVALID);
 }
 
-/* Wilson 1927 by the formula, in numbers: 9,900 of 10,000 with z = 1.959964. */
-Test(score, wilson) {
-    struct interval interval = score_wilson(9900, 10000);
-    cr_expect(fabs(interval.low - 0.987856) < 1e-5, "%.7f", interval.low);
-    cr_expect(fabs(interval.high - 0.991769) < 1e-5, "%.7f", interval.high);
-    interval = score_wilson(0, 10);
-    cr_expect_eq(interval.low, 0);
-    cr_expect(fabs(interval.high - 0.277533) < 1e-5, "%.7f", interval.high);
-    interval = score_wilson(0, 0);
-    cr_expect(interval.low == 0 && interval.high == 1);
-}
-
 Test(score, argmax) {
     cr_expect_eq(score_argmax((const float[]){1, 3, 3, 2}, 4), 1);
     cr_expect_eq(score_argmax((const float[]){1, NAN, 3}, 3), -1);
