@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <sched.h>
 
+TestSuite(feed, .timeout = 60); /* against hanging */
+
 static bool put(struct feed *feed, uint64_t step) {
     struct wire_message message;
     tiny_message(&message, step, 2);

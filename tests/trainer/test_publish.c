@@ -146,6 +146,10 @@ Test(publish, the_final_one_stays_until_it_is_scored) {
     publisher_join(publisher, 0);
     publisher_scored(publisher, 0, 9);
     cr_expect_not(publisher_final_pending(publisher));
+    add(publisher, 10, 0);
+    publisher_scored(publisher, 0, 8);
+    publisher_tidy(publisher);
+    KEPT(publisher, 9, 10); /* what a run ended with is never removed */
     publisher_destroy(&publisher);
 
     publisher = publisher_create(1, &journal);

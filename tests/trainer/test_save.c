@@ -33,7 +33,7 @@ static void teardown(void) {
     scratch_end(folder);
 }
 
-TestSuite(save, .init = setup, .fini = teardown);
+TestSuite(save, .init = setup, .fini = teardown, .timeout = 60); /* against hanging */
 
 static struct saver *start(const char *where) {
     struct saver *saver = saver_start(where, wake, &error);

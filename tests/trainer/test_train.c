@@ -67,7 +67,7 @@ static void teardown(void) {
     cr_expect_eq(fake.created, fake.destroyed);
 }
 
-TestSuite(train, .init = setup, .fini = teardown);
+TestSuite(train, .init = setup, .fini = teardown, .timeout = 60); /* against hanging */
 
 static void start(void) {
     rig.train = train_start(&fake_engine, rig.net, &rig.settings.config, &rig.start, rig.feed,
