@@ -112,6 +112,15 @@ static int listen_once(struct wire_message *message) {
     return peer_receive(peer, message, &error);
 }
 
+/* Messages come one by one: some may be handled before the one for the caller is there. */
+static int listen_for_work(struct wire_message *message) {
+    int status;
+    do
+        status = listen_once(message);
+    while (status == 0);
+    return status;
+}
+
 static void expect_nothing_for_us(void) {
     struct wire_message message;
     cr_expect_eq(listen_once(&message), 0, "%s", error.text);
@@ -199,7 +208,7 @@ Test(peer, gives_work_of_its_run_alone_to_its_caller) {
     say_lease(RUN + 1, 3); /* of another run */
     say_plain(DIGITSUM__TYPE__HEARTBEAT, RUN);
     say_lease(RUN, 4);
-    cr_assert_eq(listen_once(&message), 1, "%s", error.text);
+    cr_assert_eq(listen_for_work(&message), 1, "%s", error.text);
     cr_assert_eq(message.header->type, DIGITSUM__TYPE__LEASE);
     cr_expect_eq(message.header->lease->first, 4);
     wire_release(&message);
@@ -263,7 +272,7 @@ Test(peer, noise_is_dropped_and_the_next_message_heard) {
         zmq_send(router, "noise", 5, 0);
     }
     say_lease(RUN, 5);
-    cr_assert_eq(listen_once(&message), 1, "%s", error.text);
+    cr_assert_eq(listen_for_work(&message), 1, "%s", error.text);
     cr_expect_eq(message.header->lease->first, 5);
     wire_release(&message);
 }
