@@ -7,6 +7,7 @@
 SAN ?=#          address = ASan + UBSan (also SAN=1), thread = TSan: build/<variant>/
 DEBUG ?=#        1 = no optimisation, for a debugger
 WERROR ?= 1#     0 = warnings do not stop the build
+V ?=#            1 = show whole commands
 
 # --- of run-pipeline (all optional; build/bin/pipeline --help tells more) ---
 RUN ?=#          name of the run, the folder runs/<name>/ (standard: network and time)
@@ -33,6 +34,9 @@ out := build/$(variant)
 ifeq ($(variant),release)
 out := build
 endif
+
+# What a rule shows: a word and the target, or with V=1 the command itself.
+quiet = $(if $(filter-out 0,$(strip $(V))),,@echo '  $(1)  $@' &&)
 
 # --- tools -----------------------------------------------------------------------------------
 CC ?= cc
@@ -112,7 +116,7 @@ watch: $(out)/bin/watch ## print the evaluators' reports of a run anywhere: make
 
 $(out)/gen/proto/%.pb-c.c $(out)/gen/proto/%.pb-c.h: proto/%.proto
 	@mkdir -p $(@D)
-	protoc-c --c_out=$(out)/gen $<
+	$(call quiet,gen) protoc-c --c_out=$(out)/gen $<
 
 # make must not take the generated header for an intermediate file and remove it.
 .SECONDARY: $(proto_source)
@@ -120,24 +124,24 @@ $(out)/gen/proto/%.pb-c.c $(out)/gen/proto/%.pb-c.h: proto/%.proto
 # Generated code is held to the compiler's defaults only: it is not ours.
 $(out)/obj/proto/%.o: $(out)/gen/proto/%.pb-c.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -O2 -w -c $< -o $@
+	$(call quiet,cc ) $(CC) $(CPPFLAGS) -O2 -w -c $< -o $@
 
 $(out)/obj/%.o: %.c | $(proto_source)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call quiet,cc ) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 define room_library
 $(out)/lib/lib$(1).a: $(call room_objects,$(1)) $(if $(filter common,$(1)),$(protos:%=$(out)/obj/proto/%.o))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(call quiet,ar ) ar rcs $$@ $$^
 endef
 $(foreach room,$(rooms),$(eval $(call room_library,$(room))))
 
 define program
 $(out)/bin/$(1): $(out)/obj/$($(1)_main).o $(call libraries,$($(1)_needs))
 	@mkdir -p $$(@D)
-	$(CC) $(CFLAGS) $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) -o $$@
+	$$(call quiet,ld ) $(CC) $(CFLAGS) $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) -o $$@
 endef
 $(foreach name,$(programs),$(eval $(call program,$(name))))
 
@@ -161,7 +165,7 @@ define test_program
 $(out)/tests/$(1): $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/$(1)/*.c)) $(test_support) \
   $(if $(filter conformance,$(1)),$(test_reference)) $(call libraries,$(tests_$(1)_needs))
 	@mkdir -p $$(@D)
-	$(CC) $(CFLAGS) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) -lcriterion -o $$@
+	$$(call quiet,ld ) $(CC) $(CFLAGS) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) -lcriterion -o $$@
 endef
 $(foreach folder,$(test_folders),$(eval $(call test_program,$(folder))))
 
@@ -188,7 +192,7 @@ check-includes:
 	@.ci/check-includes $(everything)
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile bench/bench.mk
 	@echo
 	@echo 'Variables: make run-pipeline NET=quick EPOCHS=3'
 	@awk '/^# --- of/ { gsub(/^# --- | ---$$/, ""); print "  " $$0 ":" } \

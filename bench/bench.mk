@@ -4,7 +4,7 @@ bench_needs := augment model cpu common
 
 $(bench_programs): $(out)/bench/%: $(out)/obj/bench/%.o $(call libraries,$(bench_needs))
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) -o $@
+	$(call quiet,ld ) $(CC) $(CFLAGS) $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) -o $@
 
 .PHONY: bench-programs
 bench-programs: $(bench_programs) ## build the benchmark programs into build/bench/
