@@ -25,6 +25,8 @@ AUGMENTERS ?=#   how many augmenters (2)
 RESUME ?=#       1 = go on with the run named RUN
 FORCE ?=#        1 = throw away an older run of that name
 ARGS ?=#         any other options of build/bin/pipeline
+# --- of test ---
+TESTS ?=#        only these folders of tests/, for example TESTS='common trainer'
 # --- of watch ---
 JOIN ?=#         address of the trainer, tcp://host:port or ipc://path
 
@@ -157,7 +159,7 @@ tests_trainer_needs := trainer model cpu common
 tests_evaluator_needs := evaluator model cpu common
 tests_deploy_needs := deploy common
 tests_e2e_needs := deploy model cpu common
-test_folders := $(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/test_*.c))))
+test_folders := $(or $(strip $(TESTS)),$(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/test_*.c)))))
 test_support := $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/support/*.c))
 test_reference := $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/reference/*.c))
 
@@ -175,7 +177,7 @@ test: ## build and run every test (SAN=1: under ASan and UBSan)
 	@$(MAKE) --no-print-directory tests
 	@tests/run $(test_folders:%=$(out)/tests/%)
 
-tests: build $(test_folders:%=$(out)/tests/%) ## build the tests without running them
+tests: $(if $(filter e2e,$(test_folders)),build) $(test_folders:%=$(out)/tests/%) ## build the tests without running them
 
 check: check-format check-includes ## check the format and that includes follow the order of the rooms
 
