@@ -70,4 +70,8 @@ void checkpoint_destroy(struct checkpoint **checkpoint);
  * temporary file is ".checkpoint-<pid>-<n>.tmp". */
 int checkpoint_write(const char *path, const uint8_t *bytes, size_t size, struct error *error);
 
+/* Removes from a folder the temporary files of checkpoint_write whose process is gone: killed in
+ * the middle of a write. Others' files, and those of writers that live, stay. */
+void checkpoint_sweep(const char *folder);
+
 #endif

@@ -3,9 +3,11 @@
 #include "model/checkpoint.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,4 +175,20 @@ done:
     if (folder >= 0)
         close(folder);
     return result;
+}
+
+void checkpoint_sweep(const char *folder) {
+    DIR *directory = opendir(folder);
+    if (!directory)
+        return;
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        long process;
+        int n, length = 0;
+        if (sscanf(entry->d_name, ".checkpoint-%ld-%d.tmp%n", &process, &n, &length) != 2 ||
+            length == 0 || entry->d_name[length] != '\0' || process <= 0)
+            continue;
+        if (kill((pid_t)process, 0) != 0 && errno == ESRCH)
+            unlinkat(dirfd(directory), entry->d_name, 0);
+    }
+    closedir(directory);
 }

@@ -116,8 +116,11 @@ struct coordinator *coordinator_create(const struct coordinator_settings *settin
     }
     for (size_t i = 0; settings->dataset[0] && i < SHA256_SIZE; i++)
         sscanf(settings->dataset + 2 * i, "%2hhx", &self->members->dataset.sha256[i]);
-    if (settings->settings->run_dir)
+    if (settings->settings->run_dir) {
+        checkpoint_sweep(folder); /* what an earlier incarnation was writing when it was killed */
+        checkpoint_sweep(settings->settings->run_dir);
         find_earlier(self, folder);
+    }
     self->saver = saver_start(folder, self->wake, error);
     if (!self->saver)
         goto failed;

@@ -257,3 +257,31 @@ Test(checkpoint_file, files_that_are_no_checkpoints) {
     expect_unread(place.path, ERROR_CORRUPT, sentence);
     remove_place(&place);
 }
+
+static void leave(const char *folder, const char *format, long process) {
+    char name[64], path[128];
+    snprintf(name, sizeof name, format, process);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "we");
+    cr_assert_not_null(file);
+    fclose(file);
+}
+
+Test(checkpoint_file, what_the_killed_left_is_swept) {
+    struct place place = make_place();
+    pid_t gone = fork(); /* a process id that is nobody's any more */
+    if (gone == 0)
+        _exit(0);
+    cr_assert_eq(waitpid(gone, NULL, 0), gone);
+    leave(place.folder, ".checkpoint-%ld-0.tmp", gone);
+    leave(place.folder, ".checkpoint-%ld-7.tmp", gone);
+    leave(place.folder, ".checkpoint-%ld-0.tmp", getpid()); /* its writer lives */
+    leave(place.folder, ".checkpoint-%ld-0.tmp.mine", gone);
+    leave(place.folder, "step-%09ld.safetensors", 12);
+    checkpoint_sweep(place.folder);
+    cr_expect_eq(count_files(place.folder), 3);
+    checkpoint_sweep("/nowhere");
+    char command[64];
+    snprintf(command, sizeof command, "rm -r %s", place.folder);
+    cr_assert_eq(system(command), 0);
+}
