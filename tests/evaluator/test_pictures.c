@@ -1,0 +1,104 @@
+/* Plots and the event file: whole files whatever the evaluations are, and records that others can
+ * read: lengths and masked CRC-32C as TFRecord has them. */
+#include "common/crc32c.h"
+#include "evaluator/events.h"
+#include "evaluator/plot.h"
+#include "tests/support/scratch.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct evaluation evaluation_of(uint64_t step) {
+    struct evaluation evaluation = {.step = step,
+                                    .epoch = (double)step / 100,
+                                    .loss = 1.0 / (double)step,
+                                    .count = 10000,
+                                    .digit_hits = (uint32_t)(10000 - 5000 / step),
+                                    .sum_hits = (uint32_t)(10000 - 6000 / step)};
+    memset(evaluation.checkpoint_sha256, 'a', 64);
+    return evaluation;
+}
+
+static size_t read_file(const char *folder, const char *name, uint8_t *bytes, size_t size) {
+    char path[SCRATCH_PATH];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "re");
+    cr_assert_not_null(file, "%s is not there", path);
+    size_t got = fread(bytes, 1, size, file);
+    fclose(file);
+    return got;
+}
+
+Test(plot, draws_any_number_of_evaluations) {
+    char folder[64], plots[80];
+    static const size_t counts[] = {0, 1, 2, 1000};
+    static uint8_t bytes[1 << 16];
+    struct evaluation *list = calloc(1000, sizeof *list);
+    struct error error;
+    scratch_begin(folder);
+    snprintf(plots, sizeof plots, "%s/plots", folder);
+    for (uint64_t i = 0; i < 1000; i++)
+        list[i] = evaluation_of(i + 1);
+    list[1].loss = NAN;
+    list[999].digit_hits = 10000; /* no error at all, on a logarithmic scale */
+    struct plot_title title = {"a <run> & more", "synthetic digits", true};
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(plot_write(plots, &title, list, counts[i], &error), 0, "%s", error.text);
+        cr_expect_eq(scratch_count(plots), 4, "with %zu evaluations", counts[i]);
+        read_file(plots, "accuracy.svg", bytes, sizeof bytes);
+        cr_expect(memcmp(bytes, "<?xml", 5) == 0 || memcmp(bytes, "<svg", 4) == 0);
+        cr_assert_geq(read_file(plots, "loss.png", bytes, sizeof bytes), 8);
+        cr_expect_arr_eq(bytes, "\x89PNG\r\n\x1a\n", 8);
+    }
+    cr_expect_eq(plot_write("/nowhere/at/all", &title, list, 1, &error), -1);
+    cr_expect_eq(error.code, ERROR_IO);
+    free(list);
+    scratch_end(folder);
+}
+
+static uint32_t masked(const uint8_t *bytes, size_t size) {
+    uint32_t crc = crc32c(0, bytes, size);
+    return (crc >> 15 | crc << 17) + 0xa282ead8u;
+}
+
+static uint64_t little(const uint8_t *bytes, int count) {
+    uint64_t value = 0;
+    for (int i = count - 1; i >= 0; i--)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
+Test(events, records_that_tensorboard_reads) {
+    char folder[64];
+    static uint8_t bytes[1 << 16];
+    struct error error;
+    scratch_begin(folder);
+    struct events *events = events_open(folder, 1234.5, &error);
+    cr_assert_not_null(events, "%s", error.text);
+    for (uint64_t step = 1; step <= 3; step++) {
+        struct evaluation evaluation = evaluation_of(step);
+        cr_assert_eq(events_append(events, &evaluation, 1235, &error), 0, "%s", error.text);
+    }
+    size_t size = read_file("", events_path(events) + 1, bytes, sizeof bytes), at = 0;
+    int records = 0, named = 0;
+    while (at < size) {
+        cr_assert_leq(at + 12, size, "a torn record");
+        uint64_t length = little(bytes + at, 8);
+        cr_assert_leq(at + 16 + length, size, "a torn record");
+        cr_expect_eq(little(bytes + at + 8, 4), masked(bytes + at, 8));
+        cr_expect_eq(little(bytes + at + 12 + length, 4), masked(bytes + at + 12, length));
+        if (records == 0)
+            cr_expect_not_null(memmem(bytes + at + 12, length, "brain.Event:2", 13));
+        named += memmem(bytes + at + 12, length, "digit/accuracy", 14) != NULL;
+        at += 16 + length;
+        records++;
+    }
+    cr_expect_geq(records, 4);
+    cr_expect_eq(named, 3);
+    events_close(&events);
+    cr_expect_null(events);
+    scratch_end(folder);
+}
