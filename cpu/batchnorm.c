@@ -95,7 +95,7 @@ static int batchnorm_forward(struct engine *engine, struct cpu_node *self, struc
         size_t here = state->rows - first < part ? state->rows - first : part;
         size_t at = first * (size_t)channels;
         engine->loops->normalise(values_at(self->y, at), values_at(x, at), state->scale,
-                                 state->offset, here, (size_t)channels, self->relu, x.type);
+                                 state->offset, here, (size_t)channels, self->links.relu, x.type);
     }
     return 0;
 }
@@ -115,7 +115,7 @@ static void parameter_gradients(struct engine *engine, struct cpu_node *self, st
         size_t at = i * part * (size_t)channels;
         engine->loops->normalise_sums(partials + i * stride, values_at(self->dy, at),
                                       values_at(self->y, at), values_at(x, at), state->batch_mean,
-                                      here, (size_t)channels, self->relu, x.type);
+                                      here, (size_t)channels, self->links.relu, x.type);
     }
     for (int c = 0; c < channels; c++) {
         double sum = 0, products = 0;
@@ -153,7 +153,7 @@ static int batchnorm_backward(struct engine *engine, struct cpu_node *self, stru
         size_t at = first * (size_t)channels;
         engine->loops->normalise_back(values_at(dx, at), values_at(self->dy, at),
                                       values_at(self->y, at), values_at(x, at), state->scale, slope,
-                                      offset, here, (size_t)channels, self->relu, x.type);
+                                      offset, here, (size_t)channels, self->links.relu, x.type);
     }
     gradient_end(engine, self, 0);
     return 0;

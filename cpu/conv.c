@@ -12,18 +12,11 @@
 #define MATMUL_WIDTH 6      /* widest output row */
 #define MATMUL_CHANNELS 128 /* fewest input channels: im2col copies whole pixels */
 
-bool conv_is_dense(const struct engine *engine, const struct cpu_node *self) {
-    const struct node *node = self->node;
-    struct shape in = node_input(engine, self, 0)->node->shape;
-    return node->conv.kernel == in.height && node->conv.kernel == in.width &&
-           node->conv.padding == 0;
-}
-
 static const struct node_functions *formulation(const struct engine *engine,
                                                 const struct cpu_node *self) {
     const struct node *node = self->node;
     struct shape in = node_input(engine, self, 0)->node->shape;
-    if (conv_is_dense(engine, self))
+    if (conv_is_dense(engine->net, node))
         return &dense_functions;
     if (engine->bf16 && node->shape.width <= MATMUL_WIDTH && in.channels >= MATMUL_CHANNELS)
         return &conv_matmul_functions;

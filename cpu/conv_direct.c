@@ -73,7 +73,7 @@ static int plan_forward(struct engine *engine, struct cpu_node *self, void *weig
     if (kernel_check(dnnl_primitive_attr_create(&attributes), state->label, "make attributes",
                      error) ||
         kernel_check(dnnl_post_ops_create(&after), state->label, "make post-ops", error) ||
-        (self->relu &&
+        (self->links.relu &&
          (kernel_check(dnnl_post_ops_append_eltwise(after, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f),
                        state->label, "append relu", error) ||
           kernel_check(dnnl_primitive_attr_set_post_ops(attributes, after), state->label,

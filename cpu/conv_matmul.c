@@ -81,7 +81,7 @@ static int matmul_plan(struct engine *engine, struct cpu_node *self, struct erro
         .c = self->y.data,
         .c_type = self->y.type,
         .bias = state->bias < 0 ? NULL : engine->weights + state->bias,
-        .relu = self->relu,
+        .relu = self->links.relu,
     };
     state->forward = kernel_matmul(&engine->kernels, state->label, &product, error);
     if (!state->forward)

@@ -83,7 +83,7 @@ static int dense_plan(struct engine *engine, struct cpu_node *self, struct error
                          .c = self->y.data,
                          .c_type = self->y.type,
                          .bias = state->bias < 0 ? NULL : engine->weights + state->bias,
-                         .relu = self->relu},
+                         .relu = self->links.relu},
         error);
     if (!state->forward)
         return -1;

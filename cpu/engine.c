@@ -135,15 +135,16 @@ static int cpu_import(struct engine *engine, const struct engine_state *state,
                       struct error *error) {
     (void)error;
     const struct net *net = engine->net;
-    layout_import(engine, engine->weights, state->weights, net->total);
+    layout_import(net, engine->layouts, engine->weights, state->weights, true, engine->threads);
     engine->updates = state->updates;
     if (engine->ema)
-        layout_import(engine, engine->ema, state->ema ? state->ema : state->weights, net->total);
+        layout_import(net, engine->layouts, engine->ema, state->ema ? state->ema : state->weights,
+                      true, engine->threads);
     float *moments[] = {engine->moment1, engine->moment2};
     const float *given[] = {state->moment1, state->moment2};
     for (int i = 0; i < 2; i++)
         if (moments[i] && given[i])
-            layout_import(engine, moments[i], given[i], net->trainable);
+            layout_import(net, engine->layouts, moments[i], given[i], false, engine->threads);
         else if (moments[i])
             memset(moments[i], 0, net->trainable * sizeof(float));
     update_refresh(engine);
@@ -155,13 +156,15 @@ static int cpu_export(struct engine *engine, struct engine_state *state, struct 
     const struct net *net = engine->net;
     state->updates = engine->updates;
     if (state->weights)
-        layout_export(engine, state->weights, engine->weights, net->total);
+        layout_export(net, engine->layouts, engine->weights, state->weights, true, engine->threads);
     if (state->ema && engine->ema)
-        layout_export(engine, state->ema, engine->ema, net->total);
+        layout_export(net, engine->layouts, engine->ema, state->ema, true, engine->threads);
     if (state->moment1 && engine->moment1)
-        layout_export(engine, state->moment1, engine->moment1, net->trainable);
+        layout_export(net, engine->layouts, engine->moment1, state->moment1, false,
+                      engine->threads);
     if (state->moment2 && engine->moment2)
-        layout_export(engine, state->moment2, engine->moment2, net->trainable);
+        layout_export(net, engine->layouts, engine->moment2, state->moment2, false,
+                      engine->threads);
     return 0;
 }
 
@@ -170,7 +173,7 @@ static int cpu_export(struct engine *engine, struct engine_state *state, struct 
 static int forward(struct engine *engine, struct error *error) {
     for (int i = 0; i < engine->net->node_count; i++) {
         struct cpu_node *self = &engine->nodes[i];
-        if (!self->alias && self->functions->forward(engine, self, error))
+        if (!self->links.alias && self->functions->forward(engine, self, error))
             return -1;
     }
     return 0;
@@ -180,7 +183,7 @@ static int forward(struct engine *engine, struct error *error) {
 static int backward(struct engine *engine, struct error *error) {
     for (int i = engine->net->node_count - 1; i >= 0; i--) {
         struct cpu_node *self = &engine->nodes[i];
-        if (self->dy.data && (!self->alias || self->node->kind == NODE_RELU) &&
+        if (self->dy.data && (!self->links.alias || self->node->kind == NODE_RELU) &&
             self->functions->backward(engine, self, error))
             return -1;
     }

@@ -3,8 +3,8 @@
  *
  * Memory order. Every activation and gradient is a plain array [batch][height][width][channels].
  * Weights live in one flat f32 array with the offsets of net.h, but each matrix-like parameter is
- * stored in its engine layout [height][width][in][out]; import and export permute (layout.c). The
- * optimizer works element by element, so gradients, moments and averages share that order.
+ * stored in its engine layout [height][width][in][out]; import and export permute (model/layout.h).
+ * The optimizer works element by element, so gradients, moments and averages share that order.
  *
  * Precision. In bf16 mode maps (height or width above 1), the outputs of convs, and their gradients
  * are bf16; other vectors stay f32, and so do statistics, losses, weight gradients and updates. A
@@ -19,6 +19,7 @@
 #include "cpu/loops.h"
 #include "cpu/values.h"
 #include "model/engine.h"
+#include "model/layout.h"
 
 #define RESULT_RING 256 /* results that wait for collect */
 
@@ -39,22 +40,8 @@ struct cpu_node {
     const struct node_functions *functions;
     struct values y;  /* output */
     struct values dy; /* gradient of the output; data is NULL where none is needed */
-    int users;
-    bool is_output;
-    bool alias;           /* y and dy are the input's own: forward and backward do nothing */
-    bool relu;            /* the relu that is the only user is done by this node's forward */
-    bool relu_masks;      /* relu: backward must mask dy in place (else its user has done so) */
-    bool input_is_masked; /* maxpool: the input is such a relu, so mask while scattering */
-    bool learns;          /* has parameters, or an ancestor has */
-    bool written;         /* while planning: some user or the loss sets dy */
-    bool accumulates[NET_INPUTS]; /* an earlier writer has set this input's dy: add to it */
-    void *state;                  /* of the kind; owned by the engine's arena */
-};
-
-/* How a parameter lies in the engine: exchange dims [0..3] and the engine stride of each. */
-struct parameter_layout {
-    int64_t dims[4], strides[4];
-    bool identity;
+    struct node_links links;
+    void *state; /* of the kind; owned by the engine's arena */
 };
 
 struct result_ring {
@@ -103,13 +90,8 @@ struct engine {
     struct result_ring ring;
 };
 
-/* plan.c: buffers, aliases, flags, and each node's plan. */
+/* plan.c: buffers, and each node's plan. */
 int engine_plan(struct engine *engine, struct error *error);
-
-/* layout.c */
-void layout_plan(struct engine *engine);
-void layout_import(const struct engine *engine, float *to, const float *from, size_t count);
-void layout_export(const struct engine *engine, float *to, const float *from, size_t count);
 
 /* loss.c: losses, hits and the gradients of both outputs. */
 void loss_compute(struct engine *engine, const struct batch *batch, struct step_result *result);
@@ -173,9 +155,6 @@ extern const struct node_functions image_functions, digit_functions, conv_functi
     dense_functions, batchnorm_functions, relu_functions, maxpool_functions, avgpool_functions,
     dropout_functions, onehot_functions, concat_functions, add_functions, outer_functions,
     softmax_functions, flatten_functions;
-
-/* Whether a conv's kernel covers its whole input, which makes it a dense node. */
-bool conv_is_dense(const struct engine *engine, const struct cpu_node *self);
 
 /* The formulations that conv.c chooses from. */
 extern const struct node_functions conv_direct_functions, conv_matmul_functions;

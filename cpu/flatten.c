@@ -1,5 +1,5 @@
-/* Flatten in channel, row, column order. Mostly free (self->alias): there is nothing to reorder, or
- * the dense nodes behind it have permuted their weights. What is left is here. */
+/* Flatten in channel, row, column order. Mostly free (self->links.alias): there is nothing to
+ * reorder, or the dense nodes behind it have permuted their weights. What is left is here. */
 #include "cpu/engine_private.h"
 
 /* Between [height][width][channels] and [channels][height][width], one sample. */

@@ -93,7 +93,8 @@ static void pairs_scatter(struct engine *engine, const struct cpu_node *self, st
         size_t to = ((size_t)(line / out.height) * (size_t)in.height + (size_t)(2 * i)) * row;
         engine->loops->pairs_scatter(values_at(dx, to), values_at(self->dy, from),
                                      values_at(self->y, from), state->quarter + from, out.width,
-                                     row, (size_t)out.channels, self->input_is_masked, dx.type);
+                                     row, (size_t)out.channels, self->links.input_is_masked,
+                                     dx.type);
         if (in.width % 2)
             for (int k = 1; k <= 2; k++)
                 memset(values_at(dx, to + (size_t)k * row - (size_t)in.channels), 0,
@@ -116,7 +117,8 @@ static void sample_scatter(struct engine *engine, const struct cpu_node *self, s
             for (int c = 0; c < out.channels; c++, at++) {
                 int y = i * stride + state->place[at] / size;
                 int x = j * stride + state->place[at] % size;
-                if (!self->input_is_masked || value_get(self->y.data, at, self->y.type) > 0.0f)
+                if (!self->links.input_is_masked ||
+                    value_get(self->y.data, at, self->y.type) > 0.0f)
                     sums[(y * in.width + x) * in.channels + c] +=
                         value_get(self->dy.data, at, self->dy.type);
             }

@@ -1,4 +1,5 @@
-/* From a net to buffers: which nodes share memory, which gradients flow and who adds to them. */
+/* From a net to buffers, and each node's plan. Who shares memory and who adds to whose gradient is
+ * model/links.h. */
 #include "cpu/arena.h"
 #include "cpu/engine_private.h"
 
@@ -32,13 +33,8 @@ void node_label(const struct engine *engine, const struct cpu_node *self, char *
 
 int64_t node_parameter(const struct engine *engine, const struct cpu_node *self,
                        enum parameter_role role) {
-    /* Running statistics lie apart from the trainable ones, so go by node rather than by range. */
-    for (int i = 0; i < engine->net->parameter_count; i++) {
-        const struct parameter *parameter = &engine->net->parameters[i];
-        if (parameter->node == self->index && parameter->role == role)
-            return (int64_t)parameter->offset;
-    }
-    return -1;
+    int parameter = net_parameter(engine->net, self->index, role);
+    return parameter < 0 ? -1 : (int64_t)engine->net->parameters[parameter].offset;
 }
 
 /* Maps are bf16 in bf16 mode, vectors f32; nodes that keep the values apart keep their type. */
@@ -48,108 +44,27 @@ static enum precision type_of(const struct engine *engine, const struct cpu_node
         return PRECISION_F32;
     if (kind == NODE_FLATTEN || kind == NODE_RELU || kind == NODE_DROPOUT || kind == NODE_BATCHNORM)
         return node_input(engine, self, 0)->y.type;
-    if (kind == NODE_CONV && !conv_is_dense(engine, self))
+    if (kind == NODE_CONV && !conv_is_dense(engine->net, self->node))
         return PRECISION_BF16; /* oneDNN's gradients want one type, also where one pixel is left */
     struct shape shape = self->node->shape;
     return shape.height > 1 || shape.width > 1 ? PRECISION_BF16 : PRECISION_F32;
 }
 
-/* The only user of a node, or NULL. */
-static struct cpu_node *only_user(struct engine *engine, const struct cpu_node *self) {
-    if (self->users != 1 || self->is_output)
-        return NULL;
-    for (int i = self->index + 1; i < engine->net->node_count; i++)
-        for (int j = 0; j < engine->nodes[i].node->input_count; j++)
-            if (engine->nodes[i].node->inputs[j] == self->index)
-                return &engine->nodes[i];
-    return NULL;
-}
-
-/* Whether flattening may just rename the memory: nothing to reorder, or only dense users, which
- * permute their weights instead. */
-static bool flatten_is_free(const struct engine *engine, const struct cpu_node *self) {
-    struct shape shape = node_input(engine, self, 0)->node->shape;
-    if (shape.channels == 1 || shape.height * shape.width == 1)
-        return true;
-    for (int i = self->index + 1; i < engine->net->node_count; i++)
-        for (int j = 0; j < engine->nodes[i].node->input_count; j++)
-            if (engine->nodes[i].node->inputs[j] == self->index &&
-                engine->nodes[i].node->kind != NODE_DENSE)
-                return false;
-    return !self->is_output;
-}
-
 static void link_nodes(struct engine *engine) {
     const struct net *net = engine->net;
-    for (int i = 0; i < net->node_count; i++) {
-        struct cpu_node *self = &engine->nodes[i];
-        *self = (struct cpu_node){.node = &net->nodes[i],
-                                  .index = i,
-                                  .functions = functions_of_kind[net->nodes[i].kind],
-                                  .is_output = i == net->digit_output || i == net->sum_output};
-        for (int j = 0; j < self->node->input_count; j++)
-            node_input(engine, self, j)->users++;
-    }
-    for (int i = 0; i < net->parameter_count; i++)
-        engine->nodes[net->parameters[i].node].learns = true;
+    struct node_links links[NET_NODES];
+    net_link(net, links);
     for (int i = 0; i < net->node_count; i++)
-        for (int j = 0; j < net->nodes[i].input_count; j++)
-            if (node_input(engine, &engine->nodes[i], j)->learns)
-                engine->nodes[i].learns = true;
-}
-
-/* Folds each relu into the node before it, and its mask into the pool behind it. */
-static void fold_relus(struct engine *engine) {
-    for (int i = 0; i < engine->net->node_count; i++) {
-        struct cpu_node *self = &engine->nodes[i];
-        if (self->node->kind == NODE_FLATTEN)
-            self->alias = flatten_is_free(engine, self);
-        if (self->node->kind != NODE_RELU)
-            continue;
-        struct cpu_node *input = node_input(engine, self, 0);
-        enum node_kind kind = input->node->kind;
-        if (only_user(engine, input) == self &&
-            (kind == NODE_CONV || kind == NODE_DENSE || kind == NODE_BATCHNORM)) {
-            input->relu = true;
-            self->alias = true;
-        }
-        self->relu_masks = self->alias && kind != NODE_BATCHNORM; /* that one masks itself */
-        struct cpu_node *user = only_user(engine, self);
-        if (self->alias && user && user->node->kind == NODE_MAXPOOL &&
-            user->node->pool.size == user->node->pool.stride) {
-            user->input_is_masked = true;
-            self->relu_masks = false;
-        }
-    }
-}
-
-/* The node that owns this one's memory. */
-static struct cpu_node *owner(const struct engine *engine, struct cpu_node *self) {
-    while (self->alias)
-        self = node_input(engine, self, 0);
-    return self;
-}
-
-/* Walks backward as a step will, and notes who sets and who adds. */
-static void plan_gradients(struct engine *engine) {
-    const struct net *net = engine->net;
-    owner(engine, &engine->nodes[net->digit_output])->written = true;
-    owner(engine, &engine->nodes[net->sum_output])->written = true;
-    for (int i = net->node_count - 1; i >= 0; i--) {
-        struct cpu_node *self = &engine->nodes[i];
-        if (self->alias || !self->written || !self->learns)
-            continue;
-        for (int j = 0; j < self->node->input_count; j++) {
-            struct cpu_node *input = owner(engine, node_input(engine, self, j));
-            self->accumulates[j] = input->written;
-            input->written = true;
-        }
-    }
+        engine->nodes[i] = (struct cpu_node){.node = &net->nodes[i],
+                                             .index = i,
+                                             .functions = functions_of_kind[net->nodes[i].kind],
+                                             .links = links[i]};
+    layout_plan(net, links, ORDER_HWIO, 1, engine->layouts);
 }
 
 static int allocate(struct engine *engine, struct cpu_node *self, struct error *error) {
     self->y.type = self->dy.type = type_of(engine, self);
-    if (self->alias) {
+    if (self->links.alias) {
         const struct cpu_node *input = node_input(engine, self, 0);
         self->y = input->y;
         self->dy = input->dy;
@@ -164,7 +79,7 @@ static int allocate(struct engine *engine, struct cpu_node *self, struct error *
     self->y.data = engine_alloc(engine, size, label, error);
     if (!self->y.data)
         return -1;
-    if (engine->config.training && self->written && self->learns) {
+    if (engine->config.training && self->links.written && self->links.learns) {
         self->dy.data = engine_alloc(engine, size, label, error);
         if (!self->dy.data)
             return -1;
@@ -183,9 +98,6 @@ int engine_plan(struct engine *engine, struct error *error) {
     const struct net *net = engine->net;
     size_t most = 0;
     link_nodes(engine);
-    fold_relus(engine);
-    plan_gradients(engine);
-    layout_plan(engine);
     for (int i = 0; i < net->node_count; i++) {
         if (allocate(engine, &engine->nodes[i], error))
             return -1;
@@ -202,7 +114,8 @@ int engine_plan(struct engine *engine, struct error *error) {
         return -1;
     for (int i = 0; i < net->node_count; i++) {
         struct cpu_node *self = &engine->nodes[i];
-        if (!self->alias && self->functions->plan && self->functions->plan(engine, self, error))
+        if (!self->links.alias && self->functions->plan &&
+            self->functions->plan(engine, self, error))
             return -1;
     }
     if (!(engine->partials =
@@ -215,7 +128,7 @@ int engine_plan(struct engine *engine, struct error *error) {
 
 struct values gradient_begin(const struct engine *engine, const struct cpu_node *self, int i) {
     struct values target = node_input(engine, self, i)->dy;
-    if (target.data && self->accumulates[i])
+    if (target.data && self->links.accumulates[i])
         target.data = engine->spare;
     return target;
 }
@@ -232,7 +145,7 @@ CLONES static void add_bf16(uint16_t *restrict to, const uint16_t *restrict more
 
 void gradient_end(struct engine *engine, const struct cpu_node *self, int i) {
     struct values to = node_input(engine, self, i)->dy;
-    if (!to.data || !self->accumulates[i])
+    if (!to.data || !self->links.accumulates[i])
         return;
     size_t count = (size_t)shape_values(node_input(engine, self, i)->node->shape);
 #pragma omp parallel for schedule(static)                                                          \

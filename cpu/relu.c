@@ -1,5 +1,5 @@
-/* Rectifier. Mostly the node before it does the forward part (self->alias), and a pool behind it
- * may do the mask; what is left is here. The gradient at 0 is 0. */
+/* Rectifier. Mostly the node before it does the forward part (self->links.alias), and a pool behind
+ * it may do the mask; what is left is here. The gradient at 0 is 0. */
 #include "cpu/engine_private.h"
 
 #define BLOCK ((size_t)1 << 14) /* values that a thread takes at a time */
@@ -32,10 +32,10 @@ static int relu_forward(struct engine *engine, struct cpu_node *self, struct err
 
 static int relu_backward(struct engine *engine, struct cpu_node *self, struct error *error) {
     (void)error;
-    if (self->alias && !self->relu_masks)
+    if (self->links.alias && !self->links.relu_masks)
         return 0;
     size_t count = (size_t)engine->batch * (size_t)shape_values(self->node->shape);
-    struct values dx = self->alias ? self->dy : gradient_begin(engine, self, 0);
+    struct values dx = self->links.alias ? self->dy : gradient_begin(engine, self, 0);
     if (!dx.data)
         return 0;
 #pragma omp parallel for schedule(static) num_threads(node_team(engine, self))
@@ -45,7 +45,7 @@ static int relu_backward(struct engine *engine, struct cpu_node *self, struct er
         void *y = values_at(self->y, first);
         engine->loops->relu_mask(to, dy, y, here, dx.type);
     }
-    if (!self->alias)
+    if (!self->links.alias)
         gradient_end(engine, self, 0);
     return 0;
 }
