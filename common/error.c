@@ -60,6 +60,8 @@ int error_exit_status(enum error_code code) {
         return 4;
     case ERROR_TIMEOUT:
         return 5;
+    case ERROR_DEVICE:
+        return 6;
     case ERROR_INTERRUPTED:
         return 130;
     default:

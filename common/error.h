@@ -17,7 +17,8 @@ enum error_code {
     ERROR_CLOSED,      /* the other side ended in good order */
     ERROR_MEMORY,      /* an allocation failed; the sentence says of how much */
     ERROR_UNSUPPORTED, /* right, but this build or this machine cannot do it */
-    ERROR_INTERRUPTED  /* a signal asked to stop */
+    ERROR_INTERRUPTED, /* a signal asked to stop */
+    ERROR_DEVICE       /* an accelerator or its library failed; the run goes on from a checkpoint */
 };
 
 struct error {
@@ -39,7 +40,7 @@ int error_prefix(struct error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* The process exit status that belongs to a code: 0 none, 2 invalid use or setting, 3 corrupt
- * data, 4 refused by a peer, 5 time-out, 130 interrupted, 1 all others. */
+ * data, 4 refused by a peer, 5 time-out, 6 device lost, 130 interrupted, 1 all others. */
 int error_exit_status(enum error_code code);
 
 #endif
