@@ -65,6 +65,10 @@ cudaError_t kernel_relu(struct values y, struct values x, size_t count, cudaStre
 cudaError_t kernel_relu_back(struct values dx, struct values dy, struct values y, size_t count,
                              bool add, cudaStream_t stream);
 
+/* y[row][c] += bias[c], then rectified where `relu`; bias may be NULL. In place. */
+cudaError_t kernel_bias(struct values y, const float *bias, size_t rows, int channels, bool relu,
+                        cudaStream_t stream);
+
 /* y = Σ inputs, in order; the inputs' types may differ. 1 … KERNEL_INPUTS of them. */
 cudaError_t kernel_add(struct values y, const struct values *inputs, int input_count, size_t count,
                        cudaStream_t stream);
@@ -144,9 +148,9 @@ struct kernel_batchnorm {
     float *partials; /* kernel_partials(rows, channels) floats */
     bool relu;       /* y is rectified, and dy masked, on the way */
 };
-/* Training: mean and biased variance of x over the rows, in two passes (mean first), so that no
- * digits cancel; then inverse, scale, offset, and the running statistics: r = (1 − momentum) r +
- * momentum s, with the unbiased variance. rows ≥ 2. */
+/* Training: mean and biased variance of x over the rows, joined from the means and squared
+ * deviations of small groups, so that no digits cancel; then inverse, scale, offset, and the
+ * running statistics: r = (1 − momentum) r + momentum s, with the unbiased variance. rows ≥ 2. */
 cudaError_t kernel_batchnorm_statistics(const struct kernel_batchnorm *norm, struct values x,
                                         cudaStream_t stream);
 /* Predicting: scale and offset from the running statistics. */
@@ -154,7 +158,8 @@ cudaError_t kernel_batchnorm_running(const struct kernel_batchnorm *norm, cudaSt
 /* y = x scale + offset, rectified where norm->relu. x and y have one type. */
 cudaError_t kernel_batchnorm_apply(const struct kernel_batchnorm *norm, struct values y,
                                    struct values x, cudaStream_t stream);
-/* Gradients of gain and shift, and slope and base. With relu, rows of dy count where y > 0:
+/* Gradients of gain and shift, and slope and base. With relu, dy counts where y > 0; as y is what
+ * `apply` made of x, that is computed again from x, and y is not read, here and in `back`:
  *     shift_gradient = Σ dy      gain_gradient = Σ dy (x − mean) inverse
  *     slope = −scale · (gain_gradient / rows) · inverse
  *     base  = −scale · shift_gradient / rows − slope · mean */
