@@ -1,0 +1,90 @@
+/* One optimizer step over all parameters in one kernel: kernels.h, kernel_update. */
+#include "cuda/engine_private.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static size_t pieces(size_t count) {
+    return (count + KERNEL_UPDATE_VALUES - 1) / KERNEL_UPDATE_VALUES;
+}
+
+int update_plan(struct engine *engine, struct error *error) {
+    const struct net *net = engine->net;
+    const struct optimizer *optimizer = &engine->config.optimizer;
+    size_t count = 0, made = 0;
+    for (int i = 0; i < net->parameter_count; i++)
+        count += pieces(net->parameters[i].count);
+    size_t size = count * sizeof(struct kernel_update_block);
+    struct kernel_update_block *blocks = calloc(count + 1, sizeof *blocks);
+    void *place = engine_alloc(engine, MEMORY_FIXED, size, "the update's blocks", error);
+    int status = -1;
+    if (!blocks)
+        error_set(error, ERROR_MEMORY, "cuda engine: no memory for the update's blocks");
+    if (!blocks || !place)
+        goto end;
+    for (int i = 0; i < net->parameter_count; i++) {
+        const struct parameter *parameter = &net->parameters[i];
+        for (size_t at = 0; at < parameter->count; at += KERNEL_UPDATE_VALUES)
+            blocks[made++] = (struct kernel_update_block){
+                .first = engine->layouts[i].offset + at,
+                .count =
+                    (uint32_t)(parameter->count - at < KERNEL_UPDATE_VALUES ? parameter->count - at
+                                                                            : KERNEL_UPDATE_VALUES),
+                .rate = parameter->rate,
+                .decays = parameter->role == PARAMETER_WEIGHT,
+                .trainable = parameter->offset < net->trainable,
+            };
+    }
+    if (!engine->memory.exhausted &&
+        cuda_check(cudaMemcpy(place, blocks, size, cudaMemcpyHostToDevice), "cudaMemcpy",
+                   "the update's blocks", error))
+        goto end;
+    engine->update = (struct kernel_update){.blocks = place,
+                                            .block_count = (int)count,
+                                            .weights = engine->weights,
+                                            .weights16 = engine->weights16,
+                                            .ema = engine->ema,
+                                            .gradients = engine->gradients,
+                                            .moment1 = engine->moment1,
+                                            .moment2 = engine->moment2,
+                                            .adamw = optimizer->kind == OPTIMIZER_ADAMW,
+                                            .momentum = optimizer->momentum,
+                                            .beta1 = optimizer->beta1,
+                                            .beta2 = optimizer->beta2,
+                                            .epsilon = optimizer->epsilon,
+                                            .weight_decay = optimizer->weight_decay};
+    status = 0;
+end:
+    free(blocks);
+    return status;
+}
+
+int update_record(struct engine *engine, struct error *error) {
+    return cuda_check(kernel_update(&engine->update, engine->places.arguments, engine->compute),
+                      "kernel_update", "the optimizer step", error);
+}
+
+int update_refresh(struct engine *engine, struct error *error) {
+    struct values copy = {engine->weights16, ELEMENT_BF16}, own = {engine->weights, ELEMENT_F32};
+    if (!copy.data)
+        return 0;
+    return cuda_check(kernel_copy(copy, own, engine->sizes.total, false, engine->compute),
+                      "kernel_copy", "the bf16 weights", error);
+}
+
+/* In double, as the CPU engine computes them. */
+struct step_arguments update_arguments(const struct engine *engine,
+                                       const struct step_settings *settings) {
+    const struct optimizer *optimizer = &engine->config.optimizer;
+    bool adamw = optimizer->kind == OPTIMIZER_ADAMW;
+    uint64_t updates = engine->updates + 1;
+    double t = (double)updates, young = t / (t + 9.0);
+    return (struct step_arguments){
+        .step = settings->step,
+        .updates = updates,
+        .rate = settings->rate,
+        .ema_decay = (double)optimizer->ema < young ? optimizer->ema : (float)young,
+        .first_bias = adamw ? (float)(1.0 / (1.0 - pow((double)optimizer->beta1, t))) : 1.0f,
+        .second_root = adamw ? (float)sqrt(1.0 - pow((double)optimizer->beta2, t)) : 1.0f,
+    };
+}
