@@ -145,7 +145,6 @@ int engine_plan(struct engine *engine, struct error *error) {
     const struct net *net = engine->net;
     struct node_links links[NET_NODES];
     net_link(net, links);
-    engine->sizes = layout_plan(net, links, ORDER_OHWI, PARAMETER_ALIGNMENT, engine->layouts);
     for (int i = 0; i < net->node_count; i++) {
         struct cuda_node *self = &engine->nodes[i];
         *self = (struct cuda_node){.node = &net->nodes[i],

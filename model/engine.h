@@ -20,6 +20,10 @@ struct engine_config {
     int threads;              /* CPU: 0 = as many as this process may use. Part of what makes
                                  results repeatable: same threads, same bits */
     int device;               /* ordinal of the accelerator; 0 on a CPU */
+    bool tf32;                /* f32 products may be rounded to TF32, where the device has it */
+    int ahead;                /* batches staged on the device before they are needed; 0: as the
+                                 engine sees fit */
+    int graph_steps;          /* steps captured in one CUDA graph; 0: as the engine sees fit */
     bool training;            /* false: only import and predict will be called */
     uint64_t seed;            /* dropout */
     struct optimizer optimizer; /* training only */
