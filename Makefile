@@ -56,7 +56,7 @@ CFLAGS += -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wvla -
           $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer) \
           $(if $(filter thread,$(SAN)),-fsanitize=thread -fno-omit-frame-pointer)
 , := ,
-LDLIBS += -Wl,--as-needed $(packages_libs) -ldnnl -lm -lpthread
+LDLIBS += -Wl,--as-needed $(packages_libs) -ldnnl -lm -lpthread -ldl
 # All processors, unless -j was given (then the command line wins) or a make above us decides.
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
@@ -88,7 +88,7 @@ room_sources = $(filter-out $(mains),$(wildcard $(1)/*.c))
 room_objects = $(patsubst %.c,$(out)/obj/%.o,$(call room_sources,$(1)))
 libraries = $(foreach room,$(1),$(out)/lib/lib$(room).a)
 sources := $(foreach room,$(rooms),$(wildcard $(room)/*.c))
-everything = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h' 2>/dev/null)
+everything = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h' '*.cu' '*.cuh' '*.cpp' '*.hpp' 2>/dev/null)
 
 .PHONY: all build run-pipeline watch
 all: build
@@ -147,6 +147,8 @@ $(out)/bin/$(1): $(out)/obj/$($(1)_main).o $(call libraries,$($(1)_needs))
 endef
 $(foreach name,$(programs),$(eval $(call program,$(name))))
 
+include cuda/cuda.mk
+
 # --- tests -----------------------------------------------------------------------------------
 # tests/<room>/test_*.c become one Criterion program per folder, build/tests/<folder>.
 tests_common_needs := common
@@ -155,11 +157,13 @@ tests_augment_needs := augment common
 tests_model_needs := model cpu common
 tests_cpu_needs := model cpu common
 tests_conformance_needs := model cpu common
+tests_cuda_needs := model common
 tests_trainer_needs := trainer model cpu common
 tests_evaluator_needs := evaluator model cpu common
 tests_deploy_needs := deploy common
 tests_e2e_needs := deploy model cpu common
 test_folders := $(or $(strip $(TESTS)),$(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/test_*.c)))))
+test_folders := $(filter-out $(if $(cuda_built),,cuda),$(test_folders))
 test_support := $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/support/*.c))
 test_reference := $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/reference/*.c))
 
@@ -170,14 +174,22 @@ $(out)/tests/$(1): $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/$(1)/*.c)) $(t
 	$$(call quiet,ld ) $(CC) $(CFLAGS) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) -lcriterion -o $$@
 endef
 $(foreach folder,$(test_folders),$(eval $(call test_program,$(folder))))
+# The CUDA engine's own tests call its kernels and the emulated device directly.
+$(out)/tests/cuda: $(cuda_objects) $(emulator_objects)
+$(out)/tests/cuda: LDLIBS += -lstdc++
+$(out)/obj/tests/cuda/%.o: CPPFLAGS += $(cuda_cppflags)
 
 .PHONY: test tests check clean format check-format check-includes help
 test: ## build and run every test (SAN=1: under ASan and UBSan)
 	@deploy/setup build runtime test
 	@$(MAKE) --no-print-directory tests
-	@tests/run $(test_folders:%=$(out)/tests/%)
+	@tests/run $(test_folders:%=$(out)/tests/%) $(test_engines)
 
-tests: $(if $(filter e2e,$(test_folders)),build) $(test_folders:%=$(out)/tests/%) ## build the tests without running them
+# The conformance tests run once more for each way to have a CUDA engine.
+test_engines := $(if $(and $(cuda_built),$(filter conformance,$(test_folders))), \
+  $(out)/tests/conformance@emulated=$(emulated_engine) $(cuda_engine:%=$(out)/tests/conformance@cuda=%))
+tests: $(if $(filter e2e,$(test_folders)),build) $(test_folders:%=$(out)/tests/%) \
+  $(if $(test_engines),$(cuda_engine) $(emulated_engine)) ## build the tests without running them
 
 check: check-format check-includes ## check the format and that includes follow the order of the rooms
 
@@ -198,7 +210,7 @@ help: ## this list
 	@echo
 	@echo 'Variables: make run-pipeline NET=quick EPOCHS=3'
 	@awk '/^# --- of/ { gsub(/^# --- | ---$$/, ""); print "  " $$0 ":" } \
-	  /^[A-Z]+ \?=.*#/ { name = $$1; sub(/^[^#]*# */, ""); printf "    %-11s %s\n", name, $$0 }' Makefile
+	  /^[A-Z_]+ \?=.*#/ { name = $$1; sub(/^[^#]*# */, ""); printf "    %-11s %s\n", name, $$0 }' Makefile
 
 include bench/bench.mk
 
