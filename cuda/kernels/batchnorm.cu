@@ -127,12 +127,12 @@ __global__ void __launch_bounds__(FINISH_THREADS, 1)
     size_t step = (size_t)norm.channels;
     double rows = (double)norm.rows, sum = 0.0;
     if (place.works)
-        for (unsigned part = (unsigned)place.lane; part < view.parts; part += FINISH_LANES)
+        for (unsigned part = place.lane; part < view.parts; part += place.lanes)
             sum += (double)rows_of_part(view, part) * (double)means[part * step];
     double mean = finish_sum(shared, sum) / rows;
     sum = 0.0;
     if (place.works)
-        for (unsigned part = (unsigned)place.lane; part < view.parts; part += FINISH_LANES) {
+        for (unsigned part = place.lane; part < view.parts; part += place.lanes) {
             double away = (double)means[part * step] - mean;
             sum += (double)squares[part * step] + (double)rows_of_part(view, part) * (away * away);
         }
@@ -298,7 +298,7 @@ __global__ void __launch_bounds__(THREADS, 3)
 /* --- launchers ------------------------------------------------------------------------------- */
 
 /* All of them: grids of rows.cuh, arrays at multiples of 16 bytes (asserted), any shape. The
- * kernels that finish: a block of 1024 threads for each 8 channels, 8 KB of shared memory. */
+ * kernels that finish: a block of up to 1024 threads for each 8 channels, 8 KB of shared memory. */
 
 /* 17 KB of shared memory. */
 extern "C" cudaError_t kernel_batchnorm_statistics(const struct kernel_batchnorm *norm,
@@ -313,8 +313,8 @@ extern "C" cudaError_t kernel_batchnorm_statistics(const struct kernel_batchnorm
                                             stream, view, (const T *)x.data, norm->partials);
                 if (status != cudaSuccess)
                     return status;
-                return launch(join_parts, finish_grid(norm->channels), dim3(FINISH_THREADS), stream,
-                              *norm, view);
+                return launch(join_parts, finish_grid(norm->channels), finish_block(view.parts),
+                              stream, *norm, view);
             });
     });
 }
@@ -357,8 +357,8 @@ extern "C" cudaError_t kernel_batchnorm_sums(const struct kernel_batchnorm *norm
                            (const T *)x.data);
                 if (status != cudaSuccess)
                     return status;
-                return launch(finish_gradients, finish_grid(norm->channels), dim3(FINISH_THREADS),
-                              stream, *norm, view.parts);
+                return launch(finish_gradients, finish_grid(norm->channels),
+                              finish_block(view.parts), stream, *norm, view.parts);
             });
     });
 }

@@ -2,6 +2,8 @@
 #ifndef CUDA_KERNELS_PHILOX_CUH
 #define CUDA_KERNELS_PHILOX_CUH
 
+#include "cuda/kernels/launch.cuh"
+
 #include <stdint.h>
 
 #define PHILOX_USE_DROPOUT 6u /* PHILOX_DROPOUT; the header is C's alone */

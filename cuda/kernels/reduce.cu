@@ -62,8 +62,8 @@ extern "C" size_t kernel_partials(size_t rows, int channels) {
     return 2 * (size_t)rows_parts(rows, channels) * (size_t)channels;
 }
 
-/* Grid of rows.cuh, 8 KB of shared memory; then a block of 1024 threads for each 8 channels, 8 KB.
- * Any shape; dy and y at multiples of 16 bytes (asserted). */
+/* Grid of rows.cuh, 8 KB of shared memory; then a block of up to 1024 threads for each 8 channels,
+ * 8 KB. Any shape; dy and y at multiples of 16 bytes (asserted). */
 extern "C" cudaError_t kernel_sum_rows(float *sums, struct values dy, struct values y, size_t rows,
                                        int channels, float *partials, cudaStream_t stream) {
     assert(aligned(dy.data) && aligned(y.data) && (!y.data || y.type == dy.type));
@@ -79,6 +79,6 @@ extern "C" cudaError_t kernel_sum_rows(float *sums, struct values dy, struct val
     });
     if (status != cudaSuccess || parts == 1)
         return status;
-    return launch(add_parts, finish_grid(channels), dim3(FINISH_THREADS), stream, sums,
+    return launch(add_parts, finish_grid(channels), finish_block(parts), stream, sums,
                   (const float *)partials, parts, channels);
 }

@@ -52,9 +52,8 @@ struct rows_view rows_view_of(size_t rows, int channels, int fold, enum rows_use
     view.columns = (unsigned)((view.groups + THREADS - 1) / THREADS);
     view.lanes = (view.groups + (int)view.columns - 1) / (int)view.columns;
     view.tall = THREADS / view.lanes;
-    view.step = view.tall > 1;
-    while (2 * view.step < view.tall)
-        view.step *= 2;
+    for (int step = 1; step < view.tall; step *= 2)
+        view.step = step;
     view.parts = use == ROWS_SUM ? rows_parts(rows, channels)
                                  : blocks_for(view.rows, 4 * (size_t)view.tall,
                                               (BLOCKS_MOST + view.columns - 1) / view.columns);

@@ -38,17 +38,19 @@ __device__ __forceinline__ void sum_block(float (*planes)[THREADS], const float 
 /* --- over the parts -------------------------------------------------------------------------- */
 
 #define FINISH_CHANNELS 8 /* of a block: 32 bytes of partials are read together */
-#define FINISH_LANES 128  /* threads that share the parts of a channel */
+#define FINISH_LANES 128  /* most threads that share the parts of a channel */
 #define FINISH_THREADS (FINISH_CHANNELS * FINISH_LANES)
 
 struct finish_place {
-    int channel, lane;
+    int channel;
+    unsigned lane, lanes;
     bool works;
 };
 __device__ __forceinline__ struct finish_place finish_place_of(int channels) {
     struct finish_place place;
     place.channel = (int)(blockIdx.x * FINISH_CHANNELS + threadIdx.x % FINISH_CHANNELS);
-    place.lane = (int)threadIdx.x / FINISH_CHANNELS;
+    place.lane = threadIdx.x / FINISH_CHANNELS;
+    place.lanes = blockDim.x / FINISH_CHANNELS;
     place.works = place.channel < channels;
     return place;
 }
@@ -56,10 +58,10 @@ __device__ __forceinline__ struct finish_place finish_place_of(int channels) {
 /* Sum of `value` over the lanes of this thread's channel. `shared` has FINISH_THREADS places. All
  * threads call it; all get the sum. */
 __device__ __forceinline__ double finish_sum(double *shared, double value) {
-    int thread = (int)threadIdx.x;
+    unsigned thread = threadIdx.x;
     __syncthreads(); /* shared may be in use */
     shared[thread] = value;
-    for (int step = FINISH_THREADS / 2; step >= FINISH_CHANNELS; step /= 2) {
+    for (unsigned step = blockDim.x / 2; step >= FINISH_CHANNELS; step /= 2) {
         __syncthreads();
         if (thread < step)
             shared[thread] += shared[thread + step];
@@ -75,11 +77,18 @@ __device__ __forceinline__ double finish_parts(double *shared, const float *part
     double sum = 0.0;
     if (place.works)
 #pragma unroll 4
-        for (unsigned part = (unsigned)place.lane; part < parts; part += FINISH_LANES)
+        for (unsigned part = place.lane; part < parts; part += place.lanes)
             sum += (double)partials[(size_t)part * (size_t)channels + (size_t)place.channel];
     return finish_sum(shared, sum);
 }
 
+/* Lanes: a power of 2, as many as parts or FINISH_LANES, and whole warps. */
+static inline dim3 finish_block(unsigned parts) {
+    unsigned lanes = 32 / FINISH_CHANNELS;
+    while (lanes < parts && lanes < FINISH_LANES)
+        lanes *= 2;
+    return dim3(lanes * FINISH_CHANNELS);
+}
 static inline dim3 finish_grid(int channels) {
     return dim3((unsigned)(channels + FINISH_CHANNELS - 1) / FINISH_CHANNELS);
 }

@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <cuda_bf16.h>
+#include <math.h>
 #include <string.h>
 #include <type_traits>
 
@@ -147,9 +148,10 @@ static inline unsigned blocks_for(size_t work, size_t each, size_t most) {
 struct pieces {
     unsigned per_sample, batch, slice;
 };
+#define SLICE_PIECES ((size_t)1 << 22) /* NET_VALUES_MAXIMUM */
 static inline struct pieces pieces_of(int batch, size_t per_sample) {
-    size_t slice = ((size_t)1 << 30) / per_sample;
-    assert(batch > 0 && per_sample > 0 && slice > 0);
+    assert(batch > 0 && batch <= 65535 && per_sample > 0 && per_sample <= SLICE_PIECES);
+    size_t slice = SLICE_PIECES / per_sample;
     return {(unsigned)per_sample, (unsigned)batch,
             slice < (size_t)batch ? (unsigned)slice : (unsigned)batch};
 }

@@ -111,7 +111,7 @@ dim3 warps_grid(int batch) {
 
 /* --- launchers ------------------------------------------------------------------------------- */
 
-/* The products: a thread per value of the result, walking; n * m at most 2^30 (asserted). No
+/* The products: a thread per value of the result, walking; n * m at most 2^22 (asserted). No
  * alignment is asked for here, no shared memory. */
 extern "C" cudaError_t kernel_outer(struct values y, struct values a, struct values b, int batch,
                                     int n, int m, cudaStream_t stream) {
