@@ -52,8 +52,9 @@ struct rows_view rows_view_of(size_t rows, int channels, int fold, enum rows_use
     view.columns = (unsigned)((view.groups + THREADS - 1) / THREADS);
     view.lanes = (view.groups + (int)view.columns - 1) / (int)view.columns;
     view.tall = THREADS / view.lanes;
-    for (int step = 1; step < view.tall; step *= 2)
-        view.step = step;
+    view.step = view.tall > 1 ? 1 : 0;
+    while (view.step > 0 && 2 * view.step < view.tall)
+        view.step *= 2;
     view.parts = use == ROWS_SUM ? rows_parts(rows, channels)
                                  : blocks_for(view.rows, 4 * (size_t)view.tall,
                                               (BLOCKS_MOST + view.columns - 1) / view.columns);
@@ -123,14 +124,14 @@ __device__ __forceinline__ struct channel first_channel(const struct rows_view &
 }
 
 /* What `from` [channels] has for this thread's vectors; zeros where from is NULL. */
-template <int N>
-__device__ __forceinline__ void load_channels(float (&to)[N], const float *from,
+template <int N, typename T>
+__device__ __forceinline__ void load_channels(float (&to)[N], const T *from,
                                               const struct rows_view &view,
                                               const struct rows_place &place) {
     struct channel channel = first_channel<N>(view, place.group);
 #pragma unroll
     for (int k = 0; k < N; k++) {
-        to[k] = from ? from[channel.at] : 0.0f;
+        to[k] = from ? load<T, 1>(from + channel.at).get(0) : 0.0f;
         channel.next();
     }
 }

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <setjmp.h>
 #include <ucontext.h>
 #include <vector>
 
@@ -25,8 +26,12 @@ const size_t STACK = 128 << 10; /* bytes */
 
 enum state { NEW, READY, AT_BARRIER, AT_SHUFFLE, ENDED };
 
+/* A switch saves registers only: swapcontext would ask the system for the signal mask each time.
+ * It is what starts a fiber, and what the sanitizer understands. */
 struct fiber {
     ucontext_t context;
+    jmp_buf at;
+    bool started = false;
     std::unique_ptr<char[]> stack{new char[STACK]};
 };
 
@@ -43,6 +48,7 @@ struct block {
     std::vector<std::unique_ptr<fiber>> fibers;
     std::vector<fiber *> unused;
     ucontext_t scheduler;
+    jmp_buf scheduler_at;
     unsigned current;
     const std::function<void()> *body;
     bool reverse;
@@ -61,7 +67,8 @@ void to_scheduler(fiber *from, bool last) {
     __sanitizer_finish_switch_fiber(fake, &the.stack, &the.stack_size);
 #else
     (void)last;
-    swapcontext(&from->context, &the.scheduler);
+    if (_setjmp(from->at) == 0)
+        _longjmp(the.scheduler_at, 1);
 #endif
 }
 
@@ -102,7 +109,12 @@ void resume(unsigned index) {
     swapcontext(&the.scheduler, &next.on->context);
     __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
 #else
-    swapcontext(&the.scheduler, &next.on->context);
+    if (_setjmp(the.scheduler_at) == 0) {
+        if (next.on->started)
+            _longjmp(next.on->at, 1);
+        next.on->started = true;
+        setcontext(&next.on->context);
+    }
 #endif
     if (next.now == ENDED)
         the.unused.push_back(next.on);

@@ -265,16 +265,18 @@ void store(const array &a, plain &from) {
 void conv_forward(const array &xa, const array &wa, const array &ya, const convolution &conv,
                   int engine) {
     plain x = load(xa, engine), w = load(wa, engine), y(ya);
+    std::vector<float> turned(w.data.size()); /* [r][s][in][out]: the inner loop is over outputs */
+    for (int64_t k = 0; k < y.c; k++)
+        for (int64_t i = 0; i < w.h * w.w * w.c; i++)
+            turned[(size_t)(i * y.c + k)] = w.data[(size_t)(k * w.h * w.w * w.c + i)];
     products(xa, wa, ya, conv,
              [&](int64_t n, int64_t p, int64_t q, int64_t r, int64_t s, int64_t h, int64_t v) {
                  const float *in = x.row(n, h, v);
                  float *out = y.row(n, p, q);
-                 for (int64_t k = 0; k < y.c; k++) {
-                     const float *weight = w.row(k, r, s);
-                     float sum = 0;
-                     for (int64_t c = 0; c < x.c; c++)
-                         sum += in[c] * weight[c];
-                     out[k] += sum;
+                 for (int64_t c = 0; c < x.c; c++) {
+                     const float *weight = turned.data() + ((r * w.w + s) * x.c + c) * y.c;
+                     for (int64_t k = 0; k < y.c; k++)
+                         out[k] += in[c] * weight[k];
                  }
              });
     store(ya, y);
