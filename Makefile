@@ -18,7 +18,7 @@ EPOCHS ?=#       how long to train, in passes over the data
 STEPS ?=#        the same, in batches
 UNTIL ?=#        stop early, for example digit=99.0,sum=99.0
 DEVICE ?=#       auto, cuda or cpu
-PRECISION ?=#    auto, f32 or bf16
+PRECISION ?=#    auto, f32, tf32 or bf16
 DATA ?=#         auto, mnist, png:DIR, idx:DIR or synthetic
 LOADERS ?=#      how many loaders (1)
 AUGMENTERS ?=#   how many augmenters (2)

@@ -36,6 +36,9 @@ static int cpu_probe(const struct engine_config *config, char *description, size
                  amx    ? ", AMX bf16"
                  : bf16 ? ", AVX512 bf16"
                         : "");
+    if (config->tf32)
+        return error_set(error, ERROR_UNSUPPORTED,
+                         "cpu engine: TF32 is a format of GPUs; use f32 or bf16");
     if (config->precision == PRECISION_BF16 && !bf16)
         return error_set(error, ERROR_UNSUPPORTED,
                          "cpu engine: bf16 needs a processor with AVX512-BF16 or AMX, and this one "

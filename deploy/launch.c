@@ -56,7 +56,7 @@ static const struct option_row rows[] = {
     {.name = "device", .kind = OPTION_CHOICE, .offset = AT(device), .choices = "auto|cuda|cpu",
      .standard = "auto", .help = "where to train"},
     {.name = "precision", .kind = OPTION_CHOICE, .offset = AT(precision),
-     .choices = "auto|f32|bf16", .standard = "auto", .help = "arithmetic"},
+     .choices = "auto|f32|tf32|bf16", .standard = "auto", .help = "arithmetic"},
     {.name = "data", .kind = OPTION_TEXT, .offset = AT(data), .standard = "auto",
      .argument = "SOURCE", .help = "auto, mnist, png:DIR, idx:DIR or synthetic"},
     {.help = "Processes"},

@@ -65,18 +65,23 @@ static int open_engine(struct judge *self, const struct checkpoint *checkpoint,
         wanted = trained;
     struct engine_config config = {.precision =
                                        strcmp(wanted, "bf16") == 0 ? PRECISION_BF16 : PRECISION_F32,
+                                   .tf32 = strcmp(wanted, "tf32") == 0,
                                    .batch = (int)self->settings->batch,
                                    .threads = (int)self->settings->threads};
     char reason[256];
     self->ops = engine_choose(self->settings->device, &config, reason, sizeof reason, error);
-    if (!self->ops && automatic && config.precision == PRECISION_BF16) {
+    if (!self->ops && automatic && (config.precision == PRECISION_BF16 || config.tf32)) {
         config.precision = PRECISION_F32;
+        config.tf32 = false;
         self->ops = engine_choose(self->settings->device, &config, reason, sizeof reason, error);
     }
     if (!self->ops || self->ops->create(checkpoint->net, &config, &self->engine, error) != 0)
         return -1;
     log_info(self->log, "network %s on engine %s, %s: %s", checkpoint->net->name, self->ops->name,
-             config.precision == PRECISION_BF16 ? "bf16" : "f32", reason);
+             config.precision == PRECISION_BF16 ? "bf16"
+             : config.tf32                      ? "tf32"
+                                                : "f32",
+             reason);
     return 0;
 }
 

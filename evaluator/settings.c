@@ -12,7 +12,7 @@ static const struct option_row rows[] = {
      "where evaluations.jsonl, plots and the event file go; without it they are not written", 0},
     {"device", 0, OPTION_CHOICE, AT(device), 0, 0, "auto|cpu|cuda", "auto", "DEVICE",
      "where to compute: auto takes a GPU where there is one", 0},
-    {"precision", 0, OPTION_CHOICE, AT(precision), 0, 0, "auto|f32|bf16", "auto", "TYPE",
+    {"precision", 0, OPTION_CHOICE, AT(precision), 0, 0, "auto|f32|tf32|bf16", "auto", "TYPE",
      "auto is what the run trains in, where this machine has it", 0},
     {"threads", 't', OPTION_INT, AT(threads), 0, 1024, NULL, "1", "N",
      "compute threads; 0 is one per core that the process may use", 0},

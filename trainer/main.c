@@ -44,7 +44,12 @@ int main(int argc, char **argv) {
 done:
     coordinator_destroy(&coordinator);
     start_free(&start);
-    if (error.code != ERROR_NONE)
+    if (error.code == ERROR_DEVICE)
+        fprintf(stderr,
+                "trainer: %s. Checkpoints written before this are safe: go on from the newest with "
+                "the same command and --resume\n",
+                error.text);
+    else if (error.code != ERROR_NONE)
         fprintf(stderr, "trainer: %s\n", error.text);
     return error_exit_status(error.code);
 }

@@ -14,7 +14,7 @@ struct settings {
     bool insecure, resume;
     /* what */
     const char *net, *recipe, *device, *engine, *precision;
-    int64_t threads, seed, batch, steps;
+    int64_t threads, ahead, graph_steps, seed, batch, steps;
     double epochs;
     /* how */
     const char *optimizer, *schedule;

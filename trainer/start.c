@@ -72,6 +72,8 @@ static int choose_engine(struct start *start, const struct log *log, struct erro
     char reason[256];
     *config = (struct engine_config){.batch = (int)settings->batch,
                                      .threads = (int)settings->threads,
+                                     .ahead = (int)settings->ahead,
+                                     .graph_steps = (int)settings->graph_steps,
                                      .training = true,
                                      .seed = (uint64_t)settings->seed};
     settings_optimizer(settings, &config->optimizer);
@@ -82,7 +84,8 @@ static int choose_engine(struct start *start, const struct log *log, struct erro
     }
     bool automatic = strcmp(settings->precision, "auto") == 0;
     bool f32 = strcmp(settings->precision, "f32") == 0;
-    config->precision = f32 ? PRECISION_F32 : PRECISION_BF16;
+    config->tf32 = strcmp(settings->precision, "tf32") == 0;
+    config->precision = f32 || config->tf32 ? PRECISION_F32 : PRECISION_BF16;
     start->ops = engine_choose(settings->device, config, reason, sizeof reason, error);
     if (!start->ops && automatic) {
         config->precision = PRECISION_F32;
@@ -90,7 +93,9 @@ static int choose_engine(struct start *start, const struct log *log, struct erro
     }
     if (!start->ops)
         return -1;
-    settings->precision = config->precision == PRECISION_BF16 ? "bf16" : "f32";
+    settings->precision = config->precision == PRECISION_BF16 ? "bf16"
+                          : config->tf32                      ? "tf32"
+                                                              : "f32";
     log_info(log, "engine %s, %s: %s", start->ops->name, settings->precision, reason);
     return 0;
 }
