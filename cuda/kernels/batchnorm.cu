@@ -4,7 +4,8 @@
  * of a group, which are in registers, then the formula of Chan, Golub and LeVeque ("Updating
  * formulae and a pairwise algorithm for computing sample variances", 1982) that joins two groups;
  * so joins the block its threads, and the second kernel, in double, the blocks. No sum of squares
- * is ever taken, so no digits cancel.
+ * is ever taken, so no digits cancel. All of it is done on x less the channel's first value, so
+ * that a mean far from 0 is not rounded more coarsely than the deviations from it.
  *
  * Where y is rectified, whether it is > 0 is computed again from x, with the same instructions:
  * that costs less than reading y. */
@@ -17,24 +18,24 @@ namespace {
 /* Count, mean and squared deviations from it of N channels. */
 template <int N> struct moments { float count, mean[N], squares[N]; };
 
-/* Adds `rows` values of each channel, in registers, to the moments. */
+/* Adds ROWS values of each channel, in registers, less `pivot`, to the moments. */
 template <typename T, int N, int ROWS>
-__device__ __forceinline__ void take_group(struct moments<N> &moments,
-                                           const pack<T, N> (&values)[ROWS]) {
+__device__ __forceinline__ void
+take_group(struct moments<N> &moments, const pack<T, N> (&values)[ROWS], const float (&pivot)[N]) {
     float count = moments.count + (float)ROWS;
     float share = (float)ROWS / count, weight = moments.count * share;
     moments.count = count;
 #pragma unroll
     for (int k = 0; k < N; k++) {
-        float mean = values[0].get(k), squares = 0.0f;
+        float mean = values[0].get(k) - pivot[k], squares = 0.0f;
         if (ROWS > 1) {
 #pragma unroll
             for (int r = 1; r < ROWS; r++)
-                mean += values[r].get(k);
+                mean += values[r].get(k) - pivot[k];
             mean *= 1.0f / (float)ROWS;
 #pragma unroll
             for (int r = 0; r < ROWS; r++) {
-                float away = values[r].get(k) - mean;
+                float away = values[r].get(k) - pivot[k] - mean;
                 squares = fmaf(away, away, squares);
             }
         }
@@ -86,22 +87,25 @@ __device__ __forceinline__ void join_block(float (*means)[THREADS], float (*squa
     });
 }
 
-/* partials: means [parts][channels], then squared deviations [parts][channels]. */
+/* partials: means, less the first value, [parts][channels]; then squared deviations, the same. */
 template <typename T, int N>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, 3)
     take_moments(struct rows_view view, const T *x, float *partials) {
     __shared__ float means[N][THREADS], squares[N][THREADS], counts[THREADS];
     struct rows_place place = rows_place_of(view);
     struct moments<N> own = {};
-    if (place.works)
+    if (place.works) {
+        float pivot[N];
+        load_channels<N>(pivot, x, view, place); /* the first row */
         each_row<4>(view, place, [&](size_t row, auto rows) {
             constexpr int count = decltype(rows)::value;
             pack<T, N> values[count];
 #pragma unroll
             for (int r = 0; r < count; r++)
                 values[r] = load<T, N>(x + row_at<N>(view, place, row, r));
-            take_group<T, N, count>(own, values);
+            take_group<T, N, count>(own, values, pivot);
         });
+    }
     join_block<N>(means, squares, counts, own, view, place,
                   [&](int channel, float mean, float sum) {
                       size_t at = (size_t)blockIdx.x * (size_t)view.channels + (size_t)channel;
@@ -119,7 +123,7 @@ __device__ __forceinline__ void set_scale(const struct kernel_batchnorm &norm, i
 }
 
 __global__ void __launch_bounds__(FINISH_THREADS, 1)
-    join_parts(struct kernel_batchnorm norm, struct rows_view view) {
+    join_parts(struct kernel_batchnorm norm, struct rows_view view, struct values x) {
     __shared__ double shared[FINISH_THREADS];
     struct finish_place place = finish_place_of(norm.channels);
     const float *means = norm.partials + place.channel;
@@ -140,6 +144,7 @@ __global__ void __launch_bounds__(FINISH_THREADS, 1)
     if (!place.works || place.lane > 0)
         return;
     int channel = place.channel;
+    mean += (double)value_at(x, (size_t)channel);
     float inverse = (float)(1.0 / sqrt(sum / rows + (double)norm.epsilon)),
           keep = 1.0f - norm.momentum;
     norm.mean[channel] = (float)mean;
@@ -314,7 +319,7 @@ extern "C" cudaError_t kernel_batchnorm_statistics(const struct kernel_batchnorm
                 if (status != cudaSuccess)
                     return status;
                 return launch(join_parts, finish_grid(norm->channels), finish_block(view.parts),
-                              stream, *norm, view);
+                              stream, *norm, view, x);
             });
     });
 }

@@ -12,7 +12,7 @@ namespace {
 
 /* operation.at<N>(i) does the N values from i on. */
 template <int N, typename Operation>
-__global__ void __launch_bounds__(THREADS) over_values(Operation operation, size_t count) {
+__global__ void __launch_bounds__(THREADS, 4) over_values(Operation operation, size_t count) {
     size_t thread = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
     size_t threads = (size_t)gridDim.x * blockDim.x, vectors = count / N;
     for (size_t i = thread; i < vectors; i += threads)

@@ -116,7 +116,9 @@ __global__ void __launch_bounds__(THREADS)
         struct range columns =
             windows_over(spot.column, window.size, window.stride, window.out_width);
         float sum[N] = {};
+#pragma unroll 1 /* mostly one window, or a few */
         for (int i = rows.first; i <= rows.last; i++)
+#pragma unroll 1
             for (int j = columns.first; j <= columns.last; j++) {
                 size_t at = out_at(window, spot, i, j);
                 uint32_t here = (uint32_t)((spot.row - i * window.stride) * window.size +
@@ -211,7 +213,9 @@ __global__ void __launch_bounds__(THREADS)
         struct range columns =
             windows_over(spot.column, window.size, window.stride, window.out_width);
         float sum[N] = {};
+#pragma unroll 1 /* mostly one window, or a few */
         for (int i = rows.first; i <= rows.last; i++)
+#pragma unroll 1
             for (int j = columns.first; j <= columns.last; j++) {
                 pack<U, N> in = load<U, N>(dy + out_at(window, spot, i, j));
 #pragma unroll
