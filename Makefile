@@ -171,12 +171,11 @@ define test_program
 $(out)/tests/$(1): $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/$(1)/*.c)) $(test_support) \
   $(if $(filter conformance,$(1)),$(test_reference)) $(call libraries,$(tests_$(1)_needs))
 	@mkdir -p $$(@D)
-	$$(call quiet,ld ) $(CC) $(CFLAGS) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) -lcriterion -o $$@
+	$$(call quiet,ld ) $(CC) $(CFLAGS) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) $(if $(filter cuda,$(1)),-lstdc++) -lcriterion -o $$@
 endef
 $(foreach folder,$(test_folders),$(eval $(call test_program,$(folder))))
 # The CUDA engine's own tests call its kernels and the emulated device directly.
 $(out)/tests/cuda: $(cuda_objects) $(emulator_objects)
-$(out)/tests/cuda: LDLIBS += -lstdc++
 $(out)/obj/tests/cuda/%.o: CPPFLAGS += $(cuda_cppflags)
 
 .PHONY: test tests check clean format check-format check-includes help

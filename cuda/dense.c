@@ -11,9 +11,6 @@ struct dense_state {
     struct values dy; /* in the type of x: the node's own, or a copy */
 };
 
-/* What cuBLASLt may use beside its operands: NVIDIA advises 32 MiB on sm_90. */
-#define DENSE_WORKSPACE ((size_t)32 << 20)
-
 static int plan_backward(struct engine *engine, struct cuda_node *self, int in, int out,
                          struct error *error) {
     struct dense_state *state = self->state;
@@ -40,7 +37,7 @@ static int plan_backward(struct engine *engine, struct cuda_node *self, int in, 
                              .c = node_parameter(engine, self, PARAMETER_WEIGHT, engine->gradients),
                              .c_type = ELEMENT_F32,
                              .tf32 = engine->config.tf32};
-    if (matmul_plan(&state->weights, engine->blas, &weights, DENSE_WORKSPACE, state->label, error))
+    if (matmul_plan(&state->weights, engine->blas, &weights, MATMUL_WORKSPACE, state->label, error))
         return -1;
     if (!input->dy.data)
         return 0;
@@ -54,7 +51,7 @@ static int plan_backward(struct engine *engine, struct cuda_node *self, int in, 
                           .c_type = input->dy.type,
                           .add = self->links.accumulates[0],
                           .tf32 = engine->config.tf32};
-    return matmul_plan(&state->data, engine->blas, &data, DENSE_WORKSPACE, state->label, error);
+    return matmul_plan(&state->data, engine->blas, &data, MATMUL_WORKSPACE, state->label, error);
 }
 
 static int dense_plan(struct engine *engine, struct cuda_node *self, struct error *error) {
@@ -63,7 +60,7 @@ static int dense_plan(struct engine *engine, struct cuda_node *self, struct erro
         return error_set(error, ERROR_MEMORY, "cuda engine: no memory for %s", self->node->name);
     self->state = state;
     node_label(engine, self, state->label);
-    engine_need_workspace(engine, DENSE_WORKSPACE);
+    engine_need_workspace(engine, MATMUL_WORKSPACE);
     const struct cuda_node *input = node_input(engine, self, 0);
     int in = shape_values(input->node->shape), out = shape_values(self->node->shape);
     struct matmul forward = {.m = engine->batch,
@@ -78,7 +75,7 @@ static int dense_plan(struct engine *engine, struct cuda_node *self, struct erro
                              .bias = node_parameter(engine, self, PARAMETER_BIAS, engine->weights),
                              .relu = self->links.relu,
                              .tf32 = engine->config.tf32};
-    if (matmul_plan(&state->forward, engine->blas, &forward, DENSE_WORKSPACE, state->label, error))
+    if (matmul_plan(&state->forward, engine->blas, &forward, MATMUL_WORKSPACE, state->label, error))
         return -1;
     return self->dy.data ? plan_backward(engine, self, in, out, error) : 0;
 }
@@ -86,7 +83,7 @@ static int dense_plan(struct engine *engine, struct cuda_node *self, struct erro
 static int run(struct engine *engine, const struct cuda_node *self, const struct matmul_plan *plan,
                struct error *error) {
     const struct dense_state *state = self->state;
-    return matmul_run(plan, engine->blas, engine->workspace, DENSE_WORKSPACE, engine->compute,
+    return matmul_run(plan, engine->blas, engine->workspace, MATMUL_WORKSPACE, engine->compute,
                       state->label, error);
 }
 

@@ -7,6 +7,9 @@
 
 #include <cublasLt.h>
 
+/* Bytes that cuBLASLt may use beside its operands: NVIDIA advises 32 MiB on sm_90. */
+#define MATMUL_WORKSPACE ((size_t)32 << 20)
+
 struct matmul {
     int64_t m, n, k;
     const void *a, *b;

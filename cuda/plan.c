@@ -1,6 +1,7 @@
 /* From a net to buffers, each node's plan, and the passes over them. Who shares memory and who adds
  * to whose gradient is model/links.h. */
 #include "cuda/engine_private.h"
+#include "cuda/matmul.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -126,7 +127,9 @@ static int allocate_values(struct engine *engine, struct cuda_node *self, struct
 static int allocate_shared(struct engine *engine, struct error *error) {
     engine->partials = engine_alloc(engine, MEMORY_BATCH, sizeof(float) * engine->partials_size,
                                     "partial sums", error);
-    engine->workspace = engine_alloc(engine, MEMORY_BATCH, engine->workspace_size,
+    /* cuBLASLt's share does not grow with the batch; what cuDNN wants beyond it does. */
+    enum memory_kind kind = engine->workspace_size > MATMUL_WORKSPACE ? MEMORY_BATCH : MEMORY_FIXED;
+    engine->workspace = engine_alloc(engine, kind, engine->workspace_size,
                                      "the workspace of cuDNN and cuBLASLt", error);
     return engine->partials && engine->workspace ? 0 : -1;
 }

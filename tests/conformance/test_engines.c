@@ -1,0 +1,74 @@
+/* Two engines side by side: the one under test, and the CPU engine as its judge. */
+#include "model/init.h"
+#include "tests/conformance/trial.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STEPS 100
+#define BATCH 8
+
+static const char nodes[] =
+    "{ name = \"c1\"; kind = \"conv\"; input = \"image\"; channels = 8; kernel = 5; stride = 2; },"
+    "{ name = \"r1\"; kind = \"relu\"; input = \"c1\"; },"
+    "{ name = \"c2\"; kind = \"conv\"; input = \"r1\"; channels = 8; kernel = 3; },"
+    "{ name = \"b2\"; kind = \"batchnorm\"; input = \"c2\"; },"
+    "{ name = \"r2\"; kind = \"relu\"; input = \"b2\"; },"
+    "{ name = \"p2\"; kind = \"avgpool\"; input = \"r2\"; size = 2; },"
+    "{ name = \"digit_head\"; kind = \"dense\"; input = \"p2\"; units = 10; },"
+    "{ name = \"addend\"; kind = \"onehot\"; input = \"digit\"; },"
+    "{ name = \"both\"; kind = \"concat\"; inputs = (\"digit_head\", \"addend\"); },"
+    "{ name = \"sum_head\"; kind = \"dense\"; input = \"both\"; units = 19; }";
+
+static void train(const struct engine_ops *ops, const struct net *net,
+                  const struct engine_config *config, float *weights) {
+    struct error error = {0};
+    struct engine *engine = NULL;
+    struct step_result results[STEPS];
+    struct engine_state state = {.weights = weights};
+    must(ops->create(net, config, &engine, &error), error);
+    must(ops->import(engine, &state, &error), error);
+    for (uint64_t step = 0; step < STEPS; step++) {
+        struct random_batch data = random_batch_create(4, step % 10, BATCH);
+        struct step_settings settings = {.step = step, .rate = 0.01f};
+        must(ops->train_step(engine, &data.batch, &settings, &error), error);
+        random_batch_destroy(&data);
+    }
+    cr_expect_eq(ops->collect(engine, results, STEPS, true, &error), STEPS, "%s", error.text);
+    must(ops->export(engine, &state, &error), error);
+    ops->destroy(&engine);
+}
+
+/* Rounding differs from the first step on and grows as training goes (2e-6 of the weights' length
+ * is usual here); a wrong factor anywhere is far beyond what is allowed. SGD, since AdamW divides
+ * by gradients of nearly nothing. */
+Test(engines, a_hundred_steps_end_where_the_cpu_engine_ends) {
+    struct engine_config config = trial_config(PRECISION_F32, BATCH);
+    config.optimizer.momentum = 0.9f;
+    const struct engine_ops *ops = trial_engine(&config);
+    struct error error = {0};
+    char reason[256];
+    const struct engine_ops *judge = engine_choose("cpu", &config, reason, sizeof reason, &error);
+    cr_assert(judge, "%s", error.text);
+    struct net *net = random_net_parse(nodes, "digit_head", "sum_head");
+    float *own = calloc(net->total, sizeof(float)), *other = calloc(net->total, sizeof(float));
+    cr_assert(own && other);
+    init_parameters(net, 1, own);
+    memcpy(other, own, net->total * sizeof(float));
+    train(ops, net, &config, own);
+    train(judge, net, &config, other);
+    double apart = 0, size = 0;
+    for (size_t i = 0; i < net->total; i++) {
+        apart += pow((double)own[i] - (double)other[i], 2);
+        size += pow((double)other[i], 2);
+    }
+    cr_log_info("%s after %d steps: %.2g from the CPU engine", ops->name, STEPS,
+                sqrt(apart / size));
+    cr_expect_leq(sqrt(apart / size), 1e-3, "%s is %g from the CPU engine", ops->name,
+                  sqrt(apart / size));
+    free(own);
+    free(other);
+    net_destroy(&net);
+}
