@@ -1,20 +1,23 @@
-/* Runs the threads of a block as fibers. A thread runs until its first barrier or shuffle; one that
- * meets none never needs a stack of its own. What no hardware forgives ends the program: a barrier
- * or shuffle that not all threads reach. */
-#include "tests/emulator/emulator.hpp"
+/* Runs the threads of a block as fibers. A fiber runs one thread after another until one of them
+ * meets a barrier or a shuffle, so a kernel without any costs two switches per block. What no
+ * hardware forgives ends the program: a barrier that not all threads of a block reach, or a shuffle
+ * that not all lanes of a warp reach. */
+#undef _FORTIFY_SOURCE /* its longjmp refuses to change stacks */
+#include "tests/emulator/runtime.hpp"
 
+#include <algorithm>
+#include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
-#include <setjmp.h>
+#include <numeric>
 #include <ucontext.h>
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
-#define FIBERS_UNDER_ASAN 1
-#else
-#define FIBERS_UNDER_ASAN 0
+#elif defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
 #endif
 
 uint3 threadIdx, blockIdx;
@@ -23,17 +26,26 @@ dim3 blockDim, gridDim;
 namespace {
 
 const size_t STACK = 128 << 10; /* bytes */
+const unsigned WARP = 32;
 
-enum state { NEW, READY, AT_BARRIER, AT_SHUFFLE, ENDED };
+/* A place to go on from; the sanitizers must be told of each switch. */
+struct context {
+    ucontext_t first;    /* from where it starts, or with a sanitizer always */
+    jmp_buf at;          /* from where it goes on: needs no system call */
+    bool started = true; /* as the scheduler, which runs already */
+    const void *stack = nullptr;
+    size_t stack_size = 0;
+    void *fiber = nullptr; /* ThreadSanitizer's */
+};
 
-/* A switch saves registers only: swapcontext would ask the system for the signal mask each time.
- * It is what starts a fiber, and what the sanitizer understands. */
 struct fiber {
-    ucontext_t context;
-    jmp_buf at;
-    bool started = false;
+    context where;
     std::unique_ptr<char[]> stack{new char[STACK]};
 };
+
+enum state { NEW, READY, AT_BARRIER, AT_SHUFFLE, ENDED };
+const char *const state_names[] = {"has not begun", "runs", "waits at a barrier",
+                                   "waits at a shuffle", "has ended"};
 
 struct thread {
     state now;
@@ -44,178 +56,242 @@ struct thread {
 
 struct block {
     std::vector<thread> threads;
+    std::vector<unsigned> turns; /* the threads in the order in which they run */
+    size_t turn;                 /* of the running thread */
+    unsigned current;            /* the running thread */
     std::vector<uint64_t> values[2];
     std::vector<std::unique_ptr<fiber>> fibers;
     std::vector<fiber *> unused;
-    ucontext_t scheduler;
-    jmp_buf scheduler_at;
-    unsigned current;
+    context scheduler;
     const std::function<void()> *body;
-    bool reverse;
-    /* The scheduler's own stack, for the sanitizer. */
-    const void *stack;
-    size_t stack_size;
+    emulator_order order;
+    uint64_t seed;
 };
 
 block the; /* blocks run one after another on one host thread */
 
-void to_scheduler(fiber *from, bool last) {
-#if FIBERS_UNDER_ASAN
+/* --- fibers ---------------------------------------------------------------------------------- */
+
+void switch_context(context &from, context &to) {
+#if defined(__SANITIZE_ADDRESS__)
     void *fake = nullptr;
-    __sanitizer_start_switch_fiber(last ? nullptr : &fake, the.stack, the.stack_size);
-    swapcontext(&from->context, &the.scheduler);
-    __sanitizer_finish_switch_fiber(fake, &the.stack, &the.stack_size);
+    __sanitizer_start_switch_fiber(&fake, to.stack, to.stack_size);
+    swapcontext(&from.first, &to.first);
+    /* Fibers and the scheduler take turns: who comes back from here was called by `to`. */
+    __sanitizer_finish_switch_fiber(fake, &to.stack, &to.stack_size);
+#elif defined(__SANITIZE_THREAD__)
+    __tsan_switch_to_fiber(to.fiber, 0);
+    swapcontext(&from.first, &to.first);
 #else
-    (void)last;
-    if (_setjmp(from->at) == 0)
-        _longjmp(the.scheduler_at, 1);
+    if (_setjmp(from.at))
+        return;
+    if (to.started)
+        _longjmp(to.at, 1);
+    to.started = true;
+    setcontext(&to.first);
 #endif
 }
 
-/* What a fiber does: one thread after another, for ever. */
+/* Whether the next thread is new as well: makes it the running one. */
+bool next_is_new() {
+    if (the.turn + 1 == the.turns.size())
+        return false;
+    unsigned next = the.turns[the.turn + 1];
+    if (the.threads[next].now != NEW)
+        return false;
+    the.threads[next].on = the.threads[the.current].on;
+    the.turn++;
+    the.current = next;
+    threadIdx = the.threads[next].index;
+    return true;
+}
+
+/* What a fiber does: threads, for ever. */
 void fiber_main() {
-#if FIBERS_UNDER_ASAN
-    __sanitizer_finish_switch_fiber(nullptr, &the.stack, &the.stack_size);
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_finish_switch_fiber(nullptr, &the.scheduler.stack, &the.scheduler.stack_size);
 #endif
     for (;;) {
-        (*the.body)();
-        thread &self = the.threads[the.current];
-        self.now = ENDED;
-        to_scheduler(self.on, false);
+        do {
+            the.threads[the.current].now = READY;
+            (*the.body)();
+            the.threads[the.current].now = ENDED;
+        } while (next_is_new());
+        fiber *own = the.threads[the.current].on;
+        the.unused.push_back(own);
+        switch_context(own->where, the.scheduler);
     }
 }
+
+fiber *take_fiber() {
+    if (the.unused.empty()) {
+        the.fibers.emplace_back(new fiber);
+        fiber *made = the.fibers.back().get();
+        context &where = made->where;
+        where.started = false;
+        where.stack = made->stack.get();
+        where.stack_size = STACK;
+        getcontext(&where.first);
+        where.first.uc_stack.ss_sp = made->stack.get();
+        where.first.uc_stack.ss_size = STACK;
+        where.first.uc_link = nullptr;
+        makecontext(&where.first, fiber_main, 0);
+#if defined(__SANITIZE_THREAD__)
+        where.fiber = __tsan_create_fiber(0);
+#endif
+        the.unused.push_back(made);
+    }
+    fiber *taken = the.unused.back();
+    the.unused.pop_back();
+    return taken;
+}
+
+/* --- threads --------------------------------------------------------------------------------- */
 
 void resume(unsigned index) {
     thread &next = the.threads[index];
-    if (!next.on) {
-        if (the.unused.empty()) {
-            the.fibers.emplace_back(new fiber);
-            fiber *made = the.fibers.back().get();
-            getcontext(&made->context);
-            made->context.uc_stack.ss_sp = made->stack.get();
-            made->context.uc_stack.ss_size = STACK;
-            made->context.uc_link = nullptr;
-            makecontext(&made->context, fiber_main, 0);
-            the.unused.push_back(made);
-        }
-        next.on = the.unused.back();
-        the.unused.pop_back();
-    }
+    if (!next.on)
+        next.on = take_fiber();
     the.current = index;
     threadIdx = next.index;
-#if FIBERS_UNDER_ASAN
-    void *fake = nullptr;
-    __sanitizer_start_switch_fiber(&fake, next.on->stack.get(), STACK);
-    swapcontext(&the.scheduler, &next.on->context);
-    __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
-#else
-    if (_setjmp(the.scheduler_at) == 0) {
-        if (next.on->started)
-            _longjmp(next.on->at, 1);
-        next.on->started = true;
-        setcontext(&next.on->context);
-    }
-#endif
-    if (next.now == ENDED)
-        the.unused.push_back(next.on);
+    switch_context(the.scheduler, next.on->where);
 }
 
 void wait_at(state where) {
     thread &self = the.threads[the.current];
     self.now = where;
-    to_scheduler(self.on, false);
-    threadIdx = self.index;
+    switch_context(self.on->where, the.scheduler);
 }
 
-[[noreturn]] void stuck(unsigned index) {
+[[noreturn]] void stuck(const thread &waits, const thread &other) {
     fprintf(stderr,
-            "emulator: grid %u,%u,%u block %u,%u,%u: thread %u waits at a %s that others do not "
-            "reach\n",
-            gridDim.x, gridDim.y, gridDim.z, blockDim.x, blockDim.y, blockDim.z, index,
-            the.threads[index].now == AT_BARRIER ? "barrier" : "shuffle");
+            "emulator: block %u,%u,%u of grid %u,%u,%u: thread %u,%u,%u of %u,%u,%u %s, but thread "
+            "%u,%u,%u %s\n",
+            blockIdx.x, blockIdx.y, blockIdx.z, gridDim.x, gridDim.y, gridDim.z, waits.index.x,
+            waits.index.y, waits.index.z, blockDim.x, blockDim.y, blockDim.z,
+            state_names[waits.now], other.index.x, other.index.y, other.index.z,
+            state_names[other.now]);
     abort();
 }
 
-/* Lets go the warps whose lanes all wait at a shuffle; else, when all threads that are alive wait
- * at the barrier, these. False when the block has ended. */
-bool release() {
-    unsigned count = (unsigned)the.threads.size(), alive = 0, at_barrier = 0, first = 0;
-    bool released = false;
-    for (unsigned warp = 0; warp < count; warp += 32) {
-        unsigned end = warp + 32 < count ? warp + 32 : count, waiting = 0;
-        for (unsigned i = warp; i < end; i++) {
-            waiting += the.threads[i].now == AT_SHUFFLE;
-            at_barrier += the.threads[i].now == AT_BARRIER;
-            if (the.threads[i].now != ENDED && alive++ == 0)
-                first = i;
-        }
-        if (waiting == end - warp) {
-            for (unsigned i = warp; i < end; i++)
-                the.threads[i].now = READY;
-            released = true;
-        }
-    }
-    if (alive == 0)
-        return false;
-    if (!released && at_barrier != alive)
-        stuck(first);
-    for (unsigned i = 0; i < count && !released; i++)
-        if (the.threads[i].now == AT_BARRIER)
-            the.threads[i].now = READY;
+/* The threads first … last-1 go on when all of them wait at the same. */
+bool release(unsigned first, unsigned last, state where) {
+    for (unsigned i = first; i < last; i++)
+        if (the.threads[i].now != where)
+            return false;
+    for (unsigned i = first; i < last; i++)
+        the.threads[i].now = READY;
     return true;
 }
 
-void run_block() {
+/* Lets go the warps whose lanes all wait at a shuffle, or else the block when all its threads wait
+ * at a barrier. False when the block has ended. */
+bool release_block() {
     unsigned count = (unsigned)the.threads.size();
+    bool released = false;
+    for (unsigned warp = 0; warp < count; warp += WARP)
+        released |= release(warp, std::min(warp + WARP, count), AT_SHUFFLE);
+    if (released || release(0, count, AT_BARRIER))
+        return true;
     for (unsigned i = 0; i < count; i++) {
+        const thread &waits = the.threads[i];
+        if (waits.now == ENDED)
+            continue;
+        bool shuffle = waits.now == AT_SHUFFLE;
+        unsigned other = shuffle ? i / WARP * WARP : 0;
+        while (the.threads[other].now == waits.now)
+            other++;
+        stuck(waits, the.threads[other]);
+    }
+    return false;
+}
+
+void shuffle_turns() {
+    for (size_t i = the.turns.size(); i > 1; i--)
+        std::swap(the.turns[i - 1], the.turns[emulator_random(i)]);
+}
+
+void run_block() {
+    for (unsigned i = 0; i < the.threads.size(); i++) {
         thread &self = the.threads[i];
         self = thread{};
         self.index.x = i % blockDim.x;
         self.index.y = i / blockDim.x % blockDim.y;
         self.index.z = i / blockDim.x / blockDim.y;
     }
-    do
-        for (unsigned i = 0; i < count; i++) {
-            unsigned at = the.reverse ? count - 1 - i : i;
-            if (the.threads[at].now == NEW || the.threads[at].now == READY)
-                resume(at);
+    do {
+        if (the.order == EMULATOR_SHUFFLE)
+            shuffle_turns();
+        for (the.turn = 0; the.turn < the.turns.size(); the.turn++) {
+            unsigned next = the.turns[the.turn];
+            if (the.threads[next].now == NEW || the.threads[next].now == READY)
+                resume(next);
         }
-    while (release());
+    } while (release_block());
 }
 
 } // namespace
+
+/* --- what kernels call ----------------------------------------------------------------------- */
 
 void __syncthreads() {
     wait_at(AT_BARRIER);
 }
 
 unsigned emulator_lane() {
-    return the.current % 32;
+    return the.current % WARP;
 }
 
 uint64_t emulator_shuffle(uint64_t value, unsigned from) {
     unsigned own = the.current, turn = the.threads[own].shuffles++ % 2;
-    unsigned other = own / 32 * 32 + from;
+    unsigned other = own / WARP * WARP + from;
     the.values[turn][own] = value;
     wait_at(AT_SHUFFLE);
-    return the.values[turn][other < the.threads.size() ? other : own];
+    return other < the.threads.size() ? the.values[turn][other] : ~(uint64_t)0;
 }
 
-void emulator_set_reverse(bool reverse) {
-    the.reverse = reverse;
+/* --- what the runtime calls ------------------------------------------------------------------ */
+
+void emulator_set_order(enum emulator_order order, uint64_t seed) {
+    the.order = order;
+    the.seed = seed;
 }
 
-void emulator_run(dim3 grid, dim3 block, const std::function<void()> &thread) {
-    unsigned threads = block.x * block.y * block.z;
+enum emulator_order emulator_get_order() {
+    return the.order;
+}
+
+uint64_t emulator_random(uint64_t limit) {
+    uint64_t x = the.seed += 0x9E3779B97F4A7C15u;
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ x >> 27) * 0x94D049BB133111EBu;
+    return (x ^ x >> 31) % limit;
+}
+
+void emulator_run(dim3 grid, dim3 size, const std::function<void()> &body) {
+    unsigned threads = size.x * size.y * size.z;
     uint64_t blocks = (uint64_t)grid.x * grid.y * grid.z;
+    std::vector<uint64_t> turns(the.order == EMULATOR_SHUFFLE ? blocks : 0);
+    std::iota(turns.begin(), turns.end(), 0);
+    for (size_t i = turns.size(); i > 1; i--)
+        std::swap(turns[i - 1], turns[emulator_random(i)]);
     gridDim = grid;
-    blockDim = block;
-    the.body = &thread;
+    blockDim = size;
+    the.body = &body;
     the.threads.resize(threads);
+    the.turns.resize(threads);
+    std::iota(the.turns.begin(), the.turns.end(), 0);
+    if (the.order == EMULATOR_REVERSE)
+        std::reverse(the.turns.begin(), the.turns.end());
     for (auto &values : the.values)
         values.resize(threads);
+#if defined(__SANITIZE_THREAD__)
+    the.scheduler.fiber = __tsan_get_current_fiber();
+#endif
     for (uint64_t i = 0; i < blocks; i++) {
-        uint64_t at = the.reverse ? blocks - 1 - i : i;
+        uint64_t at = the.order == EMULATOR_FORWARD   ? i
+                      : the.order == EMULATOR_REVERSE ? blocks - 1 - i
+                                                      : turns[i];
         blockIdx.x = (unsigned)(at % grid.x);
         blockIdx.y = (unsigned)(at / grid.x % grid.y);
         blockIdx.z = (unsigned)(at / grid.x / grid.y);

@@ -69,11 +69,14 @@ template <typename T> T __shfl_down_sync(unsigned, T value, unsigned delta) {
 template <typename... P, typename... A>
 cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, cudaStream_t stream, A... args) {
     std::tuple<P...> packed(static_cast<P>(args)...);
-    if (emulator_call("cudaLaunchKernel"))
-        return cudaErrorLaunchFailure;
     if (grid.x == 0 || grid.y == 0 || grid.z == 0)
         return cudaSuccess;
-    if (block.x * block.y * block.z > 1024 || grid.y > 65535 || grid.z > 65535)
+    cudaError_t begun = emulator_begin("cudaLaunchKernel");
+    if (begun != cudaSuccess)
+        return begun;
+    uint64_t threads = (uint64_t)block.x * block.y * block.z;
+    if (threads == 0 || threads > 1024 || block.z > 64 || grid.x > INT32_MAX || grid.y > 65535 ||
+        grid.z > 65535)
         return cudaErrorInvalidConfiguration;
     return emulator_enqueue(stream, [=] {
         emulator_run(grid, block, [&packed, kernel] { std::apply(kernel, packed); });
