@@ -158,12 +158,14 @@ tests_model_needs := model cpu common
 tests_cpu_needs := model cpu common
 tests_conformance_needs := model cpu common
 tests_cuda_needs := model common
+tests_plans_needs := model cpu common
 tests_trainer_needs := trainer model cpu common
 tests_evaluator_needs := evaluator model cpu common
 tests_deploy_needs := deploy common
 tests_e2e_needs := deploy model cpu common
 test_folders := $(or $(strip $(TESTS)),$(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/test_*.c)))))
-test_folders := $(filter-out $(if $(cuda_built),,cuda),$(test_folders))
+# Tests of the CUDA engine need the toolkit; what NVIDIA's own libraries do is not for sanitizers.
+test_folders := $(filter-out $(if $(cuda_built),,cuda) $(if $(cuda_engine),,plans),$(test_folders))
 test_support := $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/support/*.c))
 test_reference := $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/reference/*.c))
 
@@ -171,12 +173,13 @@ define test_program
 $(out)/tests/$(1): $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/$(1)/*.c)) $(test_support) \
   $(if $(filter conformance,$(1)),$(test_reference)) $(call libraries,$(tests_$(1)_needs))
 	@mkdir -p $$(@D)
-	$$(call quiet,ld ) $(CC) $(CFLAGS) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) $(if $(filter cuda,$(1)),-lstdc++) -lcriterion -o $$@
+	$$(call quiet,ld ) $(CC) $(CFLAGS) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) $(if $(filter cuda,$(1)),-lstdc++) $(if $(filter plans,$(1)),$(cuda_link)) -lcriterion -o $$@
 endef
 $(foreach folder,$(test_folders),$(eval $(call test_program,$(folder))))
 # The CUDA engine's own tests call its kernels and the emulated device directly.
 $(out)/tests/cuda: $(cuda_objects) $(emulator_objects)
-$(out)/obj/tests/cuda/%.o: CPPFLAGS += $(cuda_cppflags)
+$(out)/tests/plans: $(out)/obj/pic/cuda/backend.o $(out)/obj/pic/cuda/conv_plan.o
+$(out)/obj/tests/cuda/%.o $(out)/obj/tests/plans/%.o: CPPFLAGS += $(cuda_cppflags)
 
 .PHONY: test tests check clean format check-format check-includes help
 test: ## build and run every test (SAN=1: under ASan and UBSan)

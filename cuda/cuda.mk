@@ -36,6 +36,8 @@ emulator_objects := $(cuda_kernels:%.cu=$(out)/obj/emulated/%.o) \
                     $(patsubst %.cpp,$(out)/obj/emulated/%.o,$(wildcard tests/emulator/*.cpp))
 cuda_engine := $(if $(filter release,$(variant)),$(out)/lib/libdigitsum_cuda.so)
 emulated_engine := $(out)/lib/emulated/libdigitsum_cuda.so
+# The libraries by their paths, found again there when the program starts.
+cuda_link := $(cuda_libraries) $(addprefix -Wl$(,)-rpath$(,),$(sort $(dir $(cuda_libraries))))
 cuda_newest := $(lastword $(CUDA_ARCHS))
 cuda_codes := $(foreach arch,$(CUDA_ARCHS),-gencode arch=compute_$(arch),code=sm_$(arch)) \
               -gencode arch=compute_$(cuda_newest),code=compute_$(cuda_newest)
@@ -63,8 +65,7 @@ $(out)/obj/emulated/%.o: %.cpp
 
 $(out)/lib/libdigitsum_cuda.so: $(cuda_objects) $(cuda_kernels:%.cu=$(out)/obj/%.cu.o)
 	@mkdir -p $(@D)
-	$(call quiet,ld ) $(CXX) -shared -Wl,--no-undefined $^ $(cuda_libraries) \
-	  $(addprefix -Wl$(,)-rpath$(,),$(sort $(dir $(cuda_libraries)))) -fopenmp -lm -o $@
+	$(call quiet,ld ) $(CXX) -shared -Wl,--no-undefined $^ $(cuda_link) -fopenmp -lm -o $@
 
 $(emulated_engine): $(cuda_objects) $(emulator_objects)
 	@mkdir -p $(@D)
