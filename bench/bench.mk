@@ -14,3 +14,8 @@ bench: ## measure against the targets and PyTorch, into bench/results/ (QUICK=1:
 	@deploy/setup build runtime bench
 	@$(MAKE) --no-print-directory -s build bench-programs
 	@bench/run $(if $(filter-out 0,$(QUICK)),--quick)
+
+.PHONY: gpu-check
+gpu-check: ## check and measure the CUDA engine on this machine's GPU (QUICK=1, SANITIZE=1)
+	@$(MAKE) --no-print-directory -s build bench-programs $(out)/tests/conformance CUDA=1
+	@bench/gpu-check $(if $(filter-out 0,$(QUICK)),--quick) $(if $(filter-out 0,$(SANITIZE)),--sanitize)

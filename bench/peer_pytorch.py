@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """The same job in PyTorch, as a fair peer: quick.net or plain7.net, image and random digit to digit
-and sum, on this machine's CPU. Everything that makes PyTorch faster here is on: data in memory and
+and sum, on this machine's CPU (or, for --throughput, its GPU). Everything that makes PyTorch faster here is on: data in memory and
 no DataLoader, channels_last, bf16 autocast, denormals flushed. Needs PyTorch 1.13
 (Debian: python3-torch). Knows nothing of our programs; prints one line of JSON.
 
@@ -43,6 +43,9 @@ def options():
     parser.add_argument("--layout", choices=["nchw", "channels_last"], default="channels_last")
     parser.add_argument("--throughput", action="store_true")
     parser.add_argument("--seconds", type=float, default=10, help="of --throughput")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="cuda: --throughput only")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the whole forward pass")
+    parser.add_argument("--peak", action="store_true", help="only measure large bf16 matrix products on the GPU")
     return parser.parse_args()
 
 
@@ -141,20 +144,20 @@ def make():
 
 # --- training ----------------------------------------------------------------------------------
 
-onehot = torch.eye(10)
+onehot = torch.eye(10, device=args.device)
 
 
 def forward(net, images, digits):
     images = images.float().mul_(1 / (255 * 0.3081)).sub_(0.1307 / 0.3081)
     if args.layout == "channels_last":
         images = images.contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16, enabled=args.precision == "bf16"):
+    with torch.autocast(args.device, torch.bfloat16, enabled=args.precision == "bf16"):
         digit, total = net(images, onehot[digits])
     return digit.float(), total.float()
 
 
 def step(net, optimizer, images, labels):
-    digits = torch.randint(10, labels.shape)
+    digits = torch.randint(10, labels.shape, device=args.device)
     digit, total = forward(net, images, digits)
     loss = F.cross_entropy(digit, labels) + F.cross_entropy(total, labels + digits)
     optimizer.zero_grad(set_to_none=True)
@@ -216,30 +219,62 @@ def train():
     }
 
 
+def wait():
+    if args.device == "cuda":
+        torch.cuda.synchronize()
+
+
 def throughput():
+    """Data on the device; steps in stretches of 20, so that a GPU is not waited for after each."""
+    global forward
     net, optimizer = make()
-    images = torch.randint(256, (8 * args.batch, 1, 28, 28), dtype=torch.uint8)
-    labels = torch.randint(10, (8 * args.batch,))
+    net.to(args.device)
+    if args.compile:
+        forward = torch.compile(forward)
+    images = torch.randint(256, (8 * args.batch, 1, 28, 28), dtype=torch.uint8, device=args.device)
+    labels = torch.randint(10, (8 * args.batch,), device=args.device)
+    steps = 20 if args.device == "cuda" else 1
     times = []
     begun = time.perf_counter()
     while time.perf_counter() - begun < args.seconds or len(times) < 5:
-        here = torch.randint(len(labels), (args.batch,))
+        wait()
         before = time.perf_counter()
-        step(net, optimizer, images[here], labels[here])
-        times.append(time.perf_counter() - before)
+        for _ in range(steps):
+            here = torch.randint(len(labels), (args.batch,), device=args.device)
+            step(net, optimizer, images[here], labels[here])
+        wait()
+        times.append((time.perf_counter() - before) / steps)
     times = times[len(times) // 5 :]  # the first fifth warms up
     return {
         "images_per_second": round(args.batch / statistics.median(times), 1),
         "images_per_second_best": round(args.batch / min(times), 1),
-        "steps": len(times),
+        "steps": len(times) * steps,
     }
+
+
+def peak(size=8192, times=20):
+    """bf16 matrix products of random data: TFLOP/s, the best of five stretches."""
+    a = torch.randn(size, size, device="cuda", dtype=torch.bfloat16)
+    b = torch.randn(size, size, device="cuda", dtype=torch.bfloat16)
+    best = 0.0
+    for _ in range(6):
+        torch.cuda.synchronize()
+        before = time.perf_counter()
+        for _ in range(times):
+            a @ b
+        torch.cuda.synchronize()
+        best = max(best, 2e-12 * size**3 * times / (time.perf_counter() - before))
+    return {"tflops": round(best, 1), "gpu": torch.cuda.get_device_name()}
 
 
 def main():
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
+    if args.peak:
+        print(json.dumps({"peer": f"PyTorch {torch.__version__}", **peak()}))
+        return 0
     result = {"peer": f"PyTorch {torch.__version__}", "net": args.net,
-              "precision": args.precision, "batch": args.batch, "threads": args.threads,
+              "precision": args.precision, "batch": args.batch, "device": args.device, "threads": args.threads,
               "seed": args.seed, "optimizer": args.optimizer}  # fmt: skip
     reached, figures = (True, throughput()) if args.throughput else train()
     print(json.dumps({**result, **figures}))
