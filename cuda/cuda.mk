@@ -53,7 +53,7 @@ $(out)/obj/cuda/kernels/%.cu.o: cuda/kernels/%.cu
 	  -Xcompiler -Wall,-Wextra,-Werror,-fPIC,-fvisibility=hidden -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 
 # Kernels as ordinary C++. Packs of values alias what they are read from, as on the device.
-emulated_flags = -std=c++17 -DDIGITSUM_EMULATED $(cuda_cppflags) -O3 -g -Wall -Wextra -Werror \
+emulated_flags = -std=c++17 -DDIGITSUM_EMULATED='"tests/emulator/device.hpp"' $(cuda_cppflags) -O3 -g -Wall -Wextra -Werror \
                  -Wno-unknown-pragmas -Wno-maybe-uninitialized -Wno-uninitialized \
                  -fno-strict-aliasing -fPIC $(cuda_sanitize)
 $(out)/obj/emulated/%.o: %.cu

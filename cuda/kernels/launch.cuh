@@ -2,12 +2,13 @@
  *
  * launch(kernel, grid, block, stream, arguments...) puts the kernel on the stream and returns what
  * the launch answered; a grid of no blocks does nothing. No kernel of ours takes dynamic shared
- * memory. With DIGITSUM_EMULATED the same call runs the kernel on the processor, for tests. */
+ * memory. For tests, the build names a header in DIGITSUM_EMULATED whose launch runs the kernel on
+ * the processor. */
 #ifndef CUDA_KERNELS_LAUNCH_CUH
 #define CUDA_KERNELS_LAUNCH_CUH
 
 #ifdef DIGITSUM_EMULATED
-#include "tests/emulator/device.hpp"
+#include DIGITSUM_EMULATED
 #else
 #include <cuda_runtime.h>
 
