@@ -67,6 +67,9 @@ $(out)/lib/libdigitsum_cuda.so: $(cuda_objects) $(cuda_kernels:%.cu=$(out)/obj/%
 	@mkdir -p $(@D)
 	$(call quiet,ld ) $(CXX) -shared -Wl,--no-undefined $^ $(cuda_link) -fopenmp -lm -o $@
 
+# Kernels that try the emulated device itself.
+$(out)/tests/cuda: $(out)/obj/emulated/tests/emulator/probe.o
+
 $(emulated_engine): $(cuda_objects) $(emulator_objects)
 	@mkdir -p $(@D)
 	$(call quiet,ld ) $(CXX) -shared $(cuda_sanitize) $^ -fopenmp -lm -o $@
