@@ -9,6 +9,7 @@ DEBUG ?=#        1 = no optimisation, for a debugger
 WERROR ?= 1#     0 = warnings do not stop the build
 V ?=#            1 = show whole commands
 
+DEPS ?=#         folder with Debian packages unpacked by dpkg -x, for a machine without root
 # --- of run-pipeline (all optional; build/bin/pipeline --help tells more) ---
 RUN ?=#          name of the run, the folder runs/<name>/ (standard: network and time)
 NET ?=#          network: a name in model/nets, or a file
@@ -49,6 +50,17 @@ ifneq ($(filter-out help clean format check check-%,$(or $(MAKECMDGOALS),build))
 include build/packages.mk
 endif
 CPPFLAGS += -D_GNU_SOURCE -I. -I$(out)/gen $(packages_cflags)
+# Libraries that were unpacked rather than installed are found there now and when programs start.
+ifneq ($(strip $(DEPS)),)
+override DEPS := $(abspath $(DEPS))
+deps_library := $(DEPS)/usr/lib/x86_64-linux-gnu
+export PKG_CONFIG_SYSROOT_DIR := $(DEPS)
+export PKG_CONFIG_PATH := $(deps_library)/pkgconfig:$(DEPS)/usr/share/pkgconfig
+export LD_LIBRARY_PATH := $(deps_library):$(deps_library)/blas:$(deps_library)/lapack:$(LD_LIBRARY_PATH)
+export PATH := $(DEPS)/usr/bin:$(PATH)
+CPPFLAGS += -isystem $(DEPS)/usr/include
+LDFLAGS += -L$(deps_library) -Wl,--disable-new-dtags -Wl,-rpath,$(deps_library) -Wl,-rpath-link,$(deps_library)
+endif
 # No contraction of a*b+c: results must not depend on which instruction set a clone was built for.
 CFLAGS += -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wvla -g \
           $(if $(filter-out 0,$(WERROR)),-Werror) -ffp-contract=off -fno-math-errno -fopenmp \
@@ -95,7 +107,7 @@ all: build
 build: $(programs:%=$(out)/bin/%) ## build the programs into build/bin/ (installs what is missing)
 
 build/packages.mk: deploy/packages.txt deploy/setup
-	@deploy/setup build runtime
+	@$(if $(strip $(DEPS)),:,deploy/setup build runtime)
 	@mkdir -p build
 	@echo "packages_cflags := $$(pkg-config --cflags $(PKGS))" > $@.part
 	@echo "packages_libs := $$(pkg-config --libs $(PKGS))" >> $@.part
