@@ -42,13 +42,13 @@ static struct rig rig_open(void) {
 
 static void rig_close(struct rig *rig) {
     char alive[200];
+    cudaStreamDestroy(rig->compute);
+    cudaStreamDestroy(rig->copy);
     cudaFree(rig->x);
     cudaFree(rig->y);
     cudaFreeHost(rig->from);
     cudaFreeHost(rig->got);
     cudaEventDestroy(rig->event);
-    cudaStreamDestroy(rig->compute);
-    cudaStreamDestroy(rig->copy);
     cr_expect_eq(emulator_alive(alive, sizeof alive), 0, "left behind: %s", alive);
 }
 
@@ -495,6 +495,7 @@ Test(emulator, the_environment_sets_faults) {
     emulator_reset();
     ok(cudaMemGetInfo(&available, &total));
     cr_expect_eq(total, (size_t)8 << 30, "a reset forgets the environment");
+    ok(cudaFree(place));
 }
 
 Test(emulator, the_environment_may_leave_no_device) {
