@@ -16,7 +16,7 @@ struct settings {
     const char *net, *precision, *device, *optimizer;
     int64_t batch, threads, steps, warmup;
     double ema;
-    bool predict, stream;
+    bool predict, stream, tune;
 };
 
 #define FIELD(name) offsetof(struct settings, name)
@@ -32,6 +32,7 @@ static const struct option_row rows[] = {
     {"warmup", 'w', OPTION_INT, FIELD(warmup), 0, 1000000, NULL, "5", "N", "steps before", 0},
     {"ema", 'e', OPTION_REAL, FIELD(ema), 0, 1, NULL, "0.999", "X", "decay of the moving average; 0: none", 0},
     {"predict", 0, OPTION_FLAG, FIELD(predict), 0, 0, NULL, NULL, NULL, "time predict instead", 0},
+    {"tune", 0, OPTION_FLAG, FIELD(tune), 0, 0, NULL, NULL, NULL, "measure a GPU's convolutions once and keep the choice", 0},
     {"stream", 0, OPTION_FLAG, FIELD(stream), 0, 0, NULL, NULL, NULL, "start steps without waiting for each, as the trainer does", 0},
 };
 // clang-format on
@@ -73,6 +74,7 @@ static int open_bench(struct bench *bench, struct error *error) {
         .tf32 = strcmp(settings->precision, "tf32") == 0,
         .batch = (int)settings->batch,
         .threads = (int)settings->threads,
+        .tune = settings->tune,
         .training = !settings->predict,
         .seed = 1,
         .optimizer = {.kind =

@@ -9,6 +9,7 @@
  *   then widened to f32. */
 #include "cuda/conv_plan.h"
 #include "cuda/masked.h"
+#include "cuda/tune.h"
 
 #include <stdlib.h>
 
@@ -36,12 +37,30 @@ static struct conv_problem problem_of(const struct engine *engine, const struct 
                                  .tf32 = engine->config.tf32};
 }
 
-static int make(struct engine *engine, struct conv_state *state, const struct conv_problem *problem,
+/* Where each pass finds its arrays. */
+static struct conv_arrays arrays_of(const struct engine *engine, const struct cuda_node *self,
+                                    enum conv_pass pass) {
+    const struct conv_state *state = self->state;
+    return (struct conv_arrays){.x = node_input(engine, self, 0)->y.data,
+                                .w = node_weight(engine, self, engine->maps),
+                                .dy = self->dy.data,
+                                .bias =
+                                    node_parameter(engine, self, PARAMETER_BIAS, engine->weights),
+                                .result = pass == CONV_FORWARD ? self->y.data
+                                          : pass == CONV_DATA ? gradient_begin(engine, self, 0).data
+                                                              : state->dw.data};
+}
+
+static int make(struct engine *engine, struct cuda_node *self, const struct conv_problem *wanted,
                 struct error *error) {
-    struct conv_plan *plan = &state->plans[problem->pass];
-    if (conv_plan_create(plan, problem, engine->properties, state->label, error))
+    struct conv_state *state = self->state;
+    struct conv_plan *plan = &state->plans[wanted->pass];
+    struct conv_problem problem = *wanted;
+    struct conv_arrays arrays = arrays_of(engine, self, wanted->pass);
+    if (tune_choice(engine, &problem, &arrays, state->label, &problem.choice, error) ||
+        conv_plan_create(plan, &problem, engine->properties, state->label, error))
         return -1;
-    state->problems[problem->pass] = *problem;
+    state->problems[problem.pass] = problem;
     engine_need_workspace(engine, plan->workspace);
     return 0;
 }
@@ -52,11 +71,11 @@ static int plan_forward(struct engine *engine, struct cuda_node *self, struct er
     problem.bias = self->node->conv.bias;
     problem.relu = self->links.relu;
     state->fused = true;
-    if (make(engine, state, &problem, error) == 0)
+    if (make(engine, self, &problem, error) == 0)
         return 0;
     state->fused = false;
     problem.bias = problem.relu = false;
-    return make(engine, state, &problem, error);
+    return make(engine, self, &problem, error);
 }
 
 /* The node whose relu this conv may mask while it computes the gradient: the conv or dense node
@@ -73,12 +92,12 @@ static int plan_data(struct engine *engine, struct cuda_node *self, struct error
     struct conv_problem problem = problem_of(engine, self, CONV_DATA);
     struct cuda_node *masked = maskable(engine, self);
     problem.mask = masked != NULL;
-    if (masked && make(engine, self->state, &problem, error) == 0) {
+    if (masked && make(engine, self, &problem, error) == 0) {
         masked->dy_is_masked = true;
         return 0;
     }
     problem.mask = false;
-    return make(engine, self->state, &problem, error);
+    return make(engine, self, &problem, error);
 }
 
 static int plan_backward(struct engine *engine, struct cuda_node *self, struct error *error) {
@@ -97,7 +116,7 @@ static int plan_backward(struct engine *engine, struct cuda_node *self, struct e
               engine_alloc(engine, MEMORY_FIXED, state->weights * element_size(ELEMENT_BF16),
                            state->label, error)))
         return -1;
-    if (make(engine, state, &problem, error))
+    if (make(engine, self, &problem, error))
         return -1;
     return node_input(engine, self, 0)->dy.data ? plan_data(engine, self, error) : 0;
 }
@@ -120,16 +139,11 @@ static int conv_plan(struct engine *engine, struct cuda_node *self, struct error
 /* --- passes ---------------------------------------------------------------------------------- */
 
 /* The workspace's place is known only after planning, so arrays are bound at the first run. */
-static int run(struct engine *engine, struct cuda_node *self, enum conv_pass pass, void *result,
+static int run(struct engine *engine, struct cuda_node *self, enum conv_pass pass,
                struct error *error) {
     struct conv_state *state = self->state;
     struct conv_plan *plan = &state->plans[pass];
-    struct conv_arrays arrays = {.x = node_input(engine, self, 0)->y.data,
-                                 .w = node_weight(engine, self, engine->maps),
-                                 .dy = self->dy.data,
-                                 .bias =
-                                     node_parameter(engine, self, PARAMETER_BIAS, engine->weights),
-                                 .result = result};
+    struct conv_arrays arrays = arrays_of(engine, self, pass);
     if (!plan->pack && conv_plan_bind(plan, &state->problems[pass], &arrays, engine->workspace,
                                       state->label, error))
         return -1;
@@ -141,7 +155,7 @@ static int conv_forward(struct engine *engine, struct cuda_node *self, struct er
     struct conv_state *state = self->state;
     struct shape out = self->node->shape;
     const float *bias = node_parameter(engine, self, PARAMETER_BIAS, engine->weights);
-    if (run(engine, self, CONV_FORWARD, self->y.data, error))
+    if (run(engine, self, CONV_FORWARD, error))
         return -1;
     if (state->fused || (!bias && !self->links.relu))
         return 0;
@@ -159,7 +173,7 @@ static int conv_backward(struct engine *engine, struct cuda_node *self, struct e
                               ELEMENT_F32};
     if (masked_backward(engine, self, (size_t)engine->batch * (size_t)(out.height * out.width),
                         out.channels, error) ||
-        run(engine, self, CONV_WEIGHTS, state->dw.data, error))
+        run(engine, self, CONV_WEIGHTS, error))
         return -1;
     if (state->dw.data != gradient.data &&
         node_check(engine, self,
@@ -169,7 +183,7 @@ static int conv_backward(struct engine *engine, struct cuda_node *self, struct e
     struct values dx = gradient_begin(engine, self, 0);
     if (!dx.data)
         return 0;
-    if (run(engine, self, CONV_DATA, dx.data, error))
+    if (run(engine, self, CONV_DATA, error))
         return -1;
     return gradient_end(engine, self, 0, error);
 }

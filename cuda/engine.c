@@ -92,6 +92,11 @@ static void cuda_destroy(struct engine **engine) {
 
 static int open_device(struct engine *engine, struct error *error) {
     static const char what[] = "opening the device";
+    struct cudaDeviceProp properties;
+    if (cuda_check(cudaGetDeviceProperties(&properties, engine->config.device),
+                   "cudaGetDeviceProperties", what, error))
+        return -1;
+    snprintf(engine->device_name, sizeof engine->device_name, "%s", properties.name);
     if (cuda_check(cudaSetDevice(engine->config.device), "cudaSetDevice", what, error) ||
         cuda_check(cudaStreamCreateWithFlags(&engine->compute, cudaStreamNonBlocking),
                    "cudaStreamCreateWithFlags", what, error) ||

@@ -63,6 +63,7 @@ struct engine {
     struct engine_config config;
     int batch;
     enum element maps; /* type of maps */
+    char device_name[256];
 
     cudaStream_t compute, copy;
     cudnnHandle_t cudnn;

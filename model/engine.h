@@ -24,6 +24,8 @@ struct engine_config {
     int ahead;                /* batches staged on the device before they are needed; 0: as the
                                  engine sees fit */
     int graph_steps;          /* steps captured in one CUDA graph; 0: as the engine sees fit */
+    bool tune;                /* a GPU: measure how to compute each convolution once, and keep the
+                                 choice in a file (cuda/tune.h); else the library's first suggestion */
     bool training;            /* false: only import and predict will be called */
     uint64_t seed;            /* dropout */
     struct optimizer optimizer; /* training only */

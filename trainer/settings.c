@@ -43,6 +43,8 @@ static const struct option_row rows[] = {
      "batches staged on a GPU before they are needed; 0 is as the engine sees fit", 0},
     {"graph-steps", 0, OPTION_INT, AT(graph_steps), 0, 32, NULL, "0", "N",
      "steps that a GPU starts as one graph; 0 is as the engine sees fit", 0},
+    {"tune", 0, OPTION_FLAG, AT(tune), 0, 0, NULL, NULL, NULL,
+     "measure on a GPU how to compute each convolution, once, and keep the choice for later runs", OPTION_SETTING},
     {"seed", 's', OPTION_INT, AT(seed), 0, 9007199254740991.0, NULL, "1", "N",
      "of the order, the digits, the warps, the first weights and dropout", OPTION_SETTING},
     {"batch", 0, OPTION_INT, AT(batch), 1, BATCH_MAXIMUM, NULL, "128", "N",

@@ -11,7 +11,7 @@
 struct settings {
     /* where */
     const char *bind, *run_dir, *data_host;
-    bool insecure, resume;
+    bool insecure, resume, tune;
     /* what */
     const char *net, *recipe, *device, *engine, *precision;
     int64_t threads, ahead, graph_steps, seed, batch, steps;

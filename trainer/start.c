@@ -74,6 +74,7 @@ static int choose_engine(struct start *start, const struct log *log, struct erro
                                      .threads = (int)settings->threads,
                                      .ahead = (int)settings->ahead,
                                      .graph_steps = (int)settings->graph_steps,
+                                     .tune = settings->tune,
                                      .training = true,
                                      .seed = (uint64_t)settings->seed};
     settings_optimizer(settings, &config->optimizer);

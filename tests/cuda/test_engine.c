@@ -5,8 +5,10 @@
 #include "model/engine_plugin.h"
 #include "model/init.h"
 #include "tests/emulator/emulator.h"
+#include "tests/support/scratch.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -245,4 +247,38 @@ Test(engine, a_cut_run_goes_on_bit_for_bit) {
     cr_expect_eq(rig.state.updates, 14);
     rig_close(&rig);
     free(whole);
+}
+
+/* The choice is kept: one line for each product, read again by the next engine; a file that cannot
+ * be written is an error, since the next run would have other bits. */
+Test(engine, tuned_plans_are_kept) {
+    struct rig rig;
+    struct error error = {0};
+    char folder[64], path[SCRATCH_PATH], line[600];
+    int lines = 0;
+    scratch_begin(folder);
+    snprintf(path, sizeof path, "%s/plans", folder);
+    setenv("DIGITSUM_PLANS", path, 1);
+    for (int i = 0; i < 2; i++) {
+        rig_open(&rig);
+        rig.config.tune = true;
+        cr_assert_eq(train(&rig, digitsum_engine.ops, 0, 2, &error), 0, "%s", error.text);
+        rig_close(&rig);
+    }
+    FILE *file = fopen(path, "re");
+    cr_assert(file);
+    for (; fgets(line, sizeof line, file); lines++)
+        cr_expect(strstr(line, "emulated device | cuDNN ") == line && strstr(line, " : 0\n"), "%s",
+                  line);
+    fclose(file);
+    cr_expect_eq(lines, 5, "%d lines for 5 products of two convolutions", lines);
+    snprintf(path, sizeof path, "%s/missing/plans", folder);
+    setenv("DIGITSUM_PLANS", path, 1);
+    rig_open(&rig);
+    rig.config.tune = true;
+    cr_assert_neq(train(&rig, digitsum_engine.ops, 0, 2, &error), 0);
+    cr_expect_eq(error.code, ERROR_IO, "%s", error.text);
+    cr_expect(strstr(error.text, "cannot keep tuned plans"), "%s", error.text);
+    rig_close(&rig);
+    scratch_end(folder);
 }

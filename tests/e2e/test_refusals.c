@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -100,8 +101,10 @@ Test(refusals, trainer_says_what_is_wrong_with_its_settings) {
             "add --insecure");
     refused(&run, "trainer", (const char *const[]){TRAINER, "--epochs", "1", "--steps", "5", NULL},
             2, "exclude each other");
+    setenv("DIGITSUM_CUDA", "/nowhere", 1);
     refused(&run, "trainer", (const char *const[]){TRAINER, "--device", "cuda", NULL}, 1,
-            "no CUDA engine");
+            "device cuda: DIGITSUM_CUDA=/nowhere");
+    unsetenv("DIGITSUM_CUDA");
     e2e_end(&run);
 }
 
