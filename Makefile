@@ -49,7 +49,9 @@ PKGS := libzmq libprotobuf-c libpng zlib libconfig jansson libcurl libcrypto cai
 ifneq ($(filter-out help clean format check check-%,$(or $(MAKECMDGOALS),build)),)
 include build/packages.mk
 endif
-CPPFLAGS += -D_GNU_SOURCE -I. -I$(out)/gen $(packages_cflags)
+# What passes the door of an engine, as a number: program and shared object must agree on it.
+door := -DENGINE_DOOR=$(shell cat model/engine.h model/optimizer.h model/net.h common/batch.h common/error.h | cksum | cut -d' ' -f1)u
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(out)/gen $(packages_cflags) $(door)
 # Libraries that were unpacked rather than installed are found there now and when programs start.
 ifneq ($(strip $(DEPS)),)
 override DEPS := $(abspath $(DEPS))

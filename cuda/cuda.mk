@@ -28,7 +28,7 @@ endif
 endif
 
 ifneq ($(cuda_built),)
-cuda_cppflags := -D_GNU_SOURCE -I. $(foreach root,$(cuda_roots),$(if $(wildcard $(root)/include/cudnn.h $(root)/include/cuda_runtime_api.h),$(if $(filter /usr,$(root)),,-isystem $(root)/include)))
+cuda_cppflags := -D_GNU_SOURCE -I. $(door) $(foreach root,$(cuda_roots),$(if $(wildcard $(root)/include/cudnn.h $(root)/include/cuda_runtime_api.h),$(if $(filter /usr,$(root)),,-isystem $(root)/include)))
 cuda_sources := $(wildcard cuda/*.c) common/error.c model/layout.c model/links.c model/node.c
 cuda_kernels := $(wildcard cuda/kernels/*.cu)
 cuda_objects := $(cuda_sources:%.c=$(out)/obj/pic/%.o)

@@ -108,7 +108,7 @@ static int open_device(struct engine *engine, struct error *error) {
         blas_check(cublasLtCreate(&engine->blas), "cublasLtCreate", what, error) ||
         !(engine->properties = backend_properties(engine->config.device, NULL, error)))
         return -1;
-    return memory_open(&engine->memory, error);
+    return memory_open(&engine->memory, engine->compute, error);
 }
 
 /* Flat arrays, zeroed: what lies between parameters stays zero. */
@@ -180,19 +180,30 @@ static int cuda_create(const struct net *net, const struct engine_config *config
 
 /* --- state in and out ------------------------------------------------------------------------ */
 
+/* Everything goes through the compute stream, and is over when these return: the null stream would
+ * neither wait for the others nor be waited for. */
+static int copy(struct engine *engine, void *to, const void *from, size_t size,
+                enum cudaMemcpyKind kind, const char *what, struct error *error) {
+    return cuda_check(cudaMemcpyAsync(to, from, size, kind, engine->compute), "cudaMemcpyAsync",
+                      what, error) ||
+                   cuda_check(cudaStreamSynchronize(engine->compute), "cudaStreamSynchronize", what,
+                              error)
+               ? -1
+               : 0;
+}
+
 static int put(struct engine *engine, float *to, const float *from, bool all, struct error *error) {
     size_t count = all ? engine->sizes.total : engine->sizes.trainable;
     memset(engine->staging, 0, sizeof(float) * count);
     layout_import(engine->net, engine->layouts, engine->staging, from, all, 1);
-    return cuda_check(
-        cudaMemcpy(to, engine->staging, sizeof(float) * count, cudaMemcpyHostToDevice),
-        "cudaMemcpy", "import of the state", error);
+    return copy(engine, to, engine->staging, sizeof(float) * count, cudaMemcpyHostToDevice,
+                "import of the state", error);
 }
 
 static int get(struct engine *engine, float *to, const float *from, bool all, struct error *error) {
     size_t count = all ? engine->sizes.total : engine->sizes.trainable;
-    if (cuda_check(cudaMemcpy(engine->staging, from, sizeof(float) * count, cudaMemcpyDeviceToHost),
-                   "cudaMemcpy", "export of the state", error))
+    if (copy(engine, engine->staging, from, sizeof(float) * count, cudaMemcpyDeviceToHost,
+             "export of the state", error))
         return -1;
     layout_export(engine->net, engine->layouts, engine->staging, to, all, 1);
     return 0;
@@ -218,8 +229,9 @@ static int cuda_import(struct engine *engine, const struct engine_state *state,
         if (moments[i] && given[i] && put(engine, moments[i], given[i], false, error))
             return -1;
         if (moments[i] && !given[i] &&
-            cuda_check(cudaMemset(moments[i], 0, sizeof(float) * engine->sizes.trainable),
-                       "cudaMemset", "import of the state", error))
+            cuda_check(cudaMemsetAsync(moments[i], 0, sizeof(float) * engine->sizes.trainable,
+                                       engine->compute),
+                       "cudaMemsetAsync", "import of the state", error))
             return -1;
     }
     if (update_refresh(engine, error))
@@ -290,5 +302,5 @@ static const struct engine_ops cuda_engine = {
     .destroy = cuda_destroy,
 };
 
-__attribute__((visibility("default"))) const struct engine_plugin digitsum_engine = {
-    .version = ENGINE_PLUGIN_VERSION, .ops = &cuda_engine};
+__attribute__((visibility("default")))
+const struct engine_plugin digitsum_engine = {.door = ENGINE_DOOR, .ops = &cuda_engine};

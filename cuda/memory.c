@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct memory_block {
     struct memory_block *next;
@@ -12,9 +13,9 @@ struct memory_block {
     bool pinned;
 };
 
-int memory_open(struct memory *memory, struct error *error) {
+int memory_open(struct memory *memory, cudaStream_t stream, struct error *error) {
     size_t total = 0;
-    *memory = (struct memory){0};
+    *memory = (struct memory){.stream = stream};
     return cuda_check(cudaMemGetInfo(&memory->free_at_start, &total), "cudaMemGetInfo",
                       "the device's free memory", error);
 }
@@ -61,7 +62,10 @@ void *memory_alloc(struct memory *memory, enum memory_kind kind, size_t size, bo
     }
     block->next = memory->blocks;
     memory->blocks = block;
-    if (zero && cuda_check(cudaMemset(block->data, 0, size), "cudaMemset", what, error))
+    if (zero && kind == MEMORY_PINNED)
+        memset(block->data, 0, size);
+    else if (zero && cuda_check(cudaMemsetAsync(block->data, 0, size, memory->stream),
+                                "cudaMemsetAsync", what, error))
         return NULL;
     return block->data;
 }

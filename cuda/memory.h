@@ -5,6 +5,7 @@
 
 #include "common/error.h"
 
+#include <cuda_runtime_api.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -12,6 +13,7 @@ struct memory_block;
 
 struct memory {
     struct memory_block *blocks;
+    cudaStream_t stream;     /* zeroes; borrowed */
     size_t fixed, per_batch; /* bytes asked for: whatever the batch; growing with it */
     size_t free_at_start;    /* bytes that the device had free */
     bool exhausted;          /* an allocation failed: from now on only bytes are counted */
@@ -23,8 +25,9 @@ enum memory_kind {
     MEMORY_PINNED, /* of the host, which device and host may read and write */
 };
 
-/* Notes how much the device has free. -1 with ERROR_DEVICE. */
-int memory_open(struct memory *memory, struct error *error);
+/* Notes how much the device has free. Device memory is zeroed by `stream`, so that other streams
+ * must wait for it once. -1 with ERROR_DEVICE. */
+int memory_open(struct memory *memory, cudaStream_t stream, struct error *error);
 
 /* At least `size` bytes (0 is taken as 16), aligned to 256, zeroed where `zero`. NULL with error:
  * ERROR_MEMORY that names `what` and the size for pinned memory, ERROR_DEVICE where the device

@@ -36,8 +36,10 @@ int update_plan(struct engine *engine, struct error *error) {
             };
     }
     if (!engine->memory.exhausted &&
-        cuda_check(cudaMemcpy(place, blocks, size, cudaMemcpyHostToDevice), "cudaMemcpy",
-                   "the update's blocks", error))
+        (cuda_check(cudaMemcpyAsync(place, blocks, size, cudaMemcpyHostToDevice, engine->compute),
+                    "cudaMemcpyAsync", "the update's blocks", error) ||
+         cuda_check(cudaStreamSynchronize(engine->compute), "cudaStreamSynchronize",
+                    "the update's blocks", error)))
         goto end;
     engine->update = (struct kernel_update){.blocks = place,
                                             .block_count = (int)count,

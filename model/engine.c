@@ -73,11 +73,11 @@ static const struct engine_ops *open_object(struct error *error) {
     const struct engine_ops *ops = NULL;
     if (!plugin)
         error_set(error, ERROR_UNSUPPORTED, "%s is not an engine: it has no digitsum_engine", path);
-    else if (plugin->version != ENGINE_PLUGIN_VERSION)
+    else if (plugin->door != ENGINE_DOOR)
         error_set(error, ERROR_UNSUPPORTED,
-                  "%s was built for another version of this program (%#x, expected %#x): build "
+                  "%s was built for another version of this program (%u, expected %u): build "
                   "again",
-                  path, plugin->version, ENGINE_PLUGIN_VERSION);
+                  path, plugin->door, ENGINE_DOOR);
     else
         ops = plugin->ops;
     dlclose(object); /* RTLD_NODELETE: gives the handle back, and the object stays */
