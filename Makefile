@@ -228,7 +228,7 @@ help: ## this list
 	@echo
 	@echo 'Variables: make run-pipeline NET=quick EPOCHS=3'
 	@awk '/^# --- of/ { gsub(/^# --- | ---$$/, ""); print "  " $$0 ":" } \
-	  /^[A-Z_]+ \?=.*#/ { name = $$1; sub(/^[^#]*# */, ""); printf "    %-11s %s\n", name, $$0 }' Makefile
+	  /^[A-Z_]+ \?=.*#/ { name = $$1; sub(/^[^#]*# */, ""); printf "    %-11s %s\n", name, $$0 }' Makefile cuda/cuda.mk
 
 include bench/bench.mk
 

@@ -4,6 +4,7 @@
 #   build/lib/libdigitsum_cuda.so            the engine, where nvcc and the libraries are found
 #   build/lib/emulated/libdigitsum_cuda.so   the same sources on an emulated device, for tests
 
+# --- of the CUDA engine ---
 CUDA ?= auto#          auto, 1 = must be built, 0 = left out
 CUDA_HOME ?=#          the CUDA toolkit (else nvcc in PATH, or /usr/local/cuda)
 CUDNN_HOME ?=#         cuDNN 9.8 or newer, where it is not in the toolkit's or the system's folders

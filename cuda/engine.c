@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CUDNN_LEAST 90800 /* plans from device properties */
+#define CUDNN_LEAST 90800                /* plans from device properties */
+#define MEMORY_LEAST ((size_t)512 << 20) /* bytes free: the libraries alone take most of it */
 
 /* --- what the machine can do ----------------------------------------------------------------- */
 
@@ -28,8 +29,8 @@ static int check_config(const struct engine_config *config, struct error *error)
     return 0;
 }
 
-static int cuda_probe(const struct engine_config *config, char *description, size_t size,
-                      struct error *error) {
+static int check_device(const struct engine_config *config, char *description, size_t size,
+                        struct error *error) {
     struct cudaDeviceProp properties;
     int count = 0;
     cudaError_t status = cudaGetDeviceCount(&count);
@@ -56,6 +57,22 @@ static int cuda_probe(const struct engine_config *config, char *description, siz
         snprintf(description, size, "%s, %.0f GiB, cuDNN %zu.%zu", properties.name,
                  (double)properties.totalGlobalMem / (double)(1 << 30), cudnnGetVersion() / 10000,
                  cudnnGetVersion() / 100 % 100);
+    return 0;
+}
+
+/* A device that others have filled is no device for `auto`. What a network really needs is known
+ * only when it is planned, and said then. */
+static int cuda_probe(const struct engine_config *config, char *description, size_t size,
+                      struct error *error) {
+    size_t available = 0, total = 0;
+    if (check_device(config, description, size, error) ||
+        cuda_check(cudaSetDevice(config->device), "cudaSetDevice", "the device", error) ||
+        cuda_check(cudaMemGetInfo(&available, &total), "cudaMemGetInfo", "the device", error))
+        return -1;
+    if (available < MEMORY_LEAST)
+        return error_set(error, ERROR_UNSUPPORTED,
+                         "the CUDA device has %zu MiB of memory free, and at least %zu are needed",
+                         available >> 20, MEMORY_LEAST >> 20);
     return 0;
 }
 
@@ -150,7 +167,7 @@ static int allocate_state(struct engine *engine, struct error *error) {
 static int cuda_create(const struct net *net, const struct engine_config *config,
                        struct engine **engine, struct error *error) {
     *engine = NULL;
-    if (check_config(config, error) || cuda_probe(config, NULL, 0, error))
+    if (check_config(config, error) || check_device(config, NULL, 0, error))
         return -1;
     struct engine *made = calloc(1, sizeof *made);
     if (!made)

@@ -194,7 +194,7 @@ Test(engine, a_lost_device_is_an_error_of_its_own) {
     rig_close(&rig);
 }
 
-Test(engine, without_a_device_it_says_so) {
+Test(engine, without_a_device_or_memory_it_says_so) {
     struct rig rig;
     struct error error = {0};
     rig_open(&rig);
@@ -202,6 +202,11 @@ Test(engine, without_a_device_it_says_so) {
     cr_assert_neq(digitsum_engine.ops->probe(&rig.config, NULL, 0, &error), 0);
     cr_expect_eq(error.code, ERROR_UNSUPPORTED);
     cr_expect(strstr(error.text, "no CUDA device"), "%s", error.text);
+    emulator_set_devices(1);
+    emulator_set_memory((size_t)100 << 20);
+    cr_assert_neq(digitsum_engine.ops->probe(&rig.config, NULL, 0, &error), 0);
+    cr_expect_eq(error.code, ERROR_UNSUPPORTED);
+    cr_expect(strstr(error.text, "100 MiB of memory free"), "%s", error.text);
     rig_close(&rig);
 }
 
