@@ -8,6 +8,7 @@
 #include "tests/support/scratch.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -287,4 +288,26 @@ Test(engine, tuned_plans_are_kept) {
     cr_expect(strstr(error.text, "cannot keep tuned plans"), "%s", error.text);
     rig_close(&rig);
     scratch_end(folder);
+}
+
+/* The emulated cuDNN's tensor cores round f32 inputs: f32 must refuse them, and tf32 takes them. */
+Test(engine, tf32_rounds_and_f32_does_not) {
+    struct rig rig;
+    struct error error = {0};
+    double apart = 0, size = 0;
+    rig_open(&rig);
+    float *exact = malloc(rig.net->total * sizeof(float));
+    rig_close(&rig);
+    weights_after(&rig, 3, exact);
+    rig_close(&rig);
+    rig_open(&rig);
+    rig.config.tf32 = true;
+    cr_assert_eq(train(&rig, digitsum_engine.ops, 0, 3, &error), 0, "%s", error.text);
+    for (size_t i = 0; i < rig.net->trainable; i++) {
+        apart += fabs((double)exact[i] - (double)rig.state.weights[i]);
+        size += fabs((double)exact[i]);
+    }
+    cr_expect(apart > 1e-7 * size && apart < 0.1 * size, "%g of %g", apart, size);
+    rig_close(&rig);
+    free(exact);
 }
