@@ -19,7 +19,7 @@
  *     EMULATOR_MEMORY=bytes        device memory (8 GiB)
  *     EMULATOR_DEVICES=0           no device
  *     EMULATOR_ORDER=reverse       see emulator_set_order; also shuffle, shuffle:SEED
- *     EMULATOR_NULL_STREAM=late    see emulator_set_late_null_stream */
+ *     EMULATOR_NULL_STREAM=now     see emulator_set_late_null_stream */
 #ifndef TESTS_EMULATOR_H
 #define TESTS_EMULATOR_H
 
@@ -108,11 +108,12 @@ void emulator_set_reverse(bool reverse);
 
 /* cudaMemset, and cudaMemcpy from host memory that is not pinned, may return before the device has
  * done it: the null stream does it, for which streams made with cudaStreamNonBlocking do not wait.
- * With `late` they are put off until somebody waits for the null stream or the device. */
+ * So they are put off until somebody waits for the null stream or the device, unless late is false.
+ */
 void emulator_set_late_null_stream(bool late);
 
-/* As without any environment: no faults, all memory, one device, forward order, counts of calls 0,
- * the device not lost. Things that are alive stay so. */
+/* As without any environment: no faults, all memory, one device, forward order, a late null
+ * stream, counts of calls 0, the device not lost. Things that are alive stay so. */
 void emulator_reset(void);
 
 #ifdef __cplusplus

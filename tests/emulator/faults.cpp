@@ -15,7 +15,7 @@ struct state {
     uint64_t fail_name_left = 0;
     size_t memory = (size_t)8 << 30;
     int devices = 1;
-    bool lost = false, late_null_stream = false;
+    bool lost = false, late_null_stream = true;
 };
 
 void read_environment(state &s) {
@@ -45,7 +45,7 @@ void read_environment(state &s) {
                                text[7] == ':' ? strtoull(text + 8, nullptr, 10) : 0);
     }
     const char *null_stream = getenv("EMULATOR_NULL_STREAM");
-    s.late_null_stream = null_stream && strcmp(null_stream, "late") == 0;
+    s.late_null_stream = !null_stream || strcmp(null_stream, "now") != 0;
 }
 
 state &s() {
