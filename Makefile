@@ -190,6 +190,13 @@ $(out)/tests/$(1): $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/$(1)/*.c)) $(t
 	$$(call quiet,ld ) $(CC) $(CFLAGS) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) $(if $(filter cuda,$(1)),-lstdc++) $(if $(filter plans,$(1)),$(cuda_link)) -lcriterion -o $$@
 endef
 $(foreach folder,$(test_folders),$(eval $(call test_program,$(folder))))
+# What the choice of an engine opens in its tests: an engine of this version, and one of another.
+test_plugins := $(addprefix $(out)/tests/plugin/,same_door.so other_door.so)
+$(out)/tests/model: | $(test_plugins)
+$(out)/tests/plugin/other_door.so: CPPFLAGS += -DPLUGIN_DOOR='(ENGINE_DOOR+1)'
+$(test_plugins): $(out)/tests/plugin/%.so: tests/model/plugin/engine.c
+	@mkdir -p $(@D) $(out)/obj/tests
+	$(call quiet,ld ) $(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -MMD -MP -MT $@ -MF $(out)/obj/tests/$*.d $< -o $@
 # The CUDA engine's own tests call its kernels and the emulated device directly.
 $(out)/tests/cuda: $(cuda_objects) $(emulator_objects)
 $(out)/tests/plans: $(out)/obj/pic/cuda/backend.o $(out)/obj/pic/cuda/conv_plan.o

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,8 @@ static int find_object(char path[PATH_MAX], struct error *error) {
     if (given && *given) {
         snprintf(path, PATH_MAX, "%s", given);
         if (access(path, R_OK))
-            return error_set_errno(error, "DIGITSUM_CUDA=%s", given);
+            return error_set(error, ERROR_UNSUPPORTED, "DIGITSUM_CUDA=%s: %s", given,
+                             strerror(errno));
         return 0;
     }
     char own[PATH_MAX];

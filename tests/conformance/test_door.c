@@ -1,11 +1,13 @@
 /* Conformance of the door itself (model/engine.h): equal bits in two runs and after a resume, what
  * import fills in, the order of results, fewer samples than a batch. Equality is of bits, so there
- * are no tolerances here. */
+ * are no tolerances here. And that what is under test is really there. */
 #include "model/checkpoint.h"
+#include "model/engine_plugin.h"
 #include "tests/conformance/rows.h"
 #include "tests/conformance/trial.h"
 
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,6 +173,27 @@ Test(bits, quick_bf16) {
 
 /* --- the rest of the contract ------------------------------------------------------------------
  */
+
+/* All tests here skip where there is no CUDA device. That may not hide an engine that cannot be
+ * opened or was built for other headers; and the emulated device is always there. */
+Test(door, the_engine_under_test_can_be_opened) {
+    const char *name = getenv("DIGITSUM_ENGINE"), *path = getenv("DIGITSUM_CUDA");
+    struct engine_config config = trial_config(PRECISION_F32, 16);
+    struct error error = {0};
+    char reason[256];
+    if (!name || strcmp(name, "cuda") != 0 || !path || !*path) {
+        trial_engine(&config); /* linked in */
+        return;
+    }
+    void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    cr_assert(object, "%s", dlerror());
+    const struct engine_plugin *plugin = dlsym(object, "digitsum_engine");
+    cr_assert(plugin, "%s has no digitsum_engine", path);
+    cr_expect_eq(plugin->door, ENGINE_DOOR);
+    if (dlsym(object, "emulator_calls"))
+        cr_expect(engine_choose("cuda", &config, reason, sizeof reason, &error), "%s", error.text);
+    dlclose(object);
+}
 
 Test(door, import_fills_in_zeros_and_a_copy) {
     struct engine_config config = trial_config(PRECISION_F32, 4);
