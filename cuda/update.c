@@ -2,7 +2,6 @@
 #include "cuda/engine_private.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 static size_t pieces(size_t count) {
     return (count + KERNEL_UPDATE_VALUES - 1) / KERNEL_UPDATE_VALUES;
@@ -15,13 +14,12 @@ int update_plan(struct engine *engine, struct error *error) {
     for (int i = 0; i < net->parameter_count; i++)
         count += pieces(net->parameters[i].count);
     size_t size = count * sizeof(struct kernel_update_block);
-    struct kernel_update_block *blocks = calloc(count + 1, sizeof *blocks);
+    /* The engine's, since the copy from here may be under way until it is destroyed. */
+    struct kernel_update_block *blocks =
+        engine_alloc(engine, MEMORY_PINNED, size, "the update's blocks", error);
     void *place = engine_alloc(engine, MEMORY_FIXED, size, "the update's blocks", error);
-    int status = -1;
-    if (!blocks)
-        error_set(error, ERROR_MEMORY, "cuda engine: no memory for the update's blocks");
     if (!blocks || !place)
-        goto end;
+        return -1;
     for (int i = 0; i < net->parameter_count; i++) {
         const struct parameter *parameter = &net->parameters[i];
         for (size_t at = 0; at < parameter->count; at += KERNEL_UPDATE_VALUES)
@@ -40,7 +38,7 @@ int update_plan(struct engine *engine, struct error *error) {
                     "cudaMemcpyAsync", "the update's blocks", error) ||
          cuda_check(cudaStreamSynchronize(engine->compute), "cudaStreamSynchronize",
                     "the update's blocks", error)))
-        goto end;
+        return -1;
     engine->update = (struct kernel_update){.blocks = place,
                                             .block_count = (int)count,
                                             .weights = engine->weights,
@@ -55,10 +53,7 @@ int update_plan(struct engine *engine, struct error *error) {
                                             .beta2 = optimizer->beta2,
                                             .epsilon = optimizer->epsilon,
                                             .weight_decay = optimizer->weight_decay};
-    status = 0;
-end:
-    free(blocks);
-    return status;
+    return 0;
 }
 
 int update_record(struct engine *engine, struct error *error) {
