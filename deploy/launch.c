@@ -54,9 +54,15 @@ static const struct option_row rows[] = {
     {.name = "until", .kind = OPTION_TEXT, .offset = AT(until), .argument = "GOAL",
      .help = "stop as soon as an evaluation reaches it, for example digit=99.0,sum=99.0"},
     {.name = "device", .kind = OPTION_CHOICE, .offset = AT(device), .choices = "auto|cuda|cpu",
-     .standard = "auto", .help = "where to train"},
+     .standard = "auto", .help = "where to train and evaluate"},
     {.name = "precision", .kind = OPTION_CHOICE, .offset = AT(precision),
      .choices = "auto|f32|tf32|bf16", .standard = "auto", .help = "arithmetic"},
+    {.name = "tune", .kind = OPTION_FLAG, .offset = AT(tune),
+     .help = "measure on a GPU how to compute each convolution, once, and keep the choice"},
+    {.name = "ahead", .kind = OPTION_INT, .offset = AT(ahead), .least = 0, .most = 64,
+     .argument = "N", .help = "batches staged on a GPU before they are needed"},
+    {.name = "graph-steps", .kind = OPTION_INT, .offset = AT(graph_steps), .least = 0, .most = 32,
+     .argument = "N", .help = "steps that a GPU starts as one graph"},
     {.name = "data", .kind = OPTION_TEXT, .offset = AT(data), .standard = "auto",
      .argument = "SOURCE", .help = "auto, mnist, png:DIR, idx:DIR or synthetic"},
     {.help = "Processes"},
@@ -84,8 +90,9 @@ static const struct passed {
 } passed[] = {
     {"trainer", "net", false},      {"trainer", "recipe", false},     {"trainer", "seed", false},
     {"trainer", "epochs", false},   {"trainer", "steps", false},      {"trainer", "until", false},
-    {"trainer", "device", false},   {"trainer", "precision", false},  {"trainer", "resume", false},
-    {"loader", "data", true},
+    {"trainer", "device", false},   {"trainer", "precision", false},  {"trainer", "tune", false},
+    {"trainer", "ahead", false},    {"trainer", "graph-steps", false}, {"trainer", "resume", false},
+    {"loader", "data", true},       {"evaluator", "device", false},
 };
 /* clang-format on */
 

@@ -9,9 +9,9 @@
 
 struct launch {
     const char *run, *runs; /* name, and the folder of all runs */
-    bool resume, force;
+    bool resume, force, tune;
     const char *net, *recipe, *until, *device, *precision, *data;
-    int64_t seed, steps;
+    int64_t seed, steps, ahead, graph_steps;
     double epochs;
     int64_t loaders, augmenters, evaluators;
     const char **more_trainer, **more_loader, **more_augment, **more_evaluator;

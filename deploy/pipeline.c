@@ -380,15 +380,18 @@ static int report(struct run *run, struct error *error) {
 
 /* Says how it went; returns the exit status. */
 static int conclude(struct run *run) {
+    const char *name = strrchr(run->folder.path, '/') + 1;
     struct error error = {0};
     view_clear(run->view);
     if (run->failure[0]) {
         fprintf(stderr, "pipeline: %s\n", run->failure);
+        if (run->status == error_exit_status(ERROR_DEVICE))
+            fprintf(stderr,
+                    "To go on from the last checkpoint: make run-pipeline RUN=%s RESUME=1\n", name);
         return run->status;
     }
     int reported = run->phase == KILLED ? 0 : report(run, &error);
     if (run->interrupted) {
-        const char *name = strrchr(run->folder.path, '/') + 1;
         if (run->phase != KILLED)
             view_line(run->view, "To go on: make run-pipeline RUN=%s RESUME=1", name);
         return error_exit_status(ERROR_INTERRUPTED);

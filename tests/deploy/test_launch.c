@@ -63,6 +63,20 @@ Test(launch, options_go_to_whom_they_concern) {
     cr_expect_str_eq(strstr(joined, " --name"), " --name=augment-1 --threads=2");
 }
 
+Test(launch, what_a_gpu_is_told) {
+    static const char *const given[] = {"--device=cuda", "--precision=tf32", "--tune", "--ahead=8",
+                                        "--graph-steps=4"};
+    char joined[1024];
+    join_words("trainer", 1, given, 5, joined);
+    cr_expect_str_eq(strstr(joined, " --device"),
+                     " --device=cuda --precision=tf32 --tune --ahead=8 --graph-steps=4");
+    join_words("evaluator", 1, given, 5, joined);
+    cr_expect_str_eq(strstr(joined, " --name"), " --name=evaluator-1 --device=cuda",
+                     "its precision is that of the run");
+    join_words("loader", 1, given, 5, joined);
+    cr_expect_null(strstr(joined, "--device"));
+}
+
 static void expect_refused(struct launch launch, const char *words) {
     struct error error = {0};
     cr_expect_eq(launch_check(&launch, &error), -1);
@@ -93,5 +107,7 @@ Test(launch, unknown_or_impossible_options_are_refused) {
     expect_unparsed("--augmentors=2", "augmentors");
     expect_unparsed("--augmenters=0", "augmenters");
     expect_unparsed("--device=tpu", "device");
+    expect_unparsed("--precision=f16", "precision");
+    expect_unparsed("--graph-steps=33", "graph-steps");
     expect_unparsed("stray", "stray");
 }
