@@ -177,9 +177,13 @@ tests_trainer_needs := trainer model cpu common
 tests_evaluator_needs := evaluator model cpu common
 tests_deploy_needs := deploy common
 tests_e2e_needs := deploy model cpu common
-test_folders := $(or $(strip $(TESTS)),$(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/test_*.c)))))
+test_wanted := $(or $(strip $(TESTS)),$(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/test_*.c)))))
 # Tests of the CUDA engine need the toolkit; what NVIDIA's own libraries do is not for sanitizers.
-test_folders := $(filter-out $(if $(cuda_built),,cuda) $(if $(cuda_engine),,plans),$(test_folders))
+test_folders := $(filter-out $(if $(cuda_built),,cuda) $(if $(cuda_engine),,plans),$(test_wanted))
+test_left_out := $(filter-out $(test_folders),$(test_wanted)) \
+  $(and $(filter conformance,$(test_wanted)),$(if $(cuda_built),,conformance(emulated)) $(if $(cuda_engine),,conformance(cuda)))
+test_reason := $(if $(cuda_built),this build is not for NVIDIA's libraries,there is no CUDA toolkit)
+test_note := $(if $(strip $(test_left_out)),not run because $(test_reason): $(strip $(test_left_out)))
 test_support := $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/support/*.c))
 test_reference := $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/reference/*.c))
 
@@ -206,7 +210,7 @@ $(out)/obj/tests/cuda/%.o $(out)/obj/tests/plans/%.o: CPPFLAGS += $(cuda_cppflag
 test: ## build and run every test (SAN=1: under ASan and UBSan)
 	@deploy/setup build runtime test
 	@$(MAKE) --no-print-directory tests
-	@$(test_filter) tests/run $(test_folders:%=$(out)/tests/%) $(test_engines)
+	@TEST_NOTE="$(test_note)" $(test_filter) tests/run $(test_folders:%=$(out)/tests/%) $(test_engines)
 
 # The conformance tests run once more for each way to have a CUDA engine; the sanitizers make the
 # emulated one slow, so under them the tests that train for long are left to the other build.

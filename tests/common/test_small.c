@@ -52,6 +52,7 @@ Test(error, exit_statuses_differ) {
     cr_expect_eq(error_exit_status(ERROR_CORRUPT), 3);
     cr_expect_eq(error_exit_status(ERROR_REFUSED), 4);
     cr_expect_eq(error_exit_status(ERROR_TIMEOUT), 5);
+    cr_expect_eq(error_exit_status(ERROR_DEVICE), 6);
     cr_expect_eq(error_exit_status(ERROR_INTERRUPTED), 130);
     cr_expect_eq(error_exit_status(ERROR_IO), 1);
 }

@@ -13,7 +13,7 @@ struct engine {
 };
 
 static int trouble(enum fake_call call, struct error *error) {
-    return fake.broken == call ? error_set(error, ERROR_IO, "fake trouble") : 0;
+    return fake.broken == call ? error_set(error, ERROR_DEVICE, "fake trouble") : 0;
 }
 
 static int create(const struct net *net, const struct engine_config *config, struct engine **engine,

@@ -13,7 +13,7 @@ enum fake_call { FAKE_NOTHING, FAKE_CREATE, FAKE_IMPORT, FAKE_STEP, FAKE_COLLECT
 struct fake {
     /* set before training */
     int lag;               /* results that stay uncollected until waited for */
-    enum fake_call broken; /* fails with ERROR_IO, "fake trouble" */
+    enum fake_call broken; /* fails with ERROR_DEVICE, "fake trouble" */
     uint64_t broken_step;  /* of FAKE_STEP */
     /* noted; to be read when the training thread has ended */
     int created, destroyed;

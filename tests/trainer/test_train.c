@@ -310,7 +310,7 @@ static void expect_failure(enum fake_call broken, const char *sentence) {
     feed_steps(0, 10);
     wait_for_end();
     cr_expect(rig.sums.failed);
-    cr_expect_eq(rig.sums.error.code, ERROR_IO);
+    cr_expect_eq(rig.sums.error.code, ERROR_DEVICE, "its exit status follows from the code");
     cr_expect_str_eq(rig.sums.error.text, sentence);
     cr_expect(saver_idle(rig.saver), "a state that may be broken is not saved");
 }
