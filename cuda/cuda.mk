@@ -7,14 +7,14 @@
 # --- of the CUDA engine ---
 CUDA ?= auto#          auto, 1 = must be built, 0 = left out
 CUDA_HOME ?=#          the CUDA toolkit (else nvcc in PATH, or /usr/local/cuda)
-CUDNN_HOME ?=#         cuDNN 9.8 or newer, where it is not in the toolkit's or the system's folders
+CUDNN_HOME ?=#         cuDNN 9.8 or newer, where it is not in the toolkit's or the system's folders (may be several)
 CUDA_ARCHS ?= 80 90 100# compute capabilities, for example CUDA_ARCHS=90 for a quick build
 
 cuda_wanted := $(filter-out 0,$(strip $(CUDA)))
 nvcc := $(if $(cuda_wanted),$(firstword $(wildcard $(addsuffix /bin/nvcc,$(strip $(CUDA_HOME)))) \
           $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc)))
 cuda_home := $(patsubst %/bin/nvcc,%,$(realpath $(nvcc)))
-cuda_roots := $(strip $(CUDNN_HOME) $(cuda_home)) /usr
+cuda_roots := $(strip $(abspath $(CUDNN_HOME)) $(cuda_home)) /usr
 cuda_folders := $(foreach root,$(cuda_roots),$(root)/lib64 $(root)/lib $(root)/targets/x86_64-linux/lib $(root)/lib/x86_64-linux-gnu)
 # The library itself, since PyTorch's wheels bring libcudnn.so.9 without the link libcudnn.so.
 cuda_find = $(firstword $(foreach folder,$(cuda_folders),$(wildcard $(folder)/lib$(1).so $(folder)/lib$(1).so.[0-9]*)))
@@ -37,8 +37,11 @@ emulator_objects := $(cuda_kernels:%.cu=$(out)/obj/emulated/%.o) \
                     $(patsubst %.cpp,$(out)/obj/emulated/%.o,$(wildcard tests/emulator/*.cpp))
 cuda_engine := $(if $(filter release,$(variant)),$(out)/lib/libdigitsum_cuda.so)
 emulated_engine := $(out)/lib/emulated/libdigitsum_cuda.so
-# The libraries by their paths, found again there when the program starts.
-cuda_link := $(cuda_libraries) $(addprefix -Wl$(,)-rpath$(,),$(sort $(dir $(cuda_libraries))))
+# The libraries by their paths, found again there when the program starts: cuDNN's folder first, for
+# another one may have an older cuDNN.
+cuda_places := $(dir $(filter %cudnn.so %cudnn.so.9,$(cuda_libraries)))
+cuda_places += $(filter-out $(cuda_places),$(sort $(dir $(cuda_libraries))))
+cuda_link := $(cuda_libraries) $(cuda_places:%=-Wl$(,)-rpath$(,)%)
 cuda_newest := $(lastword $(CUDA_ARCHS))
 cuda_codes := $(foreach arch,$(CUDA_ARCHS),-gencode arch=compute_$(arch),code=sm_$(arch)) \
               -gencode arch=compute_$(cuda_newest),code=compute_$(cuda_newest)
