@@ -15,6 +15,13 @@ bench: ## measure against the targets and PyTorch, into bench/results/ (QUICK=1:
 	@$(MAKE) --no-print-directory -s build bench-programs
 	@bench/run $(if $(filter-out 0,$(QUICK)),--quick)
 
+.PHONY: reproduce
+reproduce: build ## train every shipped network (or NETS='plain7 quick') and write docs/reproduced.md
+	@deploy/setup build runtime reproduce
+	@bench/reproduce $(if $(strip $(SEEDS)),--seeds '$(strip $(SEEDS))') $(NETS) \
+	  -- $(call option,device,DEVICE) $(call option,precision,PRECISION) $(call option,data,DATA) \
+	  $(call option,loaders,LOADERS) $(call option,augmenters,AUGMENTERS) $(ARGS)
+
 .PHONY: gpu-check
 gpu-check: ## check and measure the CUDA engine on this machine's GPU (QUICK=1, SANITIZE=1)
 	@$(MAKE) --no-print-directory -s build bench-programs $(out)/tests/conformance CUDA=1
