@@ -28,6 +28,11 @@ FORCE ?=#        1 = throw away an older run of that name
 ARGS ?=#         any other options of build/bin/pipeline
 # --- of test ---
 TESTS ?=#        only these folders of tests/, for example TESTS='common trainer'
+# --- of reproduce ---
+NETS ?=#         only these networks, or network:recipe; everything in bench/reproduce.ini without it
+SEEDS ?=#        these seeds, for example SEEDS='1 2 3'
+LIST ?=#         what to train, for example LIST=bench/heads.ini OUT=docs/heads.md
+OUT ?=#          where the table goes (docs/reproduced.md)
 # --- of watch ---
 JOIN ?=#         address of the trainer, tcp://host:port or ipc://path
 

@@ -18,7 +18,7 @@ bench: ## measure against the targets and PyTorch, into bench/results/ (QUICK=1:
 .PHONY: reproduce
 reproduce: build ## train every shipped network (or NETS='plain7 quick') and write docs/reproduced.md
 	@deploy/setup build runtime reproduce
-	@bench/reproduce $(if $(strip $(SEEDS)),--seeds '$(strip $(SEEDS))') $(NETS) \
+	@bench/reproduce $(if $(strip $(SEEDS)),--seeds '$(strip $(SEEDS))') $(call option,list,LIST) $(call option,out,OUT) $(NETS) \
 	  -- $(call option,device,DEVICE) $(call option,precision,PRECISION) $(call option,data,DATA) \
 	  $(call option,loaders,LOADERS) $(call option,augmenters,AUGMENTERS) $(ARGS)
 

@@ -34,8 +34,8 @@ def options():
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--optimizer", choices=["adamw", "sgd"], default="adamw")
-    parser.add_argument("--rate", type=float, help="highest of the one cycle (0.01; SGD 0.1)")
+    parser.add_argument("--optimizer", choices=["adamw", "nesterov", "sgd"], default="adamw")
+    parser.add_argument("--rate", type=float, help="highest of the one cycle (0.01 for adamw, else 0.1)")
     parser.add_argument("--epochs", type=float, default=1.25, help="length of the one cycle")
     parser.add_argument("--most", type=float, default=4, help="epochs after which to give up")
     parser.add_argument("--digit", type=float, default=99.0, help="target, per cent")
@@ -139,7 +139,8 @@ def make():
         rate /= 100  # speed does not depend on it, and the net stays finite
     if args.optimizer == "adamw":
         return net, torch.optim.AdamW(net.groups(rate), betas=(0.9, 0.99), foreach=True)
-    return net, torch.optim.SGD(net.groups(rate), momentum=0.9, nesterov=True, foreach=True)
+    nesterov = args.optimizer == "nesterov"
+    return net, torch.optim.SGD(net.groups(rate), momentum=0.9, nesterov=nesterov, foreach=True)
 
 
 # --- training ----------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ static const struct option_row rows[] = {
     {"net", 'n', OPTION_TEXT, FIELD(net), 0, 0, NULL, "quick", "NAME", "network file or name", 0},
     {"precision", 'p', OPTION_CHOICE, FIELD(precision), 0, 0, "f32|tf32|bf16", "f32", "TYPE", "of activations and products", 0},
     {"device", 'd', OPTION_CHOICE, FIELD(device), 0, 0, "auto|cpu|cuda", "cpu", "NAME", "engine", 0},
-    {"optimizer", 'o', OPTION_CHOICE, FIELD(optimizer), 0, 0, "sgd|adamw", "sgd", "NAME", "update rule", 0},
+    {"optimizer", 'o', OPTION_CHOICE, FIELD(optimizer), 0, 0, "sgd|nesterov|adamw", "nesterov", "NAME", "update rule", 0},
     {"batch", 'b', OPTION_INT, FIELD(batch), 1, BATCH_MAXIMUM, NULL, "128", "N", "images in a step", 0},
     {"threads", 't', OPTION_INT, FIELD(threads), 0, 4096, NULL, "0", "N", "0: as many as there are", 0},
     {"steps", 's', OPTION_INT, FIELD(steps), 1, 1000000, NULL, "50", "N", "steps that are timed", 0},
@@ -67,6 +67,12 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+static enum optimizer_kind optimizer_of(const char *name) {
+    if (strcmp(name, "sgd") == 0)
+        return OPTIMIZER_SGD;
+    return strcmp(name, "nesterov") == 0 ? OPTIMIZER_NESTEROV : OPTIMIZER_ADAMW;
+}
+
 static int open_bench(struct bench *bench, struct error *error) {
     const struct settings *settings = &bench->settings;
     struct engine_config config = {
@@ -77,8 +83,7 @@ static int open_bench(struct bench *bench, struct error *error) {
         .tune = settings->tune,
         .training = !settings->predict,
         .seed = 1,
-        .optimizer = {.kind =
-                          strcmp(settings->optimizer, "sgd") == 0 ? OPTIMIZER_SGD : OPTIMIZER_ADAMW,
+        .optimizer = {.kind = optimizer_of(settings->optimizer),
                       .momentum = 0.9f,
                       .beta1 = 0.9f,
                       .beta2 = 0.999f,
