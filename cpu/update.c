@@ -43,11 +43,11 @@ int update_plan(struct engine *engine, struct error *error) {
 }
 
 CLONES static void sgd(float *restrict w, float *restrict v, const float *restrict g, size_t count,
-                       float rate, float momentum, float decay) {
+                       float rate, float momentum, float decay, bool nesterov) {
     for (size_t i = 0; i < count; i++) {
         float slope = g[i] + decay * w[i];
         v[i] = momentum * v[i] + slope;
-        w[i] -= rate * (slope + momentum * v[i]);
+        w[i] -= rate * (nesterov ? slope + momentum * v[i] : v[i]);
     }
 }
 
@@ -78,9 +78,9 @@ static void update_block(struct engine *engine, const struct update_block *block
     float *w = engine->weights + first;
     float decay = block->decays ? optimizer->weight_decay : 0.0f;
     rate *= block->rate;
-    if (block->trainable && optimizer->kind == OPTIMIZER_SGD) {
+    if (block->trainable && optimizer->kind != OPTIMIZER_ADAMW) {
         sgd(w, engine->moment1 + first, engine->gradients + first, block->count, rate,
-            optimizer->momentum, decay);
+            optimizer->momentum, decay, optimizer->kind == OPTIMIZER_NESTEROV);
     } else if (block->trainable) {
         double t = (double)engine->updates;
         struct adam adam = {rate,

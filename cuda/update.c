@@ -48,6 +48,7 @@ int update_plan(struct engine *engine, struct error *error) {
                                             .moment1 = engine->moment1,
                                             .moment2 = engine->moment2,
                                             .adamw = optimizer->kind == OPTIMIZER_ADAMW,
+                                            .nesterov = optimizer->kind == OPTIMIZER_NESTEROV,
                                             .momentum = optimizer->momentum,
                                             .beta1 = optimizer->beta1,
                                             .beta2 = optimizer->beta2,

@@ -5,16 +5,17 @@
 #include <stdint.h>
 
 enum optimizer_kind {
-    OPTIMIZER_SGD,  /* with Nesterov momentum, as in PyTorch: v = μv + g; w -= η(g + μv) */
-    OPTIMIZER_ADAMW /* Loshchilov & Hutter 2019: decoupled decay, bias-corrected */
+    OPTIMIZER_SGD,      /* with momentum, as in PyTorch: v = μv + g; w -= ηv */
+    OPTIMIZER_NESTEROV, /* SGD with Nesterov momentum, as in PyTorch: v = μv + g; w -= η(g + μv) */
+    OPTIMIZER_ADAMW     /* Loshchilov & Hutter 2019: decoupled decay, bias-corrected */
 };
 
 struct optimizer {
     enum optimizer_kind kind;
-    float momentum;        /* SGD; 0 for none */
+    float momentum;        /* SGD, Nesterov; 0 for none */
     float beta1, beta2;    /* AdamW */
     float epsilon;         /* AdamW */
-    float weight_decay;    /* PARAMETER_WEIGHT only. SGD: g += λw. AdamW: w -= ηλw first */
+    float weight_decay;    /* PARAMETER_WEIGHT only. AdamW: w -= ηλw first; others: g += λw */
     float ema;             /* decay of the exponential moving average of all parameters and running
                               statistics; 0 = none. At update t (from 1) the decay used is
                               min(ema, t / (t + 9)), so that the start is forgotten soon */
@@ -28,7 +29,7 @@ struct engine_state {
     uint64_t updates; /* optimizer steps made */
     float *weights;   /* [total] */
     float *ema;       /* [total], or NULL where optimizer.ema is 0 */
-    float *moment1;   /* [trainable]: momentum (SGD) or first moment (AdamW) */
+    float *moment1;   /* [trainable]: momentum, or first moment (AdamW) */
     float *moment2;   /* [trainable]: second moment (AdamW), or NULL */
 };
 

@@ -55,8 +55,8 @@ static const struct option_row rows[] = {
      "length of the run in steps, instead of --epochs", RESULT},
 
     {.help = "How"},
-    {"optimizer", 0, OPTION_CHOICE, AT(optimizer), 0, 0, "sgd|adamw", "adamw", "NAME",
-     "sgd is with Nesterov momentum", RESULT},
+    {"optimizer", 0, OPTION_CHOICE, AT(optimizer), 0, 0, "sgd|nesterov|adamw", "adamw", "NAME",
+     "update rule; nesterov is sgd with Nesterov momentum", RESULT},
     {"schedule", 0, OPTION_CHOICE, AT(schedule), 0, 0, "constant|cosine|onecycle", "onecycle",
      "NAME", "of the learning rate", RESULT},
     {"rate", 0, OPTION_REAL, AT(rate), 0, 100, NULL, "0.01", "X", "highest learning rate", RESULT},
@@ -64,7 +64,8 @@ static const struct option_row rows[] = {
      "share of the run in which the rate rises", RESULT},
     {"final-rate", 0, OPTION_REAL, AT(final_rate), 0, 1, NULL, "0.0001", "X",
      "last rate as a share of the highest", RESULT},
-    {"momentum", 0, OPTION_REAL, AT(momentum), 0, 1, NULL, "0.9", "X", "of sgd", RESULT},
+    {"momentum", 0, OPTION_REAL, AT(momentum), 0, 1, NULL, "0.9", "X", "of sgd and nesterov",
+     RESULT},
     {"beta1", 0, OPTION_REAL, AT(beta1), 0, 1, NULL, "0.9", "X", "of adamw", RESULT},
     {"beta2", 0, OPTION_REAL, AT(beta2), 0, 1, NULL, "0.999", "X", "of adamw", RESULT},
     {"epsilon", 0, OPTION_REAL, AT(epsilon), 0, 1, NULL, "1e-8", "X", "of adamw", RESULT},
@@ -191,8 +192,12 @@ int settings_recipe(const struct settings *settings, char *path, size_t size, st
 }
 
 void settings_optimizer(const struct settings *settings, struct optimizer *optimizer) {
-    bool sgd = strcmp(settings->optimizer, "sgd") == 0;
-    *optimizer = (struct optimizer){.kind = sgd ? OPTIMIZER_SGD : OPTIMIZER_ADAMW,
+    enum optimizer_kind kind = OPTIMIZER_ADAMW;
+    if (strcmp(settings->optimizer, "sgd") == 0)
+        kind = OPTIMIZER_SGD;
+    else if (strcmp(settings->optimizer, "nesterov") == 0)
+        kind = OPTIMIZER_NESTEROV;
+    *optimizer = (struct optimizer){.kind = kind,
                                     .momentum = (float)settings->momentum,
                                     .beta1 = (float)settings->beta1,
                                     .beta2 = (float)settings->beta2,

@@ -43,8 +43,8 @@ struct step_arguments {
     uint64_t updates;  /* after this step */
     float rate;        /* learning rate */
     float ema_decay;   /* min(ema, t / (t + 9)) with t = updates */
-    float first_bias;  /* AdamW: 1 / (1 - β1^t); 1 for SGD */
-    float second_root; /* AdamW: sqrt(1 - β2^t); 1 for SGD */
+    float first_bias;  /* AdamW: 1 / (1 - β1^t); otherwise 1 */
+    float second_root; /* AdamW: sqrt(1 - β2^t); otherwise 1 */
 };
 
 /* --- inputs (input.cu) ------------------------------------------------------------------------ */
@@ -246,14 +246,15 @@ struct kernel_update {
     uint16_t *weights16;      /* bf16 copy of weights, or NULL */
     float *ema;               /* [total], or NULL */
     const float *gradients;   /* [trainable] */
-    float *moment1, *moment2; /* [trainable]; moment2 NULL for SGD */
-    bool adamw;
+    float *moment1, *moment2; /* [trainable]; moment2 NULL but for AdamW */
+    bool adamw, nesterov;     /* neither: SGD */
     float momentum, beta1, beta2, epsilon, weight_decay;
 };
 /* One optimizer step on everything in one launch, by the formulas of model/optimizer.h:
- *   SGD:   s = g + λw;  v = μv + s;  w −= η (s + μv)
- *   AdamW: w' = w − ηλw;  m = β1 m + (1−β1) g;  v = β2 v + (1−β2) g²;
- *          w = w' − η·first_bias·m / (sqrt(v) / second_root + ε)
+ *   SGD:      s = g + λw;  v = μv + s;  w −= ηv
+ *   Nesterov: s and v as with SGD;  w −= η (s + μv)
+ *   AdamW:    w' = w − ηλw;  m = β1 m + (1−β1) g;  v = β2 v + (1−β2) g²;
+ *             w = w' − η·first_bias·m / (sqrt(v) / second_root + ε)
  * with η = rate × the block's multiplier, λ only where the block decays. Then ema = d·ema +
  * (1−d)·w, also for blocks that are not trainable (running statistics), and the bf16 copy. */
 cudaError_t kernel_update(const struct kernel_update *update,

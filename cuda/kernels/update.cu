@@ -10,7 +10,7 @@ namespace {
 struct update_rates {
     float rate, decay; /* times the block's multiplier; 0 where it does not decay */
     float step, root;  /* AdamW: rate * first_bias; second_root */
-    float momentum;    /* SGD */
+    float momentum;    /* SGD, Nesterov */
     float beta1, beta2, epsilon;
     float ema;
 };
@@ -28,7 +28,8 @@ __device__ __forceinline__ void sgd(const struct kernel_update &update,
     for (int k = 0; k < N; k++) {
         float slope = gradients.get(k) + rates.decay * weights[k];
         moment[k] = rates.momentum * moments.get(k) + slope;
-        weights[k] -= rates.rate * (slope + rates.momentum * moment[k]);
+        weights[k] -=
+            rates.rate * (update.nesterov ? slope + rates.momentum * moment[k] : moment[k]);
     }
     store_floats<float, N>(update.moment1 + at, moment);
 }

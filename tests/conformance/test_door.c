@@ -20,7 +20,7 @@ static const char nodes[] =
                     JOIN2("q", "outer", "g", "o") DENSE("s", "q", 19);
 
 static const struct optimizer optimizers[] = {
-    {.kind = OPTIMIZER_SGD,
+    {.kind = OPTIMIZER_NESTEROV,
      .momentum = 0.9f,
      .weight_decay = 1e-3f,
      .ema = 0.9f,
@@ -141,10 +141,10 @@ static void check_bits_of(enum precision precision, const struct optimizer *opti
     }
 }
 
-Test(bits, sgd_f32) {
+Test(bits, nesterov_f32) {
     check_bits_of(PRECISION_F32, &optimizers[0]);
 }
-Test(bits, sgd_bf16) {
+Test(bits, nesterov_bf16) {
     check_bits_of(PRECISION_BF16, &optimizers[0]);
 }
 Test(bits, adamw_f32) {

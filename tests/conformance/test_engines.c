@@ -42,10 +42,11 @@ static void train(const struct engine_ops *ops, const struct net *net,
 }
 
 /* Rounding differs from the first step on and grows as training goes (2e-6 of the weights' length
- * is usual here); a wrong factor anywhere is far beyond what is allowed. SGD, since AdamW divides
+ * is usual here); a wrong factor anywhere is far beyond what is allowed. Not AdamW, which divides
  * by gradients of nearly nothing. */
 Test(engines, a_hundred_steps_end_where_the_cpu_engine_ends) {
     struct engine_config config = trial_config(PRECISION_F32, BATCH);
+    config.optimizer.kind = OPTIMIZER_NESTEROV;
     config.optimizer.momentum = 0.9f;
     const struct engine_ops *ops = trial_engine(&config);
     struct error error = {0};

@@ -24,13 +24,13 @@ static void run_plain7(enum precision precision) {
     trial_close(&trial);
 }
 
-static const struct optimizer sgd = {.kind = OPTIMIZER_SGD,
-                                     .momentum = 0.9f,
-                                     .weight_decay = 5e-4f,
-                                     .ema = 0.9f,
-                                     .label_smoothing = 0.05f,
-                                     .digit_weight = 1,
-                                     .sum_weight = 1};
+static const struct optimizer nesterov = {.kind = OPTIMIZER_NESTEROV,
+                                          .momentum = 0.9f,
+                                          .weight_decay = 5e-4f,
+                                          .ema = 0.9f,
+                                          .label_smoothing = 0.05f,
+                                          .digit_weight = 1,
+                                          .sum_weight = 1};
 static const struct optimizer adamw = {.kind = OPTIMIZER_ADAMW,
                                        .beta1 = 0.9f,
                                        .beta2 = 0.99f,
@@ -71,11 +71,11 @@ Test(whole, plain7_f32) {
 Test(whole, plain7_bf16) {
     run_plain7(PRECISION_BF16);
 }
-Test(whole, quick_sgd_f32) {
-    run_quick_by_steps("quick, SGD", PRECISION_F32, &sgd, 0.02f, 1e-4);
+Test(whole, quick_nesterov_f32) {
+    run_quick_by_steps("quick, Nesterov", PRECISION_F32, &nesterov, 0.02f, 1e-4);
 }
-Test(whole, quick_sgd_bf16) {
-    run_quick_by_steps("quick, SGD", PRECISION_BF16, &sgd, 0.02f, 2e-2);
+Test(whole, quick_nesterov_bf16) {
+    run_quick_by_steps("quick, Nesterov", PRECISION_BF16, &nesterov, 0.02f, 2e-2);
 }
 Test(whole, quick_adamw_f32) {
     run_quick_by_steps("quick, AdamW", PRECISION_F32, &adamw, 0.003f, 1e-3);
@@ -91,7 +91,7 @@ Test(whole, quick_adamw_bf16) {
 static void run_quick_alone(const char *name, enum precision precision, double allowed) {
     struct engine_config config = trial_config(precision, 32);
     struct trial trial;
-    config.optimizer = sgd;
+    config.optimizer = nesterov;
     trial_engine(&config);
     struct net *net = load("quick");
     if (trial_open(&trial, name, &net, &config))

@@ -46,7 +46,7 @@ struct engine_config rig_config(int batch) {
         .threads = 2,
         .training = true,
         .seed = 11,
-        .optimizer = {.kind = OPTIMIZER_SGD,
+        .optimizer = {.kind = OPTIMIZER_NESTEROV,
                       .momentum = 0.9f,
                       .beta1 = 0.9f,
                       .beta2 = 0.99f,

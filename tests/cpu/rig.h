@@ -19,7 +19,7 @@ extern const char *const rig_small;
 /* conv → flatten → dropout → dense; its first dense node's units all have dropout in front. */
 extern const char *const rig_dropout;
 
-/* SGD with momentum 0.9, weights 1 and 1, training, 2 threads, f32. */
+/* Nesterov with momentum 0.9, weights 1 and 1, training, 2 threads, f32. */
 struct engine_config rig_config(int batch);
 
 /* Parses, creates, imports the initial parameters and draws a batch; fails the test otherwise.

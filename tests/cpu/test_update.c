@@ -34,8 +34,9 @@ static void close_to(double wanted, float got, const char *what, size_t i) {
                        what, i, wanted, (double)got);
 }
 
-Test(cpu_update, sgd_follows_its_formula) {
+static void check_momentum(enum optimizer_kind kind) {
     struct engine_config config = rig_config(8);
+    config.optimizer.kind = kind;
     config.optimizer.weight_decay = 0.01f;
     struct engine_state start = gradient_at_start(config);
     struct rig rig = rig_open(rig_small, config);
@@ -46,7 +47,7 @@ Test(cpu_update, sgd_follows_its_formula) {
         double w = start.weights[i], g = start.moment1[i];
         g += parameter->role == PARAMETER_WEIGHT ? 0.01 * w : 0;
         double v = g;
-        w -= 0.1 * parameter->rate * (g + 0.9 * v);
+        w -= 0.1 * parameter->rate * (kind == OPTIMIZER_NESTEROV ? g + 0.9 * v : v);
         close_to(v, after.moment1[i], "momentum", i);
         close_to(w, after.weights[i], "weight", i);
     }
@@ -54,6 +55,14 @@ Test(cpu_update, sgd_follows_its_formula) {
     rig_state_free(&start);
     rig_state_free(&after);
     rig_close(&rig);
+}
+
+Test(cpu_update, sgd_follows_its_formula) {
+    check_momentum(OPTIMIZER_SGD);
+}
+
+Test(cpu_update, nesterov_follows_its_formula) {
+    check_momentum(OPTIMIZER_NESTEROV);
 }
 
 Test(cpu_update, adamw_follows_its_formula) {

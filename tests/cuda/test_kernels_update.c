@@ -1,4 +1,5 @@
 /* The optimizer step, against the formulas of model/optimizer.h in double. */
+#include "model/optimizer.h"
 #include "tests/cuda/kernels_rig.h"
 
 #include <criterion/criterion.h>
@@ -27,7 +28,8 @@ struct state {
     struct kernel_update update;
 };
 
-static struct state state_open(bool adamw, bool averages, bool half) {
+static struct state state_open(enum optimizer_kind kind, bool averages, bool half) {
+    bool adamw = kind == OPTIMIZER_ADAMW;
     struct state state = {.rig = rig_open()};
     struct rig *rig = &state.rig;
     double positive[TRAINABLE];
@@ -49,6 +51,7 @@ static struct state state_open(bool adamw, bool averages, bool half) {
         .moment1 = state.first.values.data,
         .moment2 = adamw ? state.second.values.data : NULL,
         .adamw = adamw,
+        .nesterov = kind == OPTIMIZER_NESTEROV,
         .momentum = 0.9f,
         .beta1 = 0.9f,
         .beta2 = 0.99f,
@@ -63,7 +66,7 @@ static void sgd_here(struct state *state, size_t i, double rate, double decay) {
     double momentum = (double)state->update.momentum;
     double slope = state->gradients.host[i] + decay * *w;
     *v = momentum * *v + slope;
-    *w -= rate * (slope + momentum * *v);
+    *w -= rate * (state->update.nesterov ? slope + momentum * *v : *v);
 }
 
 static void adamw_here(struct state *state, size_t i, double rate, double decay) {
@@ -95,8 +98,8 @@ static void step_here(struct state *state) {
         }
 }
 
-static void check_update(bool adamw, bool averages, bool half) {
-    struct state state = state_open(adamw, averages, half);
+static void check_update(enum optimizer_kind kind, bool averages, bool half) {
+    struct state state = state_open(kind, averages, half);
     struct rig *rig = &state.rig;
     step_here(&state);
     rig_done(rig,
@@ -112,17 +115,22 @@ static void check_update(bool adamw, bool averages, bool half) {
 
 Test(cuda_update, sgd_by_the_formula) {
     for (int k = 0; k < 4; k++)
-        check_update(false, k & 1, k >> 1);
+        check_update(OPTIMIZER_SGD, k & 1, k >> 1);
+}
+
+Test(cuda_update, nesterov_by_the_formula) {
+    for (int k = 0; k < 4; k++)
+        check_update(OPTIMIZER_NESTEROV, k & 1, k >> 1);
 }
 
 Test(cuda_update, adamw_by_the_formula) {
     for (int k = 0; k < 4; k++)
-        check_update(true, k & 1, k >> 1);
+        check_update(OPTIMIZER_ADAMW, k & 1, k >> 1);
 }
 
 /* The copy is the bf16 next to the new weight, to the bit. */
 Test(cuda_update, rounds_the_copy_to_nearest_even) {
-    struct state state = state_open(false, false, true);
+    struct state state = state_open(OPTIMIZER_SGD, false, true);
     struct rig *rig = &state.rig;
     float weights[TOTAL];
     double copies[TOTAL];

@@ -23,7 +23,7 @@ struct reference {
     double *weights;   /* [total] */
     double *ema;       /* [total] */
     double *moment1;   /* [trainable] */
-    double *moment2;   /* [trainable]; unused by SGD */
+    double *moment2;   /* [trainable]; AdamW's alone */
     double *gradients; /* [trainable], of the last backward pass */
     double **values;   /* [node]: outputs of the last pass, [batch][values of the node] */
     double **dvalues;  /* [node]: gradients of the last backward pass */

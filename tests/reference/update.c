@@ -1,14 +1,14 @@
-/* See reference.h: SGD with Nesterov momentum, AdamW, and the moving average. */
+/* See reference.h: SGD with momentum, plain or Nesterov's, AdamW, and the moving average. */
 #include "tests/reference/reference.h"
 
 #include <math.h>
 
-/* v = μv + g; w -= η(g + μv), where g already has the decay in it. */
+/* v = μv + g; w -= ηv, or Nesterov's w -= η(g + μv), where g already has the decay in it. */
 static void sgd(const struct optimizer *o, double rate, double decay, double g, double *w,
                 double *v) {
     g += decay * *w;
     *v = (double)o->momentum * *v + g;
-    *w -= rate * (g + (double)o->momentum * *v);
+    *w -= rate * (o->kind == OPTIMIZER_NESTEROV ? g + (double)o->momentum * *v : *v);
 }
 
 static void adamw(const struct optimizer *o, double rate, double decay, double g, uint64_t t,
@@ -27,7 +27,7 @@ static void update_parameter(struct reference *r, const struct parameter *parame
     double decay = parameter->role == PARAMETER_WEIGHT ? (double)o->weight_decay : 0;
     rate *= (double)parameter->rate;
     for (size_t i = parameter->offset; i < parameter->offset + parameter->count; i++) {
-        if (o->kind == OPTIMIZER_SGD)
+        if (o->kind != OPTIMIZER_ADAMW)
             sgd(o, rate, decay, r->gradients[i], &r->weights[i], &r->moment1[i]);
         else
             adamw(o, rate, decay, r->gradients[i], r->updates, &r->weights[i], &r->moment1[i],

@@ -170,6 +170,9 @@ Test(settings, become_an_optimizer) {
     cr_expect_eq(optimizer.kind, OPTIMIZER_SGD);
     cr_expect_eq(optimizer.momentum, 0.5f);
     cr_expect_eq(optimizer.weight_decay, 0.25f);
+    parse("--optimizer", "nesterov", NULL);
+    settings_optimizer(&settings, &optimizer);
+    cr_expect_eq(optimizer.kind, OPTIMIZER_NESTEROV);
     parse("--beta1", "0.5", "--beta2", "0.75", "--epsilon", "0.125", "--ema", "0.875",
           "--label-smoothing", "0.0625", "--digit-weight", "2", "--sum-weight", "3", NULL);
     settings_optimizer(&settings, &optimizer);
