@@ -128,6 +128,14 @@ static void list_attributes(const struct node_rule *rule, char *text, size_t siz
         used += (size_t)snprintf(text + used, size - used, ", %s", row->name);
 }
 
+/* The words for `kind`. */
+static void list_kinds(char *text, size_t size) {
+    size_t used = 0;
+    for (int kind = NODE_CONV; kind < NODE_KINDS && used < size; kind++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "",
+                                 node_kind_name((enum node_kind)kind));
+}
+
 static int check_keys(struct parser *parser, const struct node_draft *draft,
                       const struct node_rule *rule) {
     for (int i = 0; i < config_setting_length(draft->setting); i++) {
@@ -207,9 +215,13 @@ static int read_node(struct parser *parser, const config_setting_t *group) {
                           parser->drafts[other].node.line);
     const char *word = config_setting_get_string(kind);
     int found = word ? node_kind_of(word) : -1;
-    if (found < 0)
-        return parse_fail(parser, parse_line(kind), "node '%s': there is no kind of node '%.64s'",
-                          text, word ? word : "");
+    if (found < 0) {
+        char kinds[256] = "";
+        list_kinds(kinds, sizeof kinds);
+        return parse_fail(parser, parse_line(kind),
+                          "node '%s': there is no kind of node '%.64s'; there are %s", text,
+                          word ? word : "", kinds);
+    }
     strcpy(draft->node.name, text);
     draft->node.kind = (enum node_kind)found;
     parser->net->node_count++;
