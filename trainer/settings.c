@@ -27,6 +27,10 @@ static const struct option_row rows[] = {
      "go on from the newest whole checkpoint in --run-dir", 0},
 
     {.help = "What"},
+    {"describe", 0, OPTION_TEXT, AT(describe), 0, 0, NULL, NULL, "NAME|FILE",
+     "only print this network's nodes, shapes, parameters and multiply-adds", 0},
+    {"dot", 0, OPTION_TEXT, AT(dot), 0, 0, NULL, NULL, "NAME|FILE",
+     "only print this network's graph for Graphviz", 0},
     {"net", 'n', OPTION_TEXT, AT(net), 0, 0, NULL, "quick", "NAME|FILE",
      "network to train: a name from model/nets or a .net file", OPTION_SETTING},
     {"recipe", 0, OPTION_TEXT, AT(recipe), 0, 0, NULL, NULL, "NAME|FILE",

@@ -13,6 +13,7 @@ struct settings {
     const char *bind, *run_dir, *data_host;
     bool insecure, resume, tune;
     /* what */
+    const char *describe, *dot; /* NULL: train */
     const char *net, *recipe, *device, *engine, *precision;
     int64_t threads, ahead, graph_steps, seed, batch, steps;
     double epochs;

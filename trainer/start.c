@@ -173,6 +173,22 @@ static void settle_pairs(struct start *start) {
         settings->checkpoint_every = 0;
 }
 
+/* --describe and --dot: 1 when the text is printed. */
+static int show(const char *name, char *text_of(const struct net *), struct error *error) {
+    struct net *net = net_load(name, error);
+    if (!net)
+        return -1;
+    char *text = text_of(net);
+    int status = 1;
+    if (!text)
+        status = error_set(error, ERROR_MEMORY, "no memory to describe %s", name);
+    else if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
+        status = error_set_errno(error, "printing %s", name);
+    free(text);
+    net_destroy(&net);
+    return status;
+}
+
 int start_prepare(struct start *start, int argc, char **argv, struct log *log,
                   struct error *error) {
     *start = (struct start){0};
@@ -180,6 +196,10 @@ int start_prepare(struct start *start, int argc, char **argv, struct log *log,
     start->options = options_parse(&trainer_program, argc, argv, settings, error);
     if (!start->options)
         return -1;
+    if (settings->describe)
+        return show(settings->describe, net_describe, error);
+    if (settings->dot)
+        return show(settings->dot, net_dot, error);
     log_init(log, 2, settings->name, log_level_of(settings->log_level));
     char recipe[1200] = "";
     if (settings->resume) {

@@ -18,7 +18,7 @@ struct start {
 
 /* Parses, reads the recipe, chooses the engine, makes or reads the state, and writes settings.json
  * into the run folder. start_free in every case. `log` is set up here, since a level is an option.
- */
+ * 1: the network was printed, as asked for, and there is nothing more to do. */
 int start_prepare(struct start *start, int argc, char **argv, struct log *log, struct error *error);
 
 void start_free(struct start *start);
