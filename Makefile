@@ -21,6 +21,7 @@ UNTIL ?=#        stop early, for example digit=99.0,sum=99.0
 DEVICE ?=#       auto, cuda or cpu
 PRECISION ?=#    auto, f32, tf32 or bf16
 DATA ?=#         auto, mnist, png:DIR, idx:DIR or synthetic
+HOLD_OUT ?=#     score so many training images, not trained on, in place of the test set
 LOADERS ?=#      how many loaders (1)
 AUGMENTERS ?=#   how many augmenters (2)
 RESUME ?=#       1 = go on with the run named RUN
@@ -128,7 +129,7 @@ run-pipeline: build ## train, evaluate and report on this machine: the main job
 	exec $(out)/bin/pipeline --data="$$data" $(call option,run,RUN) $(call option,net,NET) \
 	  $(call option,recipe,RECIPE) $(call option,seed,SEED) $(call option,epochs,EPOCHS) \
 	  $(call option,steps,STEPS) $(call option,until,UNTIL) $(call option,device,DEVICE) \
-	  $(call option,precision,PRECISION) \
+	  $(call option,precision,PRECISION) $(call option,hold-out,HOLD_OUT) \
 	  $(call option,loaders,LOADERS) $(call option,augmenters,AUGMENTERS) \
 	  $(call flag,resume,RESUME) $(call flag,force,FORCE) $(ARGS)
 

@@ -65,6 +65,8 @@ static const struct option_row rows[] = {
      .argument = "N", .help = "steps that a GPU starts as one graph"},
     {.name = "data", .kind = OPTION_TEXT, .offset = AT(data), .standard = "auto",
      .argument = "SOURCE", .help = "auto, mnist, png:DIR, idx:DIR or synthetic"},
+    {.name = "hold-out", .kind = OPTION_INT, .offset = AT(hold_out), .least = 0, .most = 1e7,
+     .argument = "N", .help = "score N training images, not trained on, in place of the test split"},
     {.help = "Processes"},
     {.name = "loaders", .kind = OPTION_INT, .offset = AT(loaders), .least = 1, .most = 64,
      .standard = "1", .argument = "N", .help = "how many loaders"},
@@ -92,7 +94,7 @@ static const struct passed {
     {"trainer", "epochs", false},   {"trainer", "steps", false},      {"trainer", "until", false},
     {"trainer", "device", false},   {"trainer", "precision", false},  {"trainer", "tune", false},
     {"trainer", "ahead", false},    {"trainer", "graph-steps", false}, {"trainer", "resume", false},
-    {"loader", "data", true},       {"evaluator", "device", false},
+    {"loader", "data", true},       {"loader", "hold-out", false},    {"evaluator", "device", false},
 };
 /* clang-format on */
 

@@ -11,7 +11,7 @@ struct launch {
     const char *run, *runs; /* name, and the folder of all runs */
     bool resume, force, tune;
     const char *net, *recipe, *until, *device, *precision, *data;
-    int64_t seed, steps, ahead, graph_steps;
+    int64_t seed, steps, hold_out, ahead, graph_steps;
     double epochs;
     int64_t loaders, augmenters, evaluators;
     const char **more_trainer, **more_loader, **more_augment, **more_evaluator;

@@ -4,6 +4,7 @@
 #include "loader/png.h"
 #include "loader/synthetic.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,11 +88,14 @@ static int open_synthetic(struct dataset *self, const struct dataset_request *re
                           struct error *error) {
     snprintf(self->name, sizeof self->name, "synthetic digits");
     self->synthetic = true;
-    if (synthetic_draw(SYNTHETIC_TRAIN, limited(SYNTHETIC_TRAIN_COUNT, request->train_limit),
-                       &self->train, error))
+    /* Drawing takes time: no more than will be kept, where nothing is held out. */
+    uint32_t train_limit = request->hold_out ? 0 : request->train_limit;
+    uint32_t test_limit = request->hold_out ? 1 : request->test_limit;
+    if (synthetic_draw(SYNTHETIC_TRAIN, limited(SYNTHETIC_TRAIN_COUNT, train_limit), &self->train,
+                       error))
         return -1;
-    return synthetic_draw(SYNTHETIC_TEST, limited(SYNTHETIC_TEST_COUNT, request->test_limit),
-                          &self->test, error);
+    return synthetic_draw(SYNTHETIC_TEST, limited(SYNTHETIC_TEST_COUNT, test_limit), &self->test,
+                          error);
 }
 
 /* --- naming ----------------------------------------------------------------------------------- */
@@ -105,26 +109,33 @@ static void digest(struct dataset *self, struct sha256 *sha) {
     sha256_digest(sha, self->sha256);
 }
 
-/* Hashes the whole, tells MNIST by it, applies the limits, and hashes again what they left. */
-static int identify(struct dataset *self, const struct dataset_request *request,
-                    struct error *error) {
-    char hex[SHA256_HEX];
-    uint32_t train = self->train.count, test = self->test.count;
-    for (int pass = 0; pass < 2; pass++) {
-        struct sha256 *sha = sha256_create();
-        if (!sha)
-            return error_set(error, ERROR_MEMORY, "%s: no memory to hash it", self->name);
-        digest(self, sha);
-        sha256_destroy(&sha);
-        sha256_hex(self->sha256, hex);
-        if (pass == 0 && strcmp(hex, MNIST_SHA256) == 0)
-            snprintf(self->name, sizeof self->name, "MNIST");
-        split_limit(&self->train, request->train_limit);
-        split_limit(&self->test, request->test_limit);
-        if (train == self->train.count && test == self->test.count)
-            break;
-    }
+static int hash(struct dataset *self, struct error *error) {
+    struct sha256 *sha = sha256_create();
+    if (!sha)
+        return error_set(error, ERROR_MEMORY, "%s: no memory to hash it", self->name);
+    digest(self, sha);
+    sha256_destroy(&sha);
     return 0;
+}
+
+static bool is_mnist(const struct dataset *self) {
+    char hex[SHA256_HEX];
+    sha256_hex(self->sha256, hex);
+    return strcmp(hex, MNIST_SHA256) == 0;
+}
+
+/* Keeps what was asked for, and hashes again what is left where that is not all. */
+static int keep(struct dataset *self, const struct dataset_request *request, struct error *error) {
+    uint32_t train = self->train.count, test = self->test.count;
+    if (split_hold_out(&self->train, request->hold_out, &self->test, self->name, error))
+        return -1;
+    size_t length = strlen(self->name);
+    if (request->hold_out)
+        snprintf(self->name + length, sizeof self->name - length,
+                 ", %" PRIu32 " training images held out", request->hold_out);
+    split_limit(&self->train, request->train_limit);
+    split_limit(&self->test, request->test_limit);
+    return train == self->train.count && test == self->test.count ? 0 : hash(self, error);
 }
 
 /* --- the door --------------------------------------------------------------------------------- */
@@ -188,9 +199,11 @@ struct dataset *dataset_open(const struct dataset_request *request, struct error
     if (automatic || mnist ? open_mnist(self, request, automatic, error)
                            : open_named(self, request, error))
         goto fail;
-    if (identify(self, request, error))
+    if (hash(self, error))
         goto fail;
-    if ((automatic || mnist) && !self->synthetic && strcmp(self->name, "MNIST")) {
+    if (is_mnist(self)) {
+        snprintf(self->name, sizeof self->name, "MNIST");
+    } else if ((automatic || mnist) && !self->synthetic) {
         if (mnist) {
             error_set(error, ERROR_CORRUPT,
                       "%s: is not MNIST by its SHA-256; name it as data '%s' to use it",
@@ -199,6 +212,8 @@ struct dataset *dataset_open(const struct dataset_request *request, struct error
         }
         log_warning(request->log, "%s is not MNIST by its SHA-256", self->name);
     }
+    if (keep(self, request, error))
+        goto fail;
     return self;
 fail:
     dataset_close(&self);

@@ -16,7 +16,8 @@
 
 struct dataset {
     char name[DATASET_NAME];     /* "MNIST" only where every byte is MNIST's; "synthetic digits",
-                                    "idx:<folder>", "png:<folder>" */
+                                    "idx:<folder>", "png:<folder>"; with hold_out followed by
+                                    ", 5000 training images held out" */
     bool synthetic;              /* drawn, not handwriting: every report must say so */
     uint8_t sha256[SHA256_SIZE]; /* over images, then labels of train, then of test, as kept */
     struct split train, test;
@@ -27,6 +28,8 @@ struct dataset_request {
      * a download into the cache. "idx:<folder>": the four files in it. "png:<folder>": a tree with
      * train and test (or t10k). "synthetic". */
     const char *data;
+    uint32_t hold_out; /* so many training images, evenly spread, take the place of the test split,
+                          and the name says so; before the limits; 0: the test split itself */
     uint32_t train_limit, test_limit; /* keep only the first N samples; 0 keeps all. The first of a
                                          PNG tree are those of the lowest labels */
     const struct fetch_settings *fetch; /* NULL: fetch_defaults() */
@@ -34,10 +37,10 @@ struct dataset_request {
 };
 
 /* Opens and checks everything; nothing is read later. NULL with the reader's sentence.
- * ERROR_INVALID: `data` is none of the above, or a folder lacks a file. "auto" never turns to
- * synthetic digits because of files that are there but wrong, nor after a signal: those are errors.
- * "mnist" also refuses files that are not MNIST's; "auto" takes them under the name idx:<folder>,
- * with a warning in the log. Uses a second thread while it runs. */
+ * ERROR_INVALID: `data` is none of the above, a folder lacks a file, or all would be held out.
+ * "auto" never turns to synthetic digits because of files that are there but wrong, nor after a
+ * signal: those are errors. "mnist" also refuses files that are not MNIST's; "auto" takes them
+ * under the name idx:<folder>, with a warning in the log. Uses a second thread while it runs. */
 struct dataset *dataset_open(const struct dataset_request *request, struct error *error);
 
 /* NULL-safe, twice-safe. */

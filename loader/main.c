@@ -14,7 +14,7 @@
 
 struct settings {
     const char *join, *data, *name, *host, *log_level;
-    int64_t train_limit, test_limit, patience;
+    int64_t hold_out, train_limit, test_limit, patience;
     bool find;
 };
 
@@ -25,6 +25,8 @@ static const struct option_row rows[] = {
      "the trainer's address", 0},
     {"data", 0, OPTION_TEXT, AT(data), 0, 0, NULL, "auto", "WHAT",
      "auto, mnist, idx:DIR, png:DIR or synthetic; auto finds or downloads MNIST, and draws digits where it can do neither", 0},
+    {"hold-out", 0, OPTION_INT, AT(hold_out), 0, 10000000, NULL, "0", "N",
+     "score N training images, evenly spread and not trained on, in place of the test split", 0},
     {"train-limit", 0, OPTION_INT, AT(train_limit), 0, 10000000, NULL, "0", "N",
      "use the first N training samples; 0 is all", 0},
     {"test-limit", 0, OPTION_INT, AT(test_limit), 0, 10000000, NULL, "0", "N",
@@ -95,6 +97,7 @@ static struct dataset *open_dataset(const struct settings *settings, const struc
     struct fetch_settings fetch = fetch_defaults();
     fetch.log = log;
     struct dataset_request request = {.data = settings->data,
+                                      .hold_out = (uint32_t)settings->hold_out,
                                       .train_limit = (uint32_t)settings->train_limit,
                                       .test_limit = (uint32_t)settings->test_limit,
                                       .fetch = &fetch,

@@ -36,6 +36,40 @@ void split_limit(struct split *split, uint32_t limit) {
         split->count = limit;
 }
 
+static void move_sample(uint8_t *images, uint8_t *labels, uint32_t to, const struct split *from,
+                        uint32_t sample) {
+    memmove(images + (size_t)to * IMAGE_PIXELS, from->images + (size_t)sample * IMAGE_PIXELS,
+            IMAGE_PIXELS);
+    labels[to] = from->labels[sample];
+}
+
+int split_hold_out(struct split *split, uint32_t count, struct split *held, const char *who,
+                   struct error *error) {
+    struct split taken;
+    if (count == 0)
+        return 0;
+    if (count >= split->count)
+        return error_set(error, ERROR_INVALID,
+                         "%s: %" PRIu32 " of %" PRIu32 " training images cannot be held out: at "
+                         "least one must be left",
+                         who, count, split->count);
+    if (split_allocate(&taken, count, who, error))
+        return -1;
+    uint8_t *images = split->memory, *labels = split->memory + (split->labels - split->images);
+    uint32_t kept = 0, out = 0;
+    for (uint32_t i = 0; i < split->count; i++) {
+        /* The share that is out by now grows evenly: it rises by one exactly `count` times. */
+        if ((uint64_t)(i + 1) * count / split->count > out)
+            move_sample(taken.memory, taken.memory + (size_t)count * IMAGE_PIXELS, out++, split, i);
+        else
+            move_sample(images, labels, kept++, split, i);
+    }
+    split->count = kept;
+    split_free(held);
+    *held = taken;
+    return 0;
+}
+
 void split_free(struct split *split) {
     if (!split)
         return;

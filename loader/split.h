@@ -26,6 +26,13 @@ int split_allocate(struct split *split, uint64_t count, const char *who, struct 
 /* Keeps the first `limit` samples; 0 keeps all. No memory is given back. */
 void split_limit(struct split *split, uint32_t limit);
 
+/* Takes `count` samples out of `split`, evenly spread over it (a tree of PNG files is sorted by
+ * label), and puts them into `held`, which is freed first; both keep their order. 0 takes none.
+ * Returns 0, or -1 with ERROR_INVALID where nothing would be left, or ERROR_MEMORY; then nothing is
+ * changed. */
+int split_hold_out(struct split *split, uint32_t count, struct split *held, const char *who,
+                   struct error *error);
+
 /* Frees and zeroes. NULL-safe, twice-safe. */
 void split_free(struct split *split);
 

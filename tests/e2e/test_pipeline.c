@@ -117,6 +117,26 @@ Test(pipeline, dead_worker_is_started_again) {
     e2e_end(&run);
 }
 
+Test(pipeline, held_out_images_take_the_place_of_the_test_set) {
+    struct e2e run;
+    e2e_begin(&run);
+    int pipeline = start(&run, run.data, "20", "--hold-out=700");
+    cr_assert_eq(e2e_wait(&run, pipeline), 0);
+    char dataset[200], path[400], line[1024];
+    e2e_summary_text(&run, "dataset", dataset, sizeof dataset);
+    cr_expect(strstr(dataset, ", 700 training images held out"), "%s", dataset);
+    snprintf(path, sizeof path, "%s/evaluations.jsonl", run.run);
+    FILE *file = fopen(path, "re");
+    cr_assert_not_null(file);
+    cr_expect(fgets(line, sizeof line, file) && strstr(line, "\"count\": 700,"), "%s", line);
+    fclose(file);
+    /* What was trained on other images is not gone on with. */
+    int resumed = start(&run, run.data, "40", "--resume");
+    cr_expect_neq(e2e_wait(&run, resumed), 0);
+    cr_expect_eq(e2e_summary_number(&run, "steps"), 20);
+    e2e_end(&run);
+}
+
 Test(pipeline, watch_prints_reports) {
     struct e2e run;
     e2e_begin(&run);
