@@ -13,7 +13,7 @@ DEPS ?=#         folder with Debian packages unpacked by dpkg -x, for a machine 
 # --- of run-pipeline (all optional; build/bin/pipeline --help tells more) ---
 RUN ?=#          name of the run, the folder runs/<name>/ (standard: network and time)
 NET ?=#          network: a name in model/nets, or a file
-RECIPE ?=#       file with training settings
+RECIPE ?=#       training settings: a file, or the name of a recipe beside the network, as fast
 SEED ?=#         the number that all random choices follow from
 EPOCHS ?=#       how long to train, in passes over the data
 STEPS ?=#        the same, in batches
