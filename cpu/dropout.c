@@ -2,7 +2,8 @@
  *
  * The mask is a pure function: element e of a batch, counted in exchange order (sample, channel,
  * row, column), is kept when word e%4 of philox_draw(seed, PHILOX_DROPOUT, e/4, node index, step),
- * as a float in [0, 1), is at least the rate. */
+ * as a float in [0, 1), is at least the rate. A spatial mask is the same with a feature map as the
+ * element, counted (sample, channel). */
 #include "common/philox.h"
 #include "cpu/engine_private.h"
 
@@ -26,19 +27,21 @@ static int dropout_plan(struct engine *engine, struct cpu_node *self, struct err
 static void draw_mask(const struct engine *engine, const struct cpu_node *self, int sample) {
     struct dropout_state *state = self->state;
     struct shape shape = self->node->shape;
-    size_t values = (size_t)shape_values(shape), first = (size_t)sample * values;
-    int pixels = shape.height * shape.width;
-    uint8_t *kept = state->kept + first;
+    size_t channels = (size_t)shape.channels, pixels = (size_t)(shape.height * shape.width);
+    size_t drawn = self->node->dropout.spatial ? 1 : pixels, elements = channels * drawn;
+    uint8_t *kept = state->kept + (size_t)sample * channels * pixels;
     uint32_t words[4];
-    for (size_t i = 0; i < values; i++) {
-        size_t element = first + i;
+    for (size_t i = 0; i < elements; i++) {
+        size_t element = (size_t)sample * elements + i;
         if (i == 0 || element % 4 == 0)
             philox_draw(engine->config.seed, PHILOX_DROPOUT, (uint32_t)(element / 4),
                         (uint32_t)self->index, (uint32_t)engine->step, words);
-        size_t channel = i / (size_t)pixels, pixel = i % (size_t)pixels;
-        kept[pixel * (size_t)shape.channels + channel] =
+        size_t channel = i / drawn, pixel = i % drawn;
+        kept[pixel * channels + channel] =
             philox_float(words[element % 4]) >= self->node->dropout.rate;
     }
+    for (size_t pixel = drawn; pixel < pixels; pixel++)
+        memcpy(kept + pixel * channels, kept, channels);
 }
 
 CLONES static void apply_f32(float *restrict to, const float *restrict from,

@@ -12,6 +12,7 @@ static int apply(struct engine *engine, const struct cuda_node *self, struct val
                                      .seed = engine->config.seed,
                                      .node = (uint32_t)self->index,
                                      .rate = self->node->dropout.rate,
+                                     .spatial = self->node->dropout.spatial,
                                      .arguments = engine->places.arguments};
     return node_check(engine, self, kernel_dropout(&dropout, to, from, add, engine->compute),
                       "kernel_dropout", error);

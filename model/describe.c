@@ -43,7 +43,8 @@ static void write_kind(const struct node *node, char *text, size_t size) {
             snprintf(rest + used, left - used, " stride %d", node->pool.stride);
         break;
     case NODE_DROPOUT:
-        snprintf(rest, left, " %g", (double)node->dropout.rate);
+        snprintf(rest, left, " %g%s", (double)node->dropout.rate,
+                 node->dropout.spatial ? " spatial" : "");
         break;
     default:
         break;

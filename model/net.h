@@ -67,6 +67,8 @@ struct pool_attributes { /* maxpool, avgpool: square window, no padding */
 };
 struct dropout_attributes {
     float rate; /* share of the values set to zero while training; the others scale by 1/(1-rate) */
+    bool spatial; /* whole feature maps are set to zero: Tompson et al. 2015, PyTorch's Dropout2d.
+                     Default false; on a vector the same as without */
 };
 struct onehot_attributes {
     int size; /* 10 */

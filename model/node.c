@@ -39,6 +39,7 @@ static const struct attribute pool_rows[] = {
     {.name = NULL}};
 static const struct attribute dropout_rows[] = {
     {"rate", ATTRIBUTE_REAL, AT(node.dropout.rate), 0, 0.99, true, 0},
+    {"spatial", ATTRIBUTE_BOOL, AT(node.dropout.spatial), 0, 0, false, 0},
     {.name = NULL}};
 static const struct attribute onehot_rows[] = {
     {"size", ATTRIBUTE_INT, AT(node.onehot.size), 10, 1024, false, 10},

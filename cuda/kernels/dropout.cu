@@ -2,7 +2,8 @@
  *
  * One draw of Philox decides four elements that follow one another in the order (sample, channel,
  * pixel). Memory has pixels before channels, so a thread takes four pixels of its channels, and
- * shares each draw among them. Vectors lie in the order of the draws as they are. */
+ * shares each draw among them. Vectors lie in the order of the draws as they are, and so do the
+ * channels of each pixel where a draw decides about whole maps. */
 #include "cuda/kernels/philox.cuh"
 #include "cuda/kernels/values.cuh"
 
@@ -94,6 +95,32 @@ __global__ void __launch_bounds__(THREADS)
     });
 }
 
+/* Whole maps. A piece of work is N channels of one pixel; N is 1, or divides the channels and is a
+ * multiple of 4, so that they begin with a draw. */
+template <typename T, int N>
+__global__ void __launch_bounds__(THREADS)
+    drop_whole_maps(struct pieces pieces, struct dropout_work work, T *to, const T *from) {
+    unsigned channels = (unsigned)work.about.channels, groups = channels / N;
+    uint32_t step = (uint32_t)work.about.arguments->step;
+    each_piece(pieces, [&](unsigned sample, unsigned piece) {
+        size_t element = (size_t)sample * channels + piece % groups * N;
+        size_t at = (size_t)sample * pieces.per_sample * N + (size_t)piece * N;
+        uint32_t kept = kept_of(work, step, element / 4) >> element % 4;
+        if (N > 4)
+            kept |= kept_of(work, step, element / 4 + 1) << 4;
+        store_kept<T, N>(to + at, load<T, N>(from + at), kept, work);
+    });
+}
+
+template <typename T, int N>
+cudaError_t launch_whole_maps(const struct dropout_work &work, T *to, const T *from,
+                              cudaStream_t stream) {
+    size_t groups = (size_t)(work.about.channels / N);
+    struct pieces pieces = pieces_of(work.about.batch, (size_t)work.about.pixels * groups);
+    return launch(drop_whole_maps<T, N>, pieces_grid(pieces), dim3(THREADS), stream, pieces, work,
+                  to, from);
+}
+
 template <typename T, int N>
 cudaError_t launch_maps(const struct dropout_work &work, T *to, const T *from,
                         cudaStream_t stream) {
@@ -106,8 +133,9 @@ cudaError_t launch_maps(const struct dropout_work &work, T *to, const T *from,
 
 } // namespace
 
-/* A thread per eight values of vectors, or four pixels of a vector of channels, walking. Arrays at
- * multiples of 16 bytes (asserted); any shape; no shared memory. */
+/* A thread per eight values of vectors, or four pixels of a vector of channels, or where whole maps
+ * are dropped one pixel of it, walking. Arrays at multiples of 16 bytes (asserted); any shape; no
+ * shared memory. */
 extern "C" cudaError_t kernel_dropout(const struct kernel_dropout *dropout, struct values to,
                                       struct values from, bool add, cudaStream_t stream) {
     assert(to.type == from.type && aligned(to.data) && aligned(from.data));
@@ -122,6 +150,10 @@ extern "C" cudaError_t kernel_dropout(const struct kernel_dropout *dropout, stru
                           dim3(THREADS), stream, work, target, source, count);
         }
         constexpr int width = vector_width<T>();
+        if (dropout->spatial)
+            return dropout->channels % width == 0
+                       ? launch_whole_maps<T, width>(work, target, source, stream)
+                       : launch_whole_maps<T, 1>(work, target, source, stream);
         return dropout->pixels % 4 == 0 && dropout->channels % width == 0
                    ? launch_maps<T, width>(work, target, source, stream)
                    : launch_maps<T, 1>(work, target, source, stream);

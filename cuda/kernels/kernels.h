@@ -195,12 +195,13 @@ struct kernel_dropout {
     uint64_t seed;
     uint32_t node; /* index in the network */
     float rate;
+    bool spatial;                           /* an element of the mask is a whole feature map */
     const struct step_arguments *arguments; /* only `step` is read */
 };
 /* to (+)= from / (1 − rate) where the element is kept, else 0; the same function forward and
  * backward. Element e of the batch, counted (sample, channel, pixel), is kept when word e%4 of
  * philox_draw(seed, PHILOX_DROPOUT, e/4, node, step), as a float in [0, 1), is at least the rate:
- * common/philox.h. One type. */
+ * common/philox.h. Spatial: the same for each map, counted (sample, channel). One type. */
 cudaError_t kernel_dropout(const struct kernel_dropout *dropout, struct values to,
                            struct values from, bool add, cudaStream_t stream);
 

@@ -74,15 +74,17 @@ Test(reference, gradients_of_convs_and_pools) {
 }
 
 Test(reference, gradients_of_batchnorm_and_dropout) {
-    check_gradients("{ name = \"c1\"; kind = \"conv\"; input = \"image\"; channels = 3; kernel = 5;"
-                    "  stride = 5; },"
-                    "{ name = \"b1\"; kind = \"batchnorm\"; input = \"c1\"; epsilon = 0.01; },"
-                    "{ name = \"r\"; kind = \"relu\"; input = \"b1\"; },"
-                    "{ name = \"d1\"; kind = \"dropout\"; input = \"r\"; rate = 0.3; },"
-                    "{ name = \"h\"; kind = \"dense\"; input = \"d1\"; units = 7; bias = false; },"
-                    "{ name = \"b2\"; kind = \"batchnorm\"; input = \"h\"; },"
-                    "{ name = \"x\"; kind = \"dropout\"; input = \"b2\"; rate = 0.5; }," HEADS,
-                    "logits", "total");
+    check_gradients(
+        "{ name = \"c1\"; kind = \"conv\"; input = \"image\"; channels = 3; kernel = 5;"
+        "  stride = 5; },"
+        "{ name = \"b1\"; kind = \"batchnorm\"; input = \"c1\"; epsilon = 0.01; },"
+        "{ name = \"r\"; kind = \"relu\"; input = \"b1\"; },"
+        "{ name = \"d1\"; kind = \"dropout\"; input = \"r\"; rate = 0.3; },"
+        "{ name = \"d2\"; kind = \"dropout\"; input = \"d1\"; rate = 0.3; spatial = true; },"
+        "{ name = \"h\"; kind = \"dense\"; input = \"d2\"; units = 7; bias = false; },"
+        "{ name = \"b2\"; kind = \"batchnorm\"; input = \"h\"; },"
+        "{ name = \"x\"; kind = \"dropout\"; input = \"b2\"; rate = 0.5; }," HEADS,
+        "logits", "total");
 }
 
 Test(reference, gradients_of_joins) {

@@ -206,7 +206,8 @@ Test(reference, inputs_softmax_and_relu_by_hand) {
 Test(reference, dropout_by_count) {
     enum { VALUES = 40000 };
     static double x[VALUES], y[VALUES], other[VALUES];
-    struct node node = {.kind = NODE_DROPOUT, .shape = {VALUES / 4, 2, 1}, .dropout = {0.2f}};
+    struct node node = {
+        .kind = NODE_DROPOUT, .shape = {VALUES / 4, 2, 1}, .dropout = {.rate = 0.2f}};
     struct pass pass = {.node = &node,
                         .batch = 2,
                         .training = true,
@@ -271,4 +272,39 @@ Test(reference, losses_as_pytorch) {
     digit[3] = 9;
     cr_expect_eq(
         reference_losses(&optimizer, true, &batch, digit, scalars, ddigit, dscalars).digit_hits, 1);
+}
+
+/* The mask of the maps is that of a vector with a value for each of them. */
+Test(reference, spatial_dropout_by_count) {
+    enum { CHANNELS = 4000, PIXELS = 6, MAPS = 2 * CHANNELS };
+    static double x[MAPS * PIXELS], y[MAPS * PIXELS], vectors[MAPS];
+    struct node node = {.kind = NODE_DROPOUT,
+                        .shape = {CHANNELS, 3, 2},
+                        .dropout = {.rate = 0.2f, .spatial = true}};
+    struct pass pass = {.node = &node,
+                        .batch = 2,
+                        .training = true,
+                        .seed = 5,
+                        .step = 3,
+                        .index = 4,
+                        .in = {{CHANNELS, 3, 2}},
+                        .x = {x},
+                        .y = y};
+    for (int i = 0; i < MAPS * PIXELS; i++)
+        x[i] = 1;
+    reference_node(NODE_DROPOUT)->forward(&pass);
+    node.shape = pass.in[0] = (struct shape){CHANNELS, 1, 1};
+    node.dropout.spatial = false;
+    pass.y = vectors;
+    reference_node(NODE_DROPOUT)->forward(&pass);
+    double kept = 0;
+    for (int map = 0; map < MAPS; map++) {
+        for (int i = 0; i < PIXELS; i++)
+            cr_assert_eq(y[map * PIXELS + i], vectors[map], "map %d, value %d is %g, not %g", map,
+                         i, y[map * PIXELS + i], vectors[map]);
+        cr_assert(vectors[map] == 0 || fabs(vectors[map] - 1.25) < 1e-7);
+        kept += vectors[map] > 0;
+    }
+    /* Four standard deviations of 8,000 draws are 0.018. */
+    cr_expect(fabs(kept / MAPS - 0.8) < 0.018, "%g of the maps are kept", kept / MAPS);
 }

@@ -6,6 +6,7 @@
 
 #define MAPS7(name, channels)                                                                      \
     CONV(name, "image", "kernel = 4; stride = 4; channels = " #channels ";")
+#define SPATIAL(name, input, rate) NODE(name, "dropout", input, "rate = " rate "; spatial = true;")
 #define ONEHOT(name) NODE(name, "onehot", "digit", "")
 #define SOFTMAX(name, input) NODE(name, "softmax", input, "")
 #define FLATTEN(name, input) NODE(name, "flatten", input, "")
@@ -135,6 +136,20 @@ static const struct row dropout_rows[] = {
     {"after batchnorm and relu", 16,
      MAPS7("m", 6) NODE("b", "batchnorm", "m", "") RELU("r", "b")
          NODE("x", "dropout", "r", "rate = 0.2;"),
+     NULL, NULL},
+    {"spatial", 3, MAPS7("m", 6) SPATIAL("x", "m", "0.5"), NULL, NULL},
+    {"spatial on the image", 16, SPATIAL("x", "image", "0.5"), NULL, NULL},
+    {"spatial, odd count", 2, MAPS7("m", 7) SPATIAL("x", "m", "0.5"), NULL, NULL},
+    {"spatial, 1 sample", 1, MAPS7("m", 16) SPATIAL("x", "m", "0.3"), NULL, NULL},
+    {"spatial, 16 samples", 16, MAPS7("m", 8) RELU("r", "m") SPATIAL("x", "r", "0.3"), NULL, NULL},
+    {"spatial of vectors", 16, DENSE("h", "image", 33) SPATIAL("x", "h", "0.5"), NULL, NULL},
+    {"spatial, rate 0", 3, MAPS7("m", 6) SPATIAL("x", "m", "0.0"), NULL, NULL},
+    {"spatial, then a relu", 3, MAPS7("m", 6) SPATIAL("a", "m", "0.5") RELU("x", "a"), NULL, NULL},
+    {"spatial, odd count, then a relu", 5, MAPS7("m", 5) SPATIAL("a", "m", "0.2") RELU("x", "a"),
+     NULL, NULL},
+    {"spatial, twice, beside another user", 11,
+     MAPS7("m", 9) SPATIAL("a", "m", "0.2") CONV("c", "a", "channels = 9; kernel = 1;")
+         SPATIAL("b", "c", "0.4") JOIN2("x", "add", "a", "b"),
      NULL, NULL},
 };
 

@@ -33,13 +33,16 @@ Test(describe, what_the_shapes_do_not_show) {
         "padding = 2; },\n"
         "{ name = \"m\"; kind = \"maxpool\"; input = \"c\"; size = 3; stride = 2; },\n"
         "{ name = \"d\"; kind = \"dropout\"; input = \"m\"; rate = 0.1; },\n"
-        "{ name = \"logits\"; kind = \"dense\"; input = \"d\"; units = 10; },\n"
+        "{ name = \"w\"; kind = \"dropout\"; input = \"d\"; rate = 0.2; spatial = true; },\n"
+        "{ name = \"logits\"; kind = \"dense\"; input = \"w\"; units = 10; },\n"
         "{ name = \"s\"; kind = \"dense\"; input = \"d\"; units = 19; });\n"
         "outputs = { digit = \"logits\"; sum = \"s\"; };");
     char *text = net_describe(net);
     cr_expect_not_null(strstr(text, "conv 5x5 stride 2 padding 2"));
     cr_expect_not_null(strstr(text, "maxpool 3x3 stride 2"));
-    cr_expect_not_null(strstr(text, "dropout 0.1"));
+    cr_expect_not_null(strstr(text, "dropout 0.1 "));
+    cr_expect_not_null(strstr(text, "dropout 0.2 spatial"));
+    cr_expect_null(strstr(text, "0.1 spatial"));
     cr_expect_not_null(strstr(text, "19,600"), "thousands are set apart: %s", text);
     free(text);
     net_destroy(&net);

@@ -82,6 +82,7 @@ Test(net, defaults_are_those_of_the_manual) {
     cr_expect_eq(find(net, "a")->batchnorm.epsilon, 1e-5f);
     cr_expect_eq(find(net, "addend")->onehot.size, 10);
     cr_expect_eq(find(net, "dropped")->dropout.rate, 0.25f);
+    cr_expect_not(find(net, "dropped")->dropout.spatial);
     net_destroy(&net);
     net = must_parse(tiny_text);
     cr_expect_eq(find(net, "pool")->pool.stride, 14);

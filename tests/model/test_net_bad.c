@@ -123,6 +123,7 @@ static const struct row node_rows[] = {
     {X("kind = \"batchnorm\"; input = \"image\";|epsilon = 0.0;"), "t.net:3: 'epsilon' must be from 1e-12 to 1, not 0"},
     {X("kind = \"dropout\"; input = \"image\";"), "t.net:2: node 'x': dropout needs 'rate'"},
     {X("kind = \"dropout\"; input = \"image\";|rate = 1.0;"), "t.net:3: 'rate' must be from 0 to 0.99, not 1"},
+    {X("kind = \"dropout\"; input = \"image\"; rate = 0.1;|spatial = 1;"), "t.net:3: 'spatial' must be true or false"},
     {X("kind = \"onehot\"; input = \"digit\";|size = 9;"), "t.net:3: 'size' must be from 10 to 1024, not 9"},
 };
 

@@ -86,12 +86,14 @@ static void relu_backward(const struct pass *pass) {
 }
 
 /* What a value is multiplied with: 0 or 1 / (1 − rate). The mask is a function of seed, step, node
- * and the value's number in the batch. */
+ * and the value's number in the batch, or its map's if it is spatial. */
 static double dropout_factor(const struct pass *pass, int i) {
     double rate = (double)pass->node->dropout.rate;
     uint32_t words[4];
     if (!pass->training)
         return 1;
+    if (pass->node->dropout.spatial)
+        i /= pass->node->shape.height * pass->node->shape.width;
     philox_draw(pass->seed, PHILOX_DROPOUT, (uint32_t)i / 4, (uint32_t)pass->index,
                 (uint32_t)pass->step, words);
     return (double)philox_float(words[i % 4]) >= rate ? 1 / (1 - rate) : 0;
