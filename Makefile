@@ -83,8 +83,8 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 
 # --- rooms -----------------------------------------------------------------------------------
-rooms := common loader augment model cpu trainer evaluator deploy
-programs := loader augment trainer evaluator pipeline watch
+rooms := common loader augment model cpu trainer evaluator verify deploy
+programs := loader augment trainer evaluator verify pipeline watch
 # Where main() is; the rest of that room is a library.
 $(foreach name,$(programs),$(eval $(name)_main := $(name)/main))
 pipeline_main := deploy/pipeline
@@ -98,6 +98,7 @@ cpu_needs := model cpu common
 common_needs := common
 trainer_needs := trainer model cpu common
 evaluator_needs := evaluator model cpu common
+verify_needs := verify loader augment model cpu common
 deploy_needs := deploy common
 pipeline_needs := deploy common
 watch_needs := deploy common
@@ -110,7 +111,7 @@ libraries = $(foreach room,$(1),$(out)/lib/lib$(room).a)
 sources := $(foreach room,$(rooms),$(wildcard $(room)/*.c))
 everything = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h' '*.cu' '*.cuh' '*.cpp' '*.hpp' 2>/dev/null)
 
-.PHONY: all build run-pipeline watch
+.PHONY: all build run-pipeline watch verify
 all: build
 build: $(programs:%=$(out)/bin/%) ## build the programs into build/bin/ (installs what is missing)
 
@@ -135,6 +136,10 @@ run-pipeline: build ## train, evaluate and report on this machine: the main job
 
 watch: $(out)/bin/watch ## print the evaluators' reports of a run anywhere: make watch JOIN=tcp://host:port
 	@$(out)/bin/watch $(call option,join,JOIN) $(ARGS)
+
+verify: $(out)/bin/verify ## make all batches of a run again, untrained, and compare: make verify RUN=first
+	@$(out)/bin/verify --run-dir='runs/$(strip $(RUN))' $(call option,data,DATA) \
+	  $(call option,hold-out,HOLD_OUT) $(ARGS)
 
 $(out)/gen/proto/%.pb-c.c $(out)/gen/proto/%.pb-c.h: proto/%.proto
 	@mkdir -p $(@D)
@@ -181,6 +186,7 @@ tests_cuda_needs := model common
 tests_plans_needs := model cpu common
 tests_trainer_needs := trainer model cpu common
 tests_evaluator_needs := evaluator model cpu common
+tests_verify_needs := verify loader augment model cpu common
 tests_deploy_needs := deploy common
 tests_e2e_needs := deploy model cpu common
 test_wanted := $(or $(strip $(TESTS)),$(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/test_*.c)))))

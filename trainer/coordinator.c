@@ -82,6 +82,19 @@ static void find_earlier(struct coordinator *self, const char *folder) {
     }
 }
 
+/* The record goes on where the checkpoint does. */
+static int open_record(struct coordinator *self, struct error *error) {
+    const struct checkpoint *start = self->settings.start;
+    char path[480];
+    bool lost;
+    snprintf(path, sizeof path, "%.460s/batches.txt", self->settings.settings->run_dir);
+    self->record = record_open(path, start->step, start->chain, &lost, error);
+    if (self->record && lost)
+        log_warning(self->log, "%s does not lead to step %" PRIu64 ": what came before is unknown",
+                    path, start->step);
+    return self->record ? 0 : -1;
+}
+
 struct coordinator *coordinator_create(const struct coordinator_settings *settings,
                                        const struct log *log, struct error *error) {
     struct coordinator *self = calloc(1, sizeof *self);
@@ -120,6 +133,8 @@ struct coordinator *coordinator_create(const struct coordinator_settings *settin
         checkpoint_sweep(folder); /* what an earlier incarnation was writing when it was killed */
         checkpoint_sweep(settings->settings->run_dir);
         find_earlier(self, folder);
+        if (open_record(self, error) != 0)
+            goto failed;
     }
     self->saver = saver_start(folder, self->wake, error);
     if (!self->saver)
@@ -141,6 +156,7 @@ void coordinator_destroy(struct coordinator **pointer) {
     if (self->feed)
         feed_close(self->feed);
     train_destroy(&self->train);
+    record_close(&self->record);
     saver_destroy(&self->saver);
     feed_destroy(&self->feed);
     for (uint32_t i = 0; self->window && i < self->window_size; i++)

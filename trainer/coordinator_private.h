@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/peer.h"
+#include "common/record.h"
 #include "trainer/coordinator.h"
 #include "trainer/ledger.h"
 #include "trainer/members.h"
@@ -28,7 +29,8 @@ struct coordinator {
     struct saver *saver;
     struct publisher *publisher;
     struct train *train;
-    uint64_t steps; /* of the whole run, once the dataset is known */
+    struct record *record; /* of what was consumed; NULL where nothing is written */
+    uint64_t steps;        /* of the whole run, once the dataset is known */
     /* state */
     bool ending; /* no more leases: finished, stopped, failed, or goal reached */
     bool interrupted, goal_reached, training_over;

@@ -52,7 +52,8 @@ int flow_begin(struct coordinator *self, struct error *error) {
                                    .samples = samples,
                                    .checkpoint_every = (uint64_t)settings->checkpoint_every,
                                    .checkpoint_epochs = settings->checkpoint_epochs,
-                                   .checkpoints = strcmp(settings->engine, "null") != 0};
+                                   .checkpoints = strcmp(settings->engine, "null") != 0,
+                                   .record = self->record};
     train.run = self->run;
     sha256_hex(self->members->dataset.sha256, train.dataset);
     settings_schedule(settings, self->steps, &train.schedule);

@@ -2,6 +2,7 @@
  * alone. */
 #include "trainer/train.h"
 
+#include "common/chain.h"
 #include "common/clock.h"
 
 #include <math.h>
@@ -35,16 +36,6 @@ struct train {
     uint8_t chain[SHA256_SIZE];
 };
 
-void train_chain(uint8_t head[static SHA256_SIZE], uint64_t step, uint32_t crc) {
-    uint8_t link[SHA256_SIZE + 12];
-    memcpy(link, head, SHA256_SIZE);
-    for (int i = 0; i < 8; i++)
-        link[SHA256_SIZE + i] = (uint8_t)(step >> (8 * i));
-    for (int i = 0; i < 4; i++)
-        link[SHA256_SIZE + 8 + i] = (uint8_t)(crc >> (8 * i));
-    sha256_bytes(link, sizeof link, head);
-}
-
 static void wake_reader(const struct train *self) {
     uint64_t one = 1;
     if (write(self->wake, &one, sizeof one) < 0)
@@ -66,6 +57,9 @@ static int snapshot(struct train *self, const struct train_settings *settings, b
     memcpy(shot.dataset, settings->dataset, sizeof shot.dataset);
     memcpy(shot.chain, self->chain, sizeof shot.chain);
     shot.state = (struct engine_state){0};
+    /* The record is on disk before a checkpoint that needs it. */
+    if (settings->record && record_sync(settings->record, error) != 0)
+        return -1;
     if (state_alloc(&shot.state, self->net, &settings->config.optimizer, error) != 0)
         return -1;
     if (self->ops->export(self->engine, &shot.state, error) != 0) {
@@ -117,13 +111,16 @@ static int gather_results(struct train *self, bool wait, double busy, struct err
 static int train_one(struct train *self, const struct train_settings *settings,
                      struct feed_item *item, struct error *error) {
     double begin = clock_seconds();
+    uint32_t crc = item->batch.crc;
     struct step_settings step = {self->step, schedule_rate(&settings->schedule, self->step)};
     int status = self->ops->train_step(self->engine, &item->batch, &step, error);
     if (status == 0)
-        train_chain(self->chain, self->step, item->batch.crc);
+        chain_add(self->chain, self->step, crc);
     wire_release(&item->message);
     if (status != 0)
         return error_prefix(error, "training step %llu", (unsigned long long)self->step);
+    if (settings->record && record_add(settings->record, crc, error) != 0)
+        return -1;
     self->step++;
     return gather_results(self, false, clock_seconds() - begin, error);
 }

@@ -1,13 +1,11 @@
-/* The thread that trains: takes batches from the feed, steps the engine, keeps the chain over what
- * it consumed, and hands a snapshot to the saver where a checkpoint is due. Never touches a socket.
- *
- * The chain: head(t+1) = SHA-256(head(t) ‖ step t as 8 bytes LE ‖ CRC-32C of batch t as 4 bytes
- * LE), head(0) = zeros. It proves from a checkpoint alone which batches, in which order, made it.
- */
+/* The thread that trains: takes batches from the feed, steps the engine, keeps the chain
+ * (common/chain.h) and the record (common/record.h) of what it consumed, and hands a snapshot to
+ * the saver where a checkpoint is due. Never touches a socket. */
 #ifndef TRAINER_TRAIN_H
 #define TRAINER_TRAIN_H
 
 #include "common/log.h"
+#include "common/record.h"
 #include "model/checkpoint.h"
 #include "model/engine.h"
 #include "trainer/feed.h"
@@ -26,6 +24,7 @@ struct train_settings {
     bool checkpoints;          /* false: none at all (null engine) */
     char dataset[SHA256_HEX];  /* written into checkpoints */
     uint64_t run;              /* likewise */
+    struct record *record;     /* takes the CRC of each step; borrowed; NULL: none */
 };
 
 /* What the socket side sees: sums since the last look, and where training is. */
@@ -61,8 +60,5 @@ void train_look(struct train *self, struct train_progress *progress);
 
 /* Waits for the thread's end and frees. The feed must be closed first. */
 void train_destroy(struct train **self);
-
-/* One link of the chain: pure. */
-void train_chain(uint8_t head[static SHA256_SIZE], uint64_t step, uint32_t crc);
 
 #endif

@@ -1,11 +1,8 @@
-/* The learning rate against its formulas at the points that matter, and the chain against a vector
- * computed by hand. */
+/* The learning rate against its formulas at the points that matter. */
 #include "trainer/schedule.h"
-#include "trainer/train.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
-#include <string.h>
 
 static void expect_rate(const struct schedule *schedule, uint64_t step, double expected) {
     double got = schedule_rate(schedule, step);
@@ -48,17 +45,4 @@ Test(schedule, runs_of_one_step_and_all_warm_up) {
     cr_expect(isfinite(schedule_rate(&all, 10)));
     struct schedule none = {SCHEDULE_COSINE, 1.0f, 0.0f, 0.5f, 11};
     expect_rate(&none, 0, 1.0);
-}
-
-/* SHA-256 of 32 zero bytes, step 1 as 8 bytes and CRC 0x01020304 as 4 bytes, little endian:
- *   printf '\0%.0s' {1..32}; printf '\1\0\0\0\0\0\0\0\4\3\2\1' — piped into sha256sum. */
-Test(chain, one_link) {
-    uint8_t head[SHA256_SIZE] = {0};
-    char hex[SHA256_HEX];
-    train_chain(head, 1, 0x01020304);
-    sha256_hex(head, hex);
-    cr_expect_str_eq(hex, "8657593aa286a93bbb5e215ed88b3f38ac5030c1f736d0f40fd1da782c03b027");
-    uint8_t other[SHA256_SIZE] = {0};
-    train_chain(other, 2, 0x01020304);
-    cr_expect(memcmp(head, other, SHA256_SIZE) != 0);
 }

@@ -1,5 +1,6 @@
 /* The training thread with an engine that only takes notes: which steps, which rates, which chain,
  * which checkpoints, and how it ends. */
+#include "common/chain.h"
 #include "tests/support/scratch.h"
 #include "tests/trainer/fake_engine.h"
 #include "tests/trainer/tiny.h"
@@ -129,7 +130,7 @@ static void expect_saved(int count, const uint64_t *steps, bool final) {
 static void chain_until(uint64_t end, uint8_t head[SHA256_SIZE]) {
     memset(head, 0, SHA256_SIZE);
     for (uint64_t step = 0; step < end; step++)
-        train_chain(head, step, tiny_crc(step));
+        chain_add(head, step, tiny_crc(step));
 }
 
 Test(train, a_whole_run) {

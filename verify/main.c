@@ -1,0 +1,89 @@
+/* verify: options → dataset → every batch again → one sentence. */
+#include "common/options.h"
+#include "common/signals.h"
+#include "verify/verify.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+
+struct settings {
+    const char *run_dir, *data, *log_level;
+    int64_t hold_out, train_limit, test_limit, threads;
+};
+
+#define AT(field) offsetof(struct settings, field)
+/* clang-format off */
+static const struct option_row rows[] = {
+    {"run-dir", 'd', OPTION_TEXT, AT(run_dir), 0, 0, NULL, NULL, "DIR", "folder of the run", 0},
+    {"data", 0, OPTION_TEXT, AT(data), 0, 0, NULL, "auto", "WHAT",
+     "the dataset, as its loaders were told: auto, mnist, idx:DIR, png:DIR or synthetic", 0},
+    {"hold-out", 0, OPTION_INT, AT(hold_out), 0, 10000000, NULL, "0", "N",
+     "training images held out, as its loaders were told", 0},
+    {"train-limit", 0, OPTION_INT, AT(train_limit), 0, 10000000, NULL, "0", "N",
+     "likewise: only the first N training samples", 0},
+    {"test-limit", 0, OPTION_INT, AT(test_limit), 0, 10000000, NULL, "0", "N",
+     "likewise: only the first N test samples", 0},
+    {"threads", 't', OPTION_INT, AT(threads), 1, 1024, NULL, "2", "N", "compute threads", 0},
+    {"log-level", 0, OPTION_CHOICE, AT(log_level), 0, 0, "debug|info|warning|error", "warning",
+     "LEVEL", "least level that is logged", 0},
+};
+/* clang-format on */
+
+static const struct options_program program = {
+    .name = "verify",
+    .summary = "Makes every batch that a run consumed again, from the dataset and the run's "
+               "settings, without training, and says whether they are the same, and whether each "
+               "pair was used exactly once.",
+    .example = "verify --run-dir runs/first",
+    .rows = rows,
+    .count = sizeof rows / sizeof rows[0],
+};
+
+static int verify(const struct settings *settings, const struct log *log, struct error *error) {
+    struct verify_result result;
+    char hex[SHA256_HEX];
+    if (!settings->run_dir)
+        return error_set(error, ERROR_INVALID, "--run-dir is missing: which run?");
+    struct dataset_request request = {.data = settings->data,
+                                      .hold_out = (uint32_t)settings->hold_out,
+                                      .train_limit = (uint32_t)settings->train_limit,
+                                      .test_limit = (uint32_t)settings->test_limit,
+                                      .log = log};
+    struct dataset *dataset = dataset_open(&request, error);
+    if (!dataset)
+        return -1;
+    int status =
+        verify_run(settings->run_dir, dataset, (int)settings->threads, log, &result, error);
+    if (status == 0) {
+        sha256_hex(result.chain, hex);
+        printf(
+            "verified: %" PRIu64 " batches of %u pairs follow from %s, seed %" PRIu64
+            " and the settings;\n"
+            "          %.2f epochs, in each of which each of the %u training images was used once;"
+            "\n"
+            "          %d checkpoints and %" PRIu64 " recorded batches agree; chain %s\n",
+            result.steps, result.batch, dataset->name, result.seed, result.epochs,
+            dataset->train.count, result.checkpoints, result.recorded, hex);
+        if (result.unreadable)
+            printf("          %d checkpoints could not be read and were left out\n",
+                   result.unreadable);
+    }
+    dataset_close(&dataset);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    struct error error = {0};
+    struct log log = {0};
+    struct settings settings = {0};
+    struct options *options = options_parse(&program, argc, argv, &settings, &error);
+    if (options && signals_install(&error) == 0) {
+        log_init(&log, 2, "verify", log_level_of(settings.log_level));
+        verify(&settings, &log, &error);
+    }
+    options_destroy(&options);
+    if (error.code != ERROR_NONE)
+        fprintf(stderr, "verify: %s\n", error.text);
+    return error_exit_status(error.code);
+}
