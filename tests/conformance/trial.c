@@ -239,12 +239,14 @@ void trial_compare_gradients(struct trial *trial, double allowed) {
     float *got = malloc(sizeof(float) * (net->trainable + 1));
     cr_assert_not_null(got);
     double least = 0.01 * length(expected, net->trainable);
-    for (size_t i = 0; i < net->trainable; i++)
-        got[i] = trial->before.weights[i] - trial->state.weights[i];
-    for (int i = 0; i < net->parameter_count; i++)
-        if (net->parameters[i].offset < net->trainable)
-            check_parameter(trial, "the gradient", &net->parameters[i], got, expected, least,
-                            allowed);
+    for (int i = 0; i < net->parameter_count; i++) {
+        const struct parameter *parameter = &net->parameters[i];
+        if (parameter->offset >= net->trainable)
+            continue;
+        for (size_t k = parameter->offset; k < parameter->offset + parameter->count; k++)
+            got[k] = (trial->before.weights[k] - trial->state.weights[k]) / parameter->rate;
+        check_parameter(trial, "the gradient", parameter, got, expected, least, allowed);
+    }
     free(got);
 }
 
