@@ -71,10 +71,11 @@ LDFLAGS += -L$(deps_library) -Wl,--disable-new-dtags -Wl,-rpath,$(deps_library) 
 endif
 # No contraction of a*b+c: results must not depend on which instruction set a clone was built for.
 CFLAGS += -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wvla -g \
-          $(if $(filter-out 0,$(WERROR)),-Werror) -ffp-contract=off -fno-math-errno -fopenmp \
+          $(if $(filter-out 0,$(WERROR)),-Werror) -ffp-contract=off -fno-math-errno $(if $(filter fuzz,$(SAN)),,-fopenmp) \
           $(if $(strip $(DEBUG)),-O0,-O2 -ftree-vectorize) \
           $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer) \
-          $(if $(filter thread,$(SAN)),-fsanitize=thread -fno-omit-frame-pointer)
+          $(if $(filter thread,$(SAN)),-fsanitize=thread -fno-omit-frame-pointer) \
+          $(if $(filter fuzz,$(SAN)),-fsanitize=fuzzer-no-link$(,)address$(,)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 , := ,
 LDLIBS += -Wl,--as-needed $(packages_libs) -ldnnl -lm -lpthread -ldl
 # All processors, unless -j was given (then the command line wins) or a make above us decides.
@@ -247,12 +248,13 @@ check-includes:
 	@.ci/check-includes $(everything)
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile bench/bench.mk
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile bench/bench.mk tests/fuzz/fuzz.mk
 	@echo
 	@echo 'Variables: make run-pipeline NET=quick EPOCHS=3'
 	@awk '/^# --- of/ { gsub(/^# --- | ---$$/, ""); print "  " $$0 ":" } \
 	  /^[A-Z_]+ \?=.*#/ { name = $$1; sub(/^[^#]*# */, ""); printf "    %-11s %s\n", name, $$0 }' Makefile cuda/cuda.mk
 
 include bench/bench.mk
+include tests/fuzz/fuzz.mk
 
 -include $(shell find $(out)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,24 @@
+# tests/fuzz/<target>.c are libFuzzer targets, built with clang, ASan and UBSan into build/san-fuzz/:
+# `make fuzz TIME=60` runs each so many seconds. What is found stays in tests/fuzz/found/<target>/
+# and is run again each time, before anything else.
+TIME ?= 60
+fuzz_targets := idx png net checkpoint wire control
+fuzz_programs := $(fuzz_targets:%=$(out)/fuzz/%)
+fuzz_needs := trainer loader model common
+fuzz_shared := $(out)/obj/tests/fuzz/input.o
+
+$(fuzz_programs): $(out)/fuzz/%: $(out)/obj/tests/fuzz/%.o $(fuzz_shared) $(call libraries,$(fuzz_needs))
+	@mkdir -p $(@D)
+	$(call quiet,ld ) $(CC) $(CFLAGS) -fsanitize=fuzzer $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDFLAGS) $(filter-out -ldnnl,$(LDLIBS)) -o $@
+
+$(out)/fuzz/seeds: $(out)/obj/tests/fuzz/seeds.o $(call libraries,model common)
+	@mkdir -p $(@D)
+	$(call quiet,ld ) $(CC) $(CFLAGS) $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDFLAGS) $(filter-out -ldnnl,$(LDLIBS)) -o $@
+
+.PHONY: fuzz fuzz-programs
+fuzz-programs: $(fuzz_programs) $(out)/fuzz/seeds
+
+fuzz: ## feed broken files and messages to the readers: TIME=60 seconds each
+	@deploy/setup build runtime fuzz
+	@$(MAKE) --no-print-directory SAN=fuzz CC=clang WERROR=0 CUDA=0 fuzz-programs
+	@tests/fuzz/run '$(TIME)' build/san-fuzz/fuzz $(fuzz_targets)
