@@ -34,6 +34,9 @@ NETS ?=#         only these networks, or network:recipe; everything in bench/rep
 SEEDS ?=#        these seeds, for example SEEDS='1 2 3'
 LIST ?=#         what to train, for example LIST=bench/heads.ini OUT=docs/heads.md
 OUT ?=#          where the table goes (docs/reproduced.md)
+# --- of chaos and fuzz ---
+N ?= 15#         scenarios of make chaos
+TIME ?= 60#      seconds for each target of make fuzz
 # --- of watch ---
 JOIN ?=#         address of the trainer, tcp://host:port or ipc://path
 
@@ -253,6 +256,11 @@ help: ## this list
 	@echo 'Variables: make run-pipeline NET=quick EPOCHS=3'
 	@awk '/^# --- of/ { gsub(/^# --- | ---$$/, ""); print "  " $$0 ":" } \
 	  /^[A-Z_]+ \?=.*#/ { name = $$1; sub(/^[^#]*# */, ""); printf "    %-11s %s\n", name, $$0 }' Makefile cuda/cuda.mk
+
+.PHONY: chaos
+chaos: build ## disturb real runs in N ways: the weights must come out the same (N=200 for an hour's worth)
+	@deploy/setup build runtime chaos
+	@tests/chaos/run --count '$(strip $(N))' $(call option,seed,SEED) $(ARGS)
 
 include bench/bench.mk
 include tests/fuzz/fuzz.mk

@@ -1,7 +1,6 @@
 # tests/fuzz/<target>.c are libFuzzer targets, built with clang, ASan and UBSan into build/san-fuzz/:
 # `make fuzz TIME=60` runs each so many seconds. What is found stays in tests/fuzz/found/<target>/
 # and is run again each time, before anything else.
-TIME ?= 60
 fuzz_targets := idx png net checkpoint wire control
 fuzz_programs := $(fuzz_targets:%=$(out)/fuzz/%)
 fuzz_needs := trainer loader model common
@@ -21,4 +20,4 @@ fuzz-programs: $(fuzz_programs) $(out)/fuzz/seeds
 fuzz: ## feed broken files and messages to the readers: TIME=60 seconds each
 	@deploy/setup build runtime fuzz
 	@$(MAKE) --no-print-directory SAN=fuzz CC=clang WERROR=0 CUDA=0 fuzz-programs
-	@tests/fuzz/run '$(TIME)' build/san-fuzz/fuzz $(fuzz_targets)
+	@tests/fuzz/run '$(strip $(TIME))' build/san-fuzz/fuzz $(fuzz_targets)
