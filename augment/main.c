@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum {
-    SAMPLES_QUEUE = 4,    /* batches that may wait from each loader */
+    SAMPLES_QUEUE = 2,    /* batches that may wait from each loader */
     PAIRS_QUEUE = 4,      /* batches that may wait for the trainer */
     BATCHES_AT_ONCE = 16, /* between two looks at the other sockets */
     LOADERS_MOST = 128
@@ -83,7 +83,7 @@ static int begin_run(struct augment *self, const struct peer_run *run, struct er
                                 .shear = run->warps.shear,
                                 .elastic = run->warps.elastic};
     self->stage = stage_create(run->seed, &warps, (int)self->settings.threads, error);
-    self->pairs = peer_new_socket(self->context, ZMQ_PUSH, PAIRS_QUEUE, error);
+    self->pairs = peer_new_data_socket(self->context, ZMQ_PUSH, PAIRS_QUEUE, error);
     if (!self->stage || !self->pairs ||
         endpoint_resolve(self->settings.join, run->pairs, address, error) != 0)
         return -1;
@@ -247,7 +247,7 @@ static int open_all(struct augment *self, struct error *error) {
     self->context = zmq_ctx_new();
     if (!self->context)
         return error_set(error, ERROR_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
-    self->samples = peer_new_socket(self->context, ZMQ_PULL, SAMPLES_QUEUE, error);
+    self->samples = peer_new_data_socket(self->context, ZMQ_PULL, SAMPLES_QUEUE, error);
     struct peer_hello hello = {.trainer = self->settings.join,
                                .role = DIGITSUM__ROLE__AUGMENT,
                                .name = self->settings.name,

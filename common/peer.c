@@ -8,7 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTROL_QUEUE = 256, LINGER_MS = 500 };
+enum {
+    CONTROL_QUEUE = 256,
+    LINGER_MS = 500,
+    DATA_BUFFER = 256 << 10, /* bytes; the system's own choice grows to megabytes */
+    DATA_PING_MS = 1000,
+    DATA_SILENCE_MS = 3000
+};
 
 struct peer {
     void *socket; /* DEALER, owned */
@@ -41,6 +47,21 @@ void *peer_new_socket(void *context, int type, int queue, struct error *error) {
         error_set(error, ERROR_IO, "cannot make a socket: %s", zmq_strerror(errno));
         if (socket)
             zmq_close(socket);
+        return NULL;
+    }
+    return socket;
+}
+
+void *peer_new_data_socket(void *context, int type, int queue, struct error *error) {
+    void *socket = peer_new_socket(context, type, queue, error);
+    int buffer = DATA_BUFFER, interval = DATA_PING_MS, patience = DATA_SILENCE_MS;
+    if (socket &&
+        (zmq_setsockopt(socket, ZMQ_SNDBUF, &buffer, sizeof buffer) != 0 ||
+         zmq_setsockopt(socket, ZMQ_RCVBUF, &buffer, sizeof buffer) != 0 ||
+         zmq_setsockopt(socket, ZMQ_HEARTBEAT_IVL, &interval, sizeof interval) != 0 ||
+         zmq_setsockopt(socket, ZMQ_HEARTBEAT_TIMEOUT, &patience, sizeof patience) != 0)) {
+        error_set(error, ERROR_IO, "cannot make a socket: %s", zmq_strerror(errno));
+        zmq_close(socket);
         return NULL;
     }
     return socket;

@@ -62,4 +62,9 @@ void peer_destroy(struct peer **self);
  * largest frame, a short linger, IPv6 allowed. NULL with the reason. */
 void *peer_new_socket(void *context, int type, int queue, struct error *error);
 
+/* The same for batches. A peer that takes them and never answers must not swallow many: the
+ * system's buffers are bounded as well, and a connection whose other end says nothing for three
+ * seconds, not even ZeroMQ's own pings, is closed. */
+void *peer_new_data_socket(void *context, int type, int queue, struct error *error);
+
 #endif

@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-    SAMPLES_QUEUE = 4,   /* batches that may wait for each augmenter */
+    SAMPLES_QUEUE = 2,   /* batches that may wait for each augmenter */
     SPLIT_QUEUE = 64,    /* answers that may wait for each evaluator */
     LEASES_MOST = 4096,  /* leases held; each is a few bytes */
     BATCHES_AT_ONCE = 16 /* between two looks at the other sockets */
@@ -45,7 +45,7 @@ struct serve *serve_create(void *context, const struct dataset *dataset, const c
     }
     self->dataset = dataset;
     self->log = log;
-    self->samples = peer_new_socket(context, ZMQ_PUSH, SAMPLES_QUEUE, error);
+    self->samples = peer_new_data_socket(context, ZMQ_PUSH, SAMPLES_QUEUE, error);
     self->split = peer_new_socket(context, ZMQ_ROUTER, SPLIT_QUEUE, error);
     /* What waits for an augmenter when we leave is made again by another loader. */
     int no_linger = 0;

@@ -50,7 +50,7 @@ static int open_sockets(struct coordinator *self, struct error *error) {
     if (!self->context)
         return error_set(error, ERROR_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
     self->control = peer_new_socket(self->context, ZMQ_ROUTER, CONTROL_QUEUE, error);
-    self->data = peer_new_socket(self->context, ZMQ_PULL, DATA_QUEUE, error);
+    self->data = peer_new_data_socket(self->context, ZMQ_PULL, DATA_QUEUE, error);
     self->progress = peer_new_socket(self->context, ZMQ_PUB, PROGRESS_QUEUE, error);
     if (!self->control || !self->data || !self->progress)
         return -1;
