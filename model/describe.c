@@ -34,7 +34,13 @@ static void write_kind(const struct node *node, char *text, size_t size) {
         if (node->conv.stride > 1)
             used += (size_t)snprintf(rest + used, left - used, " stride %d", node->conv.stride);
         if (node->conv.padding > 0)
-            snprintf(rest + used, left - used, " padding %d", node->conv.padding);
+            used += (size_t)snprintf(rest + used, left - used, " padding %d", node->conv.padding);
+        if (!node->conv.bias)
+            snprintf(rest + used, left - used, " no bias");
+        break;
+    case NODE_DENSE:
+        if (!node->dense.bias)
+            snprintf(rest, left, " no bias");
         break;
     case NODE_MAXPOOL:
     case NODE_AVGPOOL:
@@ -86,6 +92,12 @@ static uint64_t whole_cost(const struct net *net) {
     return cost;
 }
 
+static void write_totals(const struct net *net, char row[static COLUMNS][CELL]) {
+    snprintf(row[0], CELL, "total");
+    write_count(net->total, row[4], CELL);
+    write_count(whole_cost(net), row[5], CELL);
+}
+
 static void print_rows(FILE *file, char rows[][COLUMNS][CELL], int count) {
     int widths[COLUMNS] = {0};
     for (int i = 0; i < count; i++)
@@ -116,7 +128,7 @@ char *net_describe(const struct net *net) {
     char *text = NULL;
     size_t size;
     FILE *file = NULL;
-    char(*rows)[COLUMNS][CELL] = calloc((size_t)net->node_count + 1, sizeof *rows);
+    char(*rows)[COLUMNS][CELL] = calloc((size_t)net->node_count + 2, sizeof *rows);
     if (rows)
         file = open_memstream(&text, &size);
     if (!file)
@@ -125,8 +137,9 @@ char *net_describe(const struct net *net) {
         snprintf(rows[0][k], CELL, "%s", heading[k]);
     for (int i = 0; i < net->node_count; i++)
         write_row(net, &net->nodes[i], rows[i + 1]);
+    write_totals(net, rows[net->node_count + 1]);
     print_summary(file, net);
-    print_rows(file, rows, net->node_count + 1);
+    print_rows(file, rows, net->node_count + 2);
     if (fclose(file)) {
         free(text);
         text = NULL;

@@ -152,8 +152,9 @@ const char *node_kind_name(enum node_kind kind);
 /* Multiply-adds of one node's forward pass, for one sample. */
 uint64_t node_multiply_adds(const struct net *net, const struct node *node);
 
-/* A line of totals and a table (node, kind, input, output shape, parameters with running
- * statistics, multiply-adds) as text; caller frees. NULL when memory is short. */
+/* A line that sums up and a table (node, kind with what the shapes do not show, input, output
+ * shape, parameters with running statistics, multiply-adds; totals last) as text; caller frees.
+ * NULL when memory is short. */
 char *net_describe(const struct net *net);
 /* The same graph for Graphviz; caller frees. NULL when memory is short. */
 char *net_dot(const struct net *net);

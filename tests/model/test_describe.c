@@ -18,10 +18,11 @@ Test(describe, table_of_a_small_network) {
               "  pool    avgpool 14x14  image             1x2x2           0            784\n"
               "  conv    conv 1x1       pool              2x2x2           4              8\n"
               "  bn      batchnorm      conv              2x2x2           8              8\n"
-              "  logits  dense          bn                   10          80             80\n"
+              "  logits  dense no bias  bn                   10          80             80\n"
               "  addend  onehot         digit                10           0              0\n"
               "  both    concat         logits, addend       20           0              0\n"
-              "  sum     dense          both                  1          21             20\n");
+              "  sum     dense          both                  1          21             20\n"
+              "  total                                                  113            900\n");
     free(text);
     net_destroy(&net);
 }
@@ -34,11 +35,12 @@ Test(describe, what_the_shapes_do_not_show) {
         "{ name = \"m\"; kind = \"maxpool\"; input = \"c\"; size = 3; stride = 2; },\n"
         "{ name = \"d\"; kind = \"dropout\"; input = \"m\"; rate = 0.1; },\n"
         "{ name = \"w\"; kind = \"dropout\"; input = \"d\"; rate = 0.2; spatial = true; },\n"
-        "{ name = \"logits\"; kind = \"dense\"; input = \"w\"; units = 10; },\n"
+        "{ name = \"logits\"; kind = \"dense\"; input = \"w\"; units = 10; bias = false; },\n"
         "{ name = \"s\"; kind = \"dense\"; input = \"d\"; units = 19; });\n"
         "outputs = { digit = \"logits\"; sum = \"s\"; };");
     char *text = net_describe(net);
-    cr_expect_not_null(strstr(text, "conv 5x5 stride 2 padding 2"));
+    cr_expect_not_null(strstr(text, "conv 5x5 stride 2 padding 2  "));
+    cr_expect_not_null(strstr(text, "dense no bias"));
     cr_expect_not_null(strstr(text, "maxpool 3x3 stride 2"));
     cr_expect_not_null(strstr(text, "dropout 0.1 "));
     cr_expect_not_null(strstr(text, "dropout 0.2 spatial"));
