@@ -129,9 +129,11 @@ build/packages.mk: deploy/packages.txt deploy/setup
 # $(call option,name,VARIABLE) and $(call flag,name,VARIABLE): what the launcher is told.
 option = $(if $(strip $($(2))),--$(1)='$(strip $($(2)))')
 flag = $(if $(filter-out 0 no,$(strip $($(2)))),--$(1))
+# A resumed run knows its data: none is looked for unless DATA names some.
+find_data = $(if $(strip $(DATA)),1,$(if $(call flag,resume,RESUME),,1))
 run-pipeline: build ## train, evaluate and report on this machine: the main job
-	@data=$$($(out)/bin/loader --find $(call option,data,DATA)) && \
-	exec $(out)/bin/pipeline --data="$$data" $(call option,run,RUN) $(call option,net,NET) \
+	@$(if $(find_data),data=$$($(out)/bin/loader --find $(call option,data,DATA)) &&) \
+	exec $(out)/bin/pipeline $(if $(find_data),--data="$$data") $(call option,run,RUN) $(call option,net,NET) \
 	  $(call option,recipe,RECIPE) $(call option,seed,SEED) $(call option,epochs,EPOCHS) \
 	  $(call option,steps,STEPS) $(call option,until,UNTIL) $(call option,device,DEVICE) \
 	  $(call option,precision,PRECISION) $(call option,hold-out,HOLD_OUT) \

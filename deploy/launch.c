@@ -64,9 +64,10 @@ static const struct option_row rows[] = {
     {.name = "graph-steps", .kind = OPTION_INT, .offset = AT(graph_steps), .least = 0, .most = 32,
      .argument = "N", .help = "steps that a GPU starts as one graph"},
     {.name = "data", .kind = OPTION_TEXT, .offset = AT(data), .standard = "auto",
-     .argument = "SOURCE", .help = "auto, mnist, png:DIR, idx:DIR or synthetic"},
-    {.name = "hold-out", .kind = OPTION_INT, .offset = AT(hold_out), .least = 0, .most = 1e7,
-     .argument = "N", .help = "score N training images, not trained on, in place of the test split"},
+     .argument = "SOURCE", .help = "auto, mnist, png:DIR, idx:DIR or synthetic; a resumed run keeps what it began with"},
+    {.name = "hold-out", .kind = OPTION_INT, .offset = AT(hold_out), .least = 0,
+     .most = SOURCE_HOLD_OUT_MOST,
+     .argument = "N", .help = "score N training images, not trained on, in place of the test split; a resumed run keeps it"},
     {.help = "Processes"},
     {.name = "loaders", .kind = OPTION_INT, .offset = AT(loaders), .least = 1, .most = 64,
      .standard = "1", .argument = "N", .help = "how many loaders"},
@@ -94,7 +95,7 @@ static const struct passed {
     {"trainer", "epochs", false},   {"trainer", "steps", false},      {"trainer", "until", false},
     {"trainer", "device", false},   {"trainer", "precision", false},  {"trainer", "tune", false},
     {"trainer", "ahead", false},    {"trainer", "graph-steps", false}, {"trainer", "resume", false},
-    {"loader", "data", true},       {"loader", "hold-out", false},    {"evaluator", "device", false},
+    {"loader", "data", true},       {"loader", "hold-out", true},    {"evaluator", "device", false},
 };
 /* clang-format on */
 
@@ -116,6 +117,24 @@ int launch_check(const struct launch *launch, struct error *error) {
         return error_set(error, ERROR_INVALID, "--%s needs the name of a run: --run NAME",
                          launch->resume ? "resume" : "force");
     return launch->run ? folder_check_name(launch->run, error) : 0;
+}
+
+int launch_settle_data(struct launch *launch, const struct options *options,
+                       const struct folder *folder, struct error *error) {
+    struct source *begun = &launch->begun;
+    if (!launch->resume) {
+        begun->hold_out = launch->hold_out;
+        if (snprintf(begun->data, sizeof begun->data, "%s", launch->data) >= SOURCE_DATA)
+            return error_set(error, ERROR_INVALID, "--data is longer than %d bytes",
+                             SOURCE_DATA - 1);
+        return source_write(begun, folder->path, error);
+    }
+    int kept = source_read(begun, folder->path, error);
+    if (kept == 1 && !options_given(options, "data"))
+        launch->data = begun->data;
+    if (kept == 1 && !options_given(options, "hold-out"))
+        launch->hold_out = begun->hold_out;
+    return kept < 0 ? -1 : 0;
 }
 
 struct words {

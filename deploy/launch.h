@@ -5,6 +5,7 @@
 
 #include "common/options.h"
 #include "deploy/folder.h"
+#include "deploy/source.h"
 #include "deploy/supervise.h"
 
 struct launch {
@@ -14,6 +15,7 @@ struct launch {
     int64_t seed, steps, hold_out, ahead, graph_steps;
     double epochs;
     int64_t loaders, augmenters, evaluators;
+    struct source begun; /* `data` and `hold_out` of a resumed run, where they were not given */
     const char **more_trainer, **more_loader, **more_augment, **more_evaluator;
 };
 
@@ -22,6 +24,12 @@ extern const struct options_program launch_program;
 /* What no single option can tell: --resume needs a name, and does not go with --force; the run's
  * name is well-formed. -1 with ERROR_INVALID. */
 int launch_check(const struct launch *launch, struct error *error);
+
+/* Keeps the data and the images held out in the folder of a new run; of a resumed run takes what
+ * was kept where the options do not say. The trainer refuses other data than the checkpoint's.
+ * `launch` must not be moved afterwards. -1 as source_write and source_read. */
+int launch_settle_data(struct launch *launch, const struct options *options,
+                       const struct folder *folder, struct error *error);
 
 /* Appends the words of `program` ("trainer", "loader", "augment", "evaluator"), instance `number`
  * from 1, to an array of strings that the caller frees with launch_free_words. `binaries` is the

@@ -310,7 +310,7 @@ static void file_of(const struct run *run, const char *name, char path[static PA
 
 static int begin(struct run *run, struct error *error) {
     char name[FOLDER_NAME], binaries[PATH_MAX], path[PATH_MAX + 32];
-    const struct launch *launch = &run->launch;
+    struct launch *launch = &run->launch;
     if (launch->run)
         snprintf(name, sizeof name, "%s", launch->run);
     else
@@ -319,7 +319,8 @@ static int begin(struct run *run, struct error *error) {
                             : launch->force ? FOLDER_FORCE
                                             : FOLDER_NEW;
     if (find_binaries(binaries, error) != 0 ||
-        folder_open(&run->folder, launch->runs, name, mode, error) != 0)
+        folder_open(&run->folder, launch->runs, name, mode, error) != 0 ||
+        launch_settle_data(launch, run->options, &run->folder, error) != 0)
         return -1;
     run->signals = open_signals(error);
     run->view = view_create(1, run->ascii);

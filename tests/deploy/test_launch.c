@@ -1,5 +1,6 @@
 /* The launcher's options and the command lines that follow from them. */
 #include "deploy/launch.h"
+#include "tests/support/scratch.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -36,7 +37,7 @@ Test(launch, words_without_options) {
                      "a resumed run decides by itself what was not given");
     join_words("loader", 1, NULL, 0, joined);
     cr_expect_str_eq(joined, "/b/loader --join=ipc:///r/first/sockets/control --name=loader-1 "
-                             "--data=auto");
+                             "--data=auto --hold-out=0");
     join_words("augment", 2, NULL, 0, joined);
     cr_expect_str_eq(joined, "/b/augment --join=ipc:///r/first/sockets/control --name=augment-2");
     join_words("evaluator", 1, NULL, 0, joined);
@@ -62,6 +63,45 @@ Test(launch, options_go_to_whom_they_concern) {
     cr_expect_str_eq(strstr(joined, " --name"), " --name=loader-1 --data=png:/x y --hold-out=5000");
     join_words("augment", 1, given, 9, joined);
     cr_expect_str_eq(strstr(joined, " --name"), " --name=augment-1 --threads=2");
+}
+
+/* The data and the held-out images of a run on these options, in `path`. */
+static struct launch settle(const char *path, int count, const char *const *given, char *data) {
+    char *argv[16] = {"pipeline"};
+    struct launch launch = {0};
+    struct error error = {0};
+    struct folder folder = {0};
+    snprintf(folder.path, sizeof folder.path, "%s", path);
+    for (int i = 0; i < count; i++)
+        argv[i + 1] = (char *)given[i];
+    struct options *options = options_parse(&launch_program, count + 1, argv, &launch, &error);
+    cr_assert_not_null(options, "%s", error.text);
+    cr_assert_eq(launch_settle_data(&launch, options, &folder, &error), 0, "%s", error.text);
+    snprintf(data, 64, "%s", launch.data);
+    options_destroy(&options);
+    return launch;
+}
+
+Test(launch, a_resumed_run_keeps_its_data) {
+    char folder[64], data[64];
+    scratch_begin(folder);
+    cr_expect_eq(settle(folder, 1, (const char *const[]){"--resume"}, data).hold_out, 0);
+    cr_expect_str_eq(data, "auto", "of a run that kept nothing, the defaults");
+    settle(folder, 2, (const char *const[]){"--data=png:/a b", "--hold-out=700"}, data);
+    cr_expect_eq(settle(folder, 1, (const char *const[]){"--resume"}, data).hold_out, 700);
+    cr_expect_str_eq(data, "png:/a b");
+    /* What is given counts, for this once. */
+    cr_expect_eq(
+        settle(folder, 2, (const char *const[]){"--resume", "--data=idx:/c"}, data).hold_out, 700);
+    cr_expect_str_eq(data, "idx:/c");
+    cr_expect_eq(
+        settle(folder, 2, (const char *const[]){"--resume", "--hold-out=0"}, data).hold_out, 0);
+    cr_expect_str_eq(data, "png:/a b");
+    /* Begun anew, with --force. */
+    settle(folder, 1, (const char *const[]){"--data=mnist"}, data);
+    cr_expect_eq(settle(folder, 1, (const char *const[]){"--resume"}, data).hold_out, 0);
+    cr_expect_str_eq(data, "mnist");
+    scratch_end(folder);
 }
 
 Test(launch, what_a_gpu_is_told) {

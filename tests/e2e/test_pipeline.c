@@ -30,6 +30,23 @@ static int start(struct e2e *run, const char *data, const char *steps, const cha
     return e2e_start(run, "pipeline", "pipeline", args);
 }
 
+/* Goes on with it to `steps` without a word on its data, but for the limits. */
+static int resume(struct e2e *run, const char *steps, const char *more) {
+    char steps_option[64];
+    snprintf(steps_option, sizeof steps_option, "--steps=%s", steps);
+    const char *const args[] = {"--runs",
+                                run->folder,
+                                "--run",
+                                "run",
+                                "--resume",
+                                "--loader=--train-limit=2000",
+                                "--loader=--test-limit=1000",
+                                steps_option,
+                                more,
+                                NULL};
+    return e2e_start(run, "pipeline", "pipeline", args);
+}
+
 Test(pipeline, whole_run) {
     struct e2e run;
     e2e_begin(&run);
@@ -130,10 +147,20 @@ Test(pipeline, held_out_images_take_the_place_of_the_test_set) {
     cr_assert_not_null(file);
     cr_expect(fgets(line, sizeof line, file) && strstr(line, "\"count\": 700,"), "%s", line);
     fclose(file);
-    /* What was trained on other images is not gone on with. */
-    int resumed = start(&run, run.data, "40", "--resume");
-    cr_expect_neq(e2e_wait(&run, resumed), 0);
-    cr_expect_eq(e2e_summary_number(&run, "steps"), 20);
+    /* What was trained without some images is not gone on with on these. */
+    const char *const others[] = {"--hold-out=0", "--hold-out=701"};
+    for (int i = 0; i < 2; i++) {
+        int other = resume(&run, "40", others[i]);
+        cr_expect_eq(e2e_wait(&run, other), 4, "%s", others[i]);
+        cr_expect(e2e_logged(&run, other, "has another dataset: expected "), "%s", others[i]);
+        cr_expect_eq(e2e_summary_number(&run, "steps"), 20);
+    }
+    /* A resumed run knows its data and what of it is held out. */
+    int resumed = resume(&run, "40", NULL);
+    cr_expect_eq(e2e_wait(&run, resumed), 0);
+    cr_expect_eq(e2e_summary_number(&run, "steps"), 40);
+    e2e_summary_text(&run, "dataset", dataset, sizeof dataset);
+    cr_expect(strstr(dataset, ", 700 training images held out"), "%s", dataset);
     e2e_end(&run);
 }
 
