@@ -148,6 +148,22 @@ static void drain(void *socket, bool more) {
     }
 }
 
+void wire_seal(uint8_t *packed, size_t size) {
+    uint32_t crc = crc32c(0, packed, size);
+    for (int i = 0; i < WIRE_SEAL; i++)
+        packed[size + (size_t)i] = (uint8_t)(crc >> (8 * i));
+}
+
+static bool is_sealed(const uint8_t *frame, size_t size) {
+    if (size < WIRE_SEAL)
+        return false;
+    uint32_t crc = crc32c(0, frame, size - WIRE_SEAL);
+    for (int i = 0; i < WIRE_SEAL; i++)
+        if (frame[size - WIRE_SEAL + (size_t)i] != (uint8_t)(crc >> (8 * i)))
+            return false;
+    return true;
+}
+
 static int receive_frames(void *socket, bool router, struct wire_message *message, zmq_msg_t *frame,
                           struct error *error) {
     if (router) {
@@ -168,7 +184,9 @@ static int receive_frames(void *socket, bool router, struct wire_message *messag
         return error_set(error, ERROR_CORRUPT, "a header of %zu bytes: at most %d", size,
                          WIRE_HEADER_MAXIMUM);
     }
-    message->header = digitsum__header__unpack(NULL, size, zmq_msg_data(frame));
+    bool sealed = is_sealed(zmq_msg_data(frame), size);
+    if (sealed)
+        message->header = digitsum__header__unpack(NULL, size - WIRE_SEAL, zmq_msg_data(frame));
     while (more && message->frame_count < WIRE_FRAMES) {
         zmq_msg_t *next = &message->frames[message->frame_count];
         zmq_msg_init(next);
@@ -182,6 +200,9 @@ static int receive_frames(void *socket, bool router, struct wire_message *messag
         return error_set(error, ERROR_CORRUPT, "a message of more than %d payload frames",
                          WIRE_FRAMES);
     }
+    if (!sealed)
+        return error_set(error, ERROR_CORRUPT, "a header of %zu bytes whose CRC-32C is wrong",
+                         size);
     if (!message->header)
         return error_set(error, ERROR_CORRUPT, "a header of %zu bytes that is not protobuf", size);
     return 0;
@@ -263,11 +284,13 @@ int wire_send_checked(void *socket, const struct wire_address *to, Digitsum__Hea
     header->crc = crc;
     zmq_msg_t frame, address;
     int status = 1;
-    if (zmq_msg_init_size(&frame, digitsum__header__get_packed_size(header)) != 0) {
+    size_t size = digitsum__header__get_packed_size(header);
+    if (zmq_msg_init_size(&frame, size + WIRE_SEAL) != 0) {
         error_set(error, ERROR_MEMORY, "no memory for a message header");
         status = -1;
     } else {
         digitsum__header__pack(header, zmq_msg_data(&frame));
+        wire_seal(zmq_msg_data(&frame), size);
         int more = count ? ZMQ_SNDMORE : 0;
         if (to) {
             zmq_msg_init_size(&address, to->size);

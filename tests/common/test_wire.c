@@ -77,7 +77,8 @@ static void send_raw(struct pair *pair, const Digitsum__Header *header, zmq_msg_
                      int count) {
     uint8_t packed[4096];
     size_t size = digitsum__header__pack(header, packed);
-    cr_assert_geq(zmq_send(pair->from, packed, size, count ? ZMQ_SNDMORE : 0), 0);
+    wire_seal(packed, size);
+    cr_assert_geq(zmq_send(pair->from, packed, size + WIRE_SEAL, count ? ZMQ_SNDMORE : 0), 0);
     for (int i = 0; i < count; i++)
         cr_assert_geq(zmq_msg_send(&frames[i], pair->from, i + 1 < count ? ZMQ_SNDMORE : 0), 0);
 }
@@ -153,8 +154,12 @@ Test(wire, samples_split_and_chunk_arrive) {
 Test(wire, not_protobuf) {
     struct pair pair;
     open_pair(&pair, 10);
-    zmq_send(pair.from, "garbage", 7, 0);
-    expect_refused(&pair, ERROR_CORRUPT, "a header of 7 bytes that is not protobuf");
+    uint8_t garbage[7 + WIRE_SEAL] = "garbage";
+    zmq_send(pair.from, garbage, 7, 0);
+    expect_refused(&pair, ERROR_CORRUPT, "a header of 7 bytes whose CRC-32C is wrong");
+    wire_seal(garbage, 7);
+    zmq_send(pair.from, garbage, sizeof garbage, 0);
+    expect_refused(&pair, ERROR_CORRUPT, "a header of 11 bytes that is not protobuf");
     close_pair(&pair);
 }
 
@@ -174,9 +179,9 @@ Test(wire, other_version_run_and_type) {
     Digitsum__Header header = DIGITSUM__HEADER__INIT;
     header.run = RUN;
     header.type = DIGITSUM__TYPE__HEARTBEAT;
-    header.version = 2;
+    header.version = 3;
     send_raw(&pair, &header, NULL, 0);
-    expect_refused(&pair, ERROR_UNSUPPORTED, "protocol version: expected 1, got 2");
+    expect_refused(&pair, ERROR_UNSUPPORTED, "protocol version: expected 2, got 3");
     header.version = WIRE_VERSION;
     header.run = 0x99;
     send_raw(&pair, &header, NULL, 0);
@@ -189,6 +194,33 @@ Test(wire, other_version_run_and_type) {
     header.type = 0;
     send_raw(&pair, &header, NULL, 0);
     expect_refused(&pair, ERROR_CORRUPT, "message type: expected 1 to 18, got 0");
+    close_pair(&pair);
+}
+
+Test(wire, no_bit_of_a_header_may_change) {
+    struct pair pair;
+    uint8_t packed[256];
+    open_pair(&pair, 10);
+    Digitsum__Header header = DIGITSUM__HEADER__INIT;
+    Digitsum__Lease lease = DIGITSUM__LEASE__INIT;
+    header.version = WIRE_VERSION;
+    header.run = RUN;
+    header.type = DIGITSUM__TYPE__LEASE;
+    header.lease = &lease;
+    lease.first = 4711;
+    lease.count = 8;
+    size_t size = digitsum__header__pack(&header, packed);
+    wire_seal(packed, size);
+    for (size_t bit = 0; bit < 8 * (size + WIRE_SEAL); bit++) {
+        packed[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        cr_assert_geq(zmq_send(pair.from, packed, size + WIRE_SEAL, 0), 0);
+        expect_refused(&pair, ERROR_CORRUPT, "whose CRC-32C is wrong");
+        packed[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    for (size_t length = 0; length < size + WIRE_SEAL; length++) {
+        cr_assert_geq(zmq_send(pair.from, packed, length, 0), 0);
+        expect_refused(&pair, ERROR_CORRUPT, "whose CRC-32C is wrong");
+    }
     close_pair(&pair);
 }
 

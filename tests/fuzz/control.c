@@ -78,18 +78,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     input_frames(bytes, size, &frames);
     if (frames.count == 0)
         return 0;
-    /* The run's id is drawn at random: a header that says 7 means this one. */
+    /* The run's id is drawn at random: a header that says 7 means this one. And it is sealed. */
     Digitsum__Header *header =
         digitsum__header__unpack(NULL, frames.list[0].size, frames.list[0].bytes);
     uint8_t *packed = NULL;
-    if (header && header->run == 7) {
-        header->run = trainer->run;
-        packed = malloc(digitsum__header__get_packed_size(header) + 1);
-        frames.list[0].size = digitsum__header__pack(header, packed);
+    if (header) {
+        header->run = header->run == 7 ? trainer->run : header->run;
+        packed = malloc(digitsum__header__get_packed_size(header) + WIRE_SEAL);
+        if (!packed)
+            abort();
+        size_t length = digitsum__header__pack(header, packed);
+        wire_seal(packed, length);
+        frames.list[0].size = length + WIRE_SEAL;
         frames.list[0].bytes = packed;
-    }
-    if (header)
         digitsum__header__free_unpacked(header, NULL);
+    }
     input_send(stranger, &frames);
     free(packed);
     handle();

@@ -1,5 +1,6 @@
 /* Fuzz target: the frames of one message as any socket hands them out. Bit 0 of the flags: from a
- * ROUTER; bit 1: a run is expected. The payload's CRC is put right where a header declares one. */
+ * ROUTER; bit 1: a run is expected. Both CRCs are put right: inputs hold the header without its
+ * seal. */
 #include "common/wire.h"
 #include "common/crc32c.h"
 #include "tests/fuzz/input.h"
@@ -31,9 +32,10 @@ static uint8_t *mend_crc(struct input_frames *frames, int at) {
     header->crc = 0;
     for (int i = at + 1; i < frames->count; i++)
         header->crc = crc32c(header->crc, frames->list[i].bytes, frames->list[i].size);
-    uint8_t *packed = malloc(digitsum__header__get_packed_size(header) + 1);
+    uint8_t *packed = malloc(digitsum__header__get_packed_size(header) + WIRE_SEAL);
     if (packed) {
-        frames->list[at].size = digitsum__header__pack(header, packed);
+        frames->list[at].size = digitsum__header__pack(header, packed) + WIRE_SEAL;
+        wire_seal(packed, frames->list[at].size - WIRE_SEAL);
         frames->list[at].bytes = packed;
     }
     digitsum__header__free_unpacked(header, NULL);
