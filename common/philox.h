@@ -15,7 +15,8 @@ enum philox_use {
     PHILOX_TEST = 4,    /* the digit of a test image */
     PHILOX_INIT = 5,    /* initial weights */
     PHILOX_DROPOUT = 6, /* dropout masks */
-    PHILOX_DRAW = 7     /* synthetic digits */
+    PHILOX_DRAW = 7,    /* synthetic digits */
+    PHILOX_HOLD_OUT = 8 /* which training samples are held out */
 };
 
 /* Ten rounds. out may be the same array as counter. */

@@ -15,6 +15,8 @@
 static const char MNIST_SHA256[] =
     "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16";
 
+enum { NAME_SHOWN = 120 }; /* bytes of a name that every report and plot has room for */
+
 /* --- reading ---------------------------------------------------------------------------------- */
 
 /* The test split, read beside the train split. */
@@ -124,15 +126,26 @@ static bool is_mnist(const struct dataset *self) {
     return strcmp(hex, MNIST_SHA256) == 0;
 }
 
+/* Says what is held out. A long folder is cut before it, for those who show a name cut its end, and
+ * that is what must not be missed. */
+static void name_held_out(struct dataset *self, uint32_t count) {
+    char what[64], whole[DATASET_NAME];
+    int length = snprintf(what, sizeof what, ", %" PRIu32 " training images held out", count);
+    int room = NAME_SHOWN - length, end = room - 3;
+    bool cut = strlen(self->name) > (size_t)room;
+    while (cut && ((unsigned char)self->name[end] & 0xc0) == 0x80)
+        end--; /* not in the middle of a UTF-8 character */
+    snprintf(whole, sizeof whole, "%.*s%s%s", cut ? end : room, self->name, cut ? "..." : "", what);
+    memcpy(self->name, whole, sizeof whole);
+}
+
 /* Keeps what was asked for, and hashes again what is left where that is not all. */
 static int keep(struct dataset *self, const struct dataset_request *request, struct error *error) {
     uint32_t train = self->train.count, test = self->test.count;
     if (split_hold_out(&self->train, request->hold_out, &self->test, self->name, error))
         return -1;
-    size_t length = strlen(self->name);
     if (request->hold_out)
-        snprintf(self->name + length, sizeof self->name - length,
-                 ", %" PRIu32 " training images held out", request->hold_out);
+        name_held_out(self, request->hold_out);
     split_limit(&self->train, request->train_limit);
     split_limit(&self->test, request->test_limit);
     return train == self->train.count && test == self->test.count ? 0 : hash(self, error);

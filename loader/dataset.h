@@ -17,7 +17,8 @@
 struct dataset {
     char name[DATASET_NAME];     /* "MNIST" only where every byte is MNIST's; "synthetic digits",
                                     "idx:<folder>", "png:<folder>"; with hold_out followed by
-                                    ", 5000 training images held out" */
+                                    ", 5000 training images held out", and a long folder cut so
+                                    that this is within the first 120 bytes */
     bool synthetic;              /* drawn, not handwriting: every report must say so */
     uint8_t sha256[SHA256_SIZE]; /* over images, then labels of train, then of test, as kept */
     struct split train, test;
@@ -28,8 +29,9 @@ struct dataset_request {
      * a download into the cache. "idx:<folder>": the four files in it. "png:<folder>": a tree with
      * train and test (or t10k). "synthetic". */
     const char *data;
-    uint32_t hold_out; /* so many training images, evenly spread, take the place of the test split,
-                          and the name says so; before the limits; 0: the test split itself */
+    uint32_t
+        hold_out; /* so many training images, drawn from all over, take the place of the test split,
+                     and the name says so; before the limits; 0: the test split itself */
     uint32_t train_limit, test_limit; /* keep only the first N samples; 0 keeps all. The first of a
                                          PNG tree are those of the lowest labels */
     const struct fetch_settings *fetch; /* NULL: fetch_defaults() */

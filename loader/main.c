@@ -26,7 +26,7 @@ static const struct option_row rows[] = {
     {"data", 0, OPTION_TEXT, AT(data), 0, 0, NULL, "auto", "WHAT",
      "auto, mnist, idx:DIR, png:DIR or synthetic; auto finds or downloads MNIST, and draws digits where it can do neither", 0},
     {"hold-out", 0, OPTION_INT, AT(hold_out), 0, 10000000, NULL, "0", "N",
-     "score N training images, evenly spread and not trained on, in place of the test split; the limits count what is left on each side", 0},
+     "score N training images, drawn from all over and not trained on, in place of the test split; the limits count what is left on each side", 0},
     {"train-limit", 0, OPTION_INT, AT(train_limit), 0, 10000000, NULL, "0", "N",
      "use the first N training samples; 0 is all", 0},
     {"test-limit", 0, OPTION_INT, AT(test_limit), 0, 10000000, NULL, "0", "N",

@@ -1,5 +1,6 @@
 /* A split's memory. */
 #include "loader/split.h"
+#include "common/philox.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -43,6 +44,13 @@ static void move_sample(uint8_t *images, uint8_t *labels, uint32_t to, const str
     labels[to] = from->labels[sample];
 }
 
+/* The run's seed has no part in it: what is held out belongs to the dataset. */
+static uint32_t drawn_below(uint32_t part, uint32_t bound) {
+    uint32_t words[4];
+    philox_draw(0, PHILOX_HOLD_OUT, part, 0, 0, words);
+    return philox_below(words[0], bound);
+}
+
 int split_hold_out(struct split *split, uint32_t count, struct split *held, const char *who,
                    struct error *error) {
     struct split taken;
@@ -56,13 +64,16 @@ int split_hold_out(struct split *split, uint32_t count, struct split *held, cons
     if (split_allocate(&taken, count, who, error))
         return -1;
     uint8_t *images = split->memory, *labels = split->memory + (split->labels - split->images);
-    uint32_t kept = 0, out = 0;
-    for (uint32_t i = 0; i < split->count; i++) {
-        /* The share that is out by now grows evenly: it rises by one exactly `count` times. */
-        if ((uint64_t)(i + 1) * count / split->count > out)
-            move_sample(taken.memory, taken.memory + (size_t)count * IMAGE_PIXELS, out++, split, i);
-        else
-            move_sample(images, labels, kept++, split, i);
+    uint32_t kept = 0;
+    for (uint32_t part = 0, i = 0; part < count; part++) {
+        uint32_t end = (uint32_t)((uint64_t)(part + 1) * split->count / count);
+        uint32_t out = drawn_below(part, end - i) + i;
+        for (; i < end; i++)
+            if (i == out)
+                move_sample(taken.memory, taken.memory + (size_t)count * IMAGE_PIXELS, part, split,
+                            i);
+            else
+                move_sample(images, labels, kept++, split, i);
     }
     split->count = kept;
     split_free(held);

@@ -26,8 +26,10 @@ int split_allocate(struct split *split, uint64_t count, const char *who, struct 
 /* Keeps the first `limit` samples; 0 keeps all. No memory is given back. */
 void split_limit(struct split *split, uint32_t limit);
 
-/* Takes `count` samples out of `split`, evenly spread over it (a tree of PNG files is sorted by
- * label), and puts them into `held`, which is freed first; both keep their order. 0 takes none.
+/* Takes `count` samples out of `split` and puts them into `held`, which is freed first; both keep
+ * their order. 0 takes none. One is drawn from each `count`-th part, the same each time: spread,
+ * since a tree of PNG files is sorted by label, and drawn, since MNIST alternates between writers
+ * whose digits are hard and easy to read, so that every twelfth image is an easy one.
  * Returns 0, or -1 with ERROR_INVALID where nothing would be left, or ERROR_MEMORY; then nothing is
  * changed. */
 int split_hold_out(struct split *split, uint32_t count, struct split *held, const char *who,

@@ -1,8 +1,12 @@
 /* Holding training samples out, alone and through the door to datasets. */
 #include "loader/dataset.h"
+#include "tests/support/scratch.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Sample i has the pixels and the label of i. */
 static void fill(struct split *split, uint32_t count) {
@@ -59,6 +63,42 @@ Test(hold_out, is_spread_over_sorted_labels) {
     split_free(&held);
 }
 
+/* Every other sample of MNIST is from a writer who is easier to read: taking each k-th would take
+ * one kind alone. */
+Test(hold_out, follows_no_period) {
+    for (uint32_t period = 2; period <= 5; period++) {
+        struct split split, held = {0};
+        struct error error;
+        uint32_t seen[5] = {0};
+        fill(&split, 12000);
+        for (uint32_t i = 0; i < split.count; i++)
+            split.memory[(size_t)split.count * IMAGE_PIXELS + i] = (uint8_t)(i % period);
+        cr_assert_eq(split_hold_out(&split, 1000, &held, "test", &error), 0);
+        for (uint32_t i = 0; i < held.count; i++)
+            seen[held.labels[i]]++;
+        /* 1,000 / period on average; five standard deviations are at most 79. */
+        for (uint32_t k = 0; k < period; k++)
+            cr_expect(abs((int)seen[k] - 1000 / (int)period) < 80, "%u of 1,000 are %u mod %u",
+                      seen[k], k, period);
+        split_free(&split);
+        split_free(&held);
+    }
+}
+
+/* A run is resumed, and verified, with those that it began with. */
+Test(hold_out, are_the_same_ever_after) {
+    static const uint8_t expected[8] = {21, 28, 62, 94, 116, 139, 169, 186};
+    struct split split, held = {0};
+    struct error error;
+    fill(&split, 200);
+    cr_assert_eq(split_hold_out(&split, 8, &held, "test", &error), 0);
+    for (uint32_t i = 0; i < held.count; i++)
+        cr_expect_eq(held.images[(size_t)i * IMAGE_PIXELS], expected[i], "%u: %u", i,
+                     held.images[(size_t)i * IMAGE_PIXELS]);
+    split_free(&split);
+    split_free(&held);
+}
+
 Test(hold_out, must_leave_something) {
     struct split split, held = {0};
     struct error error;
@@ -95,4 +135,58 @@ Test(hold_out, is_another_dataset_and_says_so) {
         cr_expect(memcmp(sets[i]->sha256, sets[(i + 1) % 3]->sha256, SHA256_SIZE));
     for (int i = 0; i < 3; i++)
         dataset_close(&sets[i]);
+}
+
+static void put(const char *folder, const char *name, const uint8_t head[], size_t head_size,
+                size_t count) {
+    char path[SCRATCH_PATH];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "we");
+    cr_assert_not_null(file);
+    fwrite(head, 1, head_size, file);
+    for (size_t i = 0; i < count; i++)
+        fputc((int)(i % 7), file);
+    cr_assert_eq(fclose(file), 0);
+}
+
+/* Three samples in each split. */
+static void put_dataset(const char *folder) {
+    static const uint8_t images[16] = {0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 28, 0, 0, 0, 28};
+    static const uint8_t labels[8] = {0, 0, 8, 1, 0, 0, 0, 3};
+    put(folder, "train-images-idx3-ubyte", images, 16, (size_t)3 * IMAGE_PIXELS);
+    put(folder, "t10k-images-idx3-ubyte", images, 16, (size_t)3 * IMAGE_PIXELS);
+    put(folder, "train-labels-idx1-ubyte", labels, 8, 3);
+    put(folder, "t10k-labels-idx1-ubyte", labels, 8, 3);
+}
+
+/* Reports and plots cut the end of a long name. */
+static void check_long_name(const char *odd) {
+    static const char what[] = "..., 2 training images held out";
+    char scratch[64], folder[300], data[310];
+    struct error error = {0};
+    scratch_begin(scratch);
+    int length = snprintf(folder, sizeof folder, "%s/%s", scratch, odd);
+    for (int i = 0; i < 60; i++)
+        length += snprintf(folder + length, sizeof folder - (size_t)length, "é");
+    cr_assert_eq(mkdir(folder, 0700), 0);
+    put_dataset(folder);
+    snprintf(data, sizeof data, "idx:%s", folder);
+    struct dataset_request request = {.data = data, .hold_out = 2};
+    struct dataset *dataset = dataset_open(&request, &error);
+    cr_assert_not_null(dataset, "%s", error.text);
+    size_t size = strlen(dataset->name), kept = size - strlen(what);
+    cr_expect(size > 116 && size <= 120, "%zu bytes", size);
+    cr_expect_str_eq(dataset->name + kept, what);
+    cr_expect_eq(memcmp(dataset->name, data, kept), 0);
+    cr_expect_eq(memcmp(dataset->name + kept - 2, "é", 2), 0, "no half of a character");
+    dataset_close(&dataset);
+    request.hold_out = 3;
+    cr_expect_null(dataset_open(&request, &error));
+    cr_expect(strstr(error.text, ": 3 of 3 training images cannot be held out"), "%s", error.text);
+    scratch_end(scratch);
+}
+
+Test(hold_out, is_named_within_what_reports_show) {
+    check_long_name("");
+    check_long_name("x");
 }
