@@ -71,12 +71,15 @@ static const char *grouped(uint32_t number, char text[static 16]) {
 static void begin_chart(struct chart *chart, struct picture *picture, bool synthetic,
                         const char *what) {
     const struct evaluation *last = picture->count ? &picture->list[picture->count - 1] : NULL;
+    /* The dataset's name is all that tells us that these are not those of the test split. */
+    const char *test = strstr(picture->dataset, " held out") ? "" : "test ";
     char pairs[16];
     if (last)
-        snprintf(picture->subtitle, TEXT, "%s on %s test pairs of %.120s", what,
-                 grouped(last->count, pairs), picture->dataset);
+        snprintf(picture->subtitle, TEXT, "%s on %s %spairs of %.120s", what,
+                 grouped(last->count, pairs), test, picture->dataset);
     else
-        snprintf(picture->subtitle, TEXT, "%s on the test pairs of %.120s", what, picture->dataset);
+        snprintf(picture->subtitle, TEXT, "%s on the %spairs of %.120s", what, test,
+                 picture->dataset);
     *chart = (struct chart){.title = picture->title,
                             .subtitle = picture->subtitle,
                             .warning = synthetic ? "synthetic digits, not MNIST" : NULL,
