@@ -30,6 +30,7 @@ struct peer {
     bool joined;
     struct peer_run run;
     int64_t heartbeat, silence; /* ns */
+    int64_t asked;              /* when anew, because of a damaged message; 0: never */
     int64_t heard;              /* when the trainer last said anything */
     int64_t due;                /* when to send the next HELLO or HEARTBEAT */
     struct log_limit bad;       /* lines about bad messages */
@@ -180,6 +181,17 @@ static void rejoin(struct peer *self, const char *why) {
     self->due = clock_now();
 }
 
+/* The trainer's answer makes us begin anew; until then what we have goes on. Not more than once a
+ * second, whatever is thrown at us. */
+static void ask_again(struct peer *self) {
+    int64_t now = clock_now();
+    struct error ignored; /* what cannot be sent now is a damaged message more */
+    if (!self->joined || now - self->asked < CLOCK_SECOND)
+        return;
+    self->asked = now;
+    send_hello(self, &ignored);
+}
+
 /* One message from the trainer: 1 if it is work for the caller, 0 if it was for us. */
 static int handle(struct peer *self, struct wire_message *message, struct error *error) {
     const Digitsum__Header *header = message->header;
@@ -242,6 +254,9 @@ int peer_receive(struct peer *self, struct wire_message *message, struct error *
             if (log_limit_pass(&self->bad, clock_now(), 60 * CLOCK_SECOND, &held))
                 log_warning(self->log, "bad message from %s dropped: %s (%llu more)", self->trainer,
                             bad.text, (unsigned long long)held);
+            /* It may have been an offer or a lease, and nothing tells which: whoever joins again
+             * hears all that matters anew. */
+            ask_again(self);
             continue;
         }
         /* Work of a run that we have not joined (any more) is stale; what shapes the joining is

@@ -346,8 +346,15 @@ static void handle_bad(struct coordinator *self, const struct wire_address *from
     if (log_limit_pass(&self->bad_control, clock_now(), 60 * CLOCK_SECOND, &held))
         log_warning(self->log, "bad message from %s dropped: %s (%" PRIu64 " more)",
                     member ? member->name : "a stranger", bad->text, held);
-    if (member || !from->size)
+    if (!from->size)
         return;
+    /* A worker whose message was damaged joins again: it may have been a report that is missed.
+     * Once a second, so that babble is not answered word for word. */
+    int64_t now = clock_now();
+    if (member && now - self->told_unknown < CLOCK_SECOND)
+        return;
+    if (member)
+        self->told_unknown = now;
     Digitsum__Header answer = DIGITSUM__HEADER__INIT;
     answer.type = DIGITSUM__TYPE__UNKNOWN;
     if (bad->code == ERROR_UNSUPPORTED)

@@ -46,6 +46,7 @@ struct coordinator {
     uint64_t images;                /* trained by this process */
     uint64_t rejected;              /* bad messages */
     struct log_limit bad_control, bad_data;
+    int64_t told_unknown; /* when a worker was last told to join again after a damaged message */
     struct summary summary;
 };
 

@@ -275,6 +275,9 @@ Test(peer, noise_is_dropped_and_the_next_message_heard) {
     cr_assert_eq(listen_for_work(&message), 1, "%s", error.text);
     cr_expect_eq(message.header->lease->first, 5);
     wire_release(&message);
+    /* What was lost may have mattered: it asks to be told all anew, but not for each. */
+    hear_and_forget(DIGITSUM__TYPE__HELLO);
+    cr_expect_eq(wire_receive(router, true, 0, &message, &error), 0, "it asked more than once");
 }
 
 Test(peer, gives_up_when_there_is_never_a_word) {
