@@ -199,6 +199,8 @@ char **launch_words(const char *program, int number, const char *binaries,
         add(&words, "--run-dir=%s", folder->path);
     if (!trainer)
         add(&words, "--name=%s-%d", program, number);
+    else if (launch->evaluators > 0)
+        add(&words, "--expect-evaluator");
     for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
         if (strcmp(passed[i].program, program) == 0 &&
             (passed[i].always || options_given(options, passed[i].option)))

@@ -127,6 +127,8 @@ struct coordinator *coordinator_create(const struct coordinator_settings *settin
         error_set(error, ERROR_MEMORY, "no memory for the coordinator");
         goto failed;
     }
+    if (settings->settings->expect_evaluator)
+        publisher_expect(self->publisher);
     for (size_t i = 0; settings->dataset[0] && i < SHA256_SIZE; i++)
         sscanf(settings->dataset + 2 * i, "%2hhx", &self->members->dataset.sha256[i]);
     if (settings->settings->run_dir) {

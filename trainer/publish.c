@@ -12,7 +12,7 @@
 struct publisher {
     const struct log *log;
     int keep;
-    bool expecting;    /* there was an evaluator once */
+    bool expecting;    /* there was an evaluator once, or there is to be one */
     uint32_t sequence; /* of the newest entry */
     int count, room;
     struct published *list; /* oldest first */
@@ -25,6 +25,10 @@ struct publisher *publisher_create(int keep, const struct log *log) {
         self->log = log;
     }
     return self;
+}
+
+void publisher_expect(struct publisher *self) {
+    self->expecting = true;
 }
 
 void publisher_destroy(struct publisher **pointer) {

@@ -34,6 +34,9 @@ void publisher_destroy(struct publisher **self);
 const struct published *publisher_add(struct publisher *self, const struct saved *saved,
                                       uint32_t waiting, struct error *error);
 
+/* An evaluator is to come: what there is to score stays for it, as if it had been there before. */
+void publisher_expect(struct publisher *self);
+
 /* Evaluator `bit` came: it is to be offered all that is kept. */
 void publisher_join(struct publisher *self, int bit);
 void publisher_leave(struct publisher *self, int bit);

@@ -105,6 +105,8 @@ static const struct option_row rows[] = {
      "steps that may be under way at a time", 0},
     {"drain", 0, OPTION_INT, AT(drain), 0, 86400, NULL, "120", "SECONDS",
      "wait at the end for the evaluators to score the last checkpoint", 0},
+    {"expect-evaluator", 0, OPTION_FLAG, AT(expect_evaluator), 0, 0, NULL, NULL, NULL,
+     "wait for one at the end, too, that has not joined yet: a short run is over before it is there", 0},
     {"name", 0, OPTION_TEXT, AT(name), 0, 0, NULL, "trainer", "NAME", "in logs", 0},
     {"log-level", 0, OPTION_CHOICE, AT(log_level), 0, 0, "debug|info|warning|error", "info",
      "LEVEL", "least level that is logged", 0},

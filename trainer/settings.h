@@ -11,7 +11,7 @@
 struct settings {
     /* where */
     const char *bind, *run_dir, *data_host;
-    bool insecure, resume, tune;
+    bool insecure, resume, tune, expect_evaluator;
     /* what */
     const char *describe, *dot; /* NULL: train */
     const char *net, *recipe, *device, *engine, *precision;

@@ -33,7 +33,7 @@ Test(launch, words_without_options) {
     join_words("trainer", 1, NULL, 0, joined);
     cr_expect_str_eq(joined,
                      "/b/trainer --bind=ipc:///r/first/sockets/control "
-                     "--run-dir=/r/first",
+                     "--run-dir=/r/first --expect-evaluator",
                      "a resumed run decides by itself what was not given");
     join_words("loader", 1, NULL, 0, joined);
     cr_expect_str_eq(joined, "/b/loader --join=ipc:///r/first/sockets/control --name=loader-1 "

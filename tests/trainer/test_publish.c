@@ -155,6 +155,11 @@ Test(publish, the_final_one_stays_until_it_is_scored) {
     publisher = publisher_create(1, &journal);
     cr_assert_not_null(publisher_add(publisher, &saved, 0, &error));
     cr_expect_not(publisher_final_pending(publisher), "nobody was ever there");
+    publisher_expect(publisher);
+    cr_expect(publisher_final_pending(publisher), "one is to come");
+    publisher_join(publisher, 0);
+    publisher_scored(publisher, 0, 9);
+    cr_expect_not(publisher_final_pending(publisher));
     publisher_destroy(&publisher);
 }
 
