@@ -42,6 +42,7 @@ static double text_width(cairo_t *cr, const char *text) {
 static void draw_text(cairo_t *cr, double x, double y, double anchor, const char *text) {
     cairo_move_to(cr, x - anchor * text_width(cr, text), y);
     cairo_show_text(cr, text);
+    cairo_new_path(cr); /* the end of a text is a point that the next path would begin at */
 }
 
 static double x_of(const struct chart *chart, double x) {

@@ -59,6 +59,31 @@ Test(plot, draws_any_number_of_evaluations) {
     scratch_end(folder);
 }
 
+/* A band goes along the upper ends of the intervals and back along the lower ones, and nowhere
+ * else: not to where a text before it ended. */
+Test(plot, bands_have_two_points_for_each_evaluation) {
+    char folder[64], plots[80];
+    static char text[1 << 18];
+    struct evaluation list[3] = {evaluation_of(10), evaluation_of(20), evaluation_of(30)};
+    struct plot_title title = {"run", "MNIST", false};
+    struct error error;
+    int bands = 0;
+    scratch_begin(folder);
+    snprintf(plots, sizeof plots, "%s/plots", folder);
+    cr_assert_eq(plot_write(plots, &title, list, 3, &error), 0, "%s", error.text);
+    text[read_file(plots, "accuracy.svg", (uint8_t *)text, sizeof text - 1)] = '\0';
+    for (char *band = text; (band = strstr(band, "fill-opacity:0.15")); band++, bands++) {
+        char *path = strstr(band, "d=\"M "), *end = path ? strstr(path, "/>") : NULL;
+        int points = 1;
+        cr_assert_not_null(end);
+        for (char *at = path; at < end; at++)
+            points += at[0] == ' ' && at[1] == 'L' && at[2] == ' ';
+        cr_expect_eq(points, 6, "%d points", points);
+    }
+    cr_expect_eq(bands, 2, "%d bands", bands);
+    scratch_end(folder);
+}
+
 static uint32_t masked(const uint8_t *bytes, size_t size) {
     uint32_t crc = crc32c(0, bytes, size);
     return (crc >> 15 | crc << 17) + 0xa282ead8u;
