@@ -62,7 +62,7 @@ struct augment {
     struct wire_message pending; /* PAIRS that the trainer had no room for yet */
     bool has_pending;
     uint64_t batches;
-    struct log_limit bad;
+    struct log_limits bad; /* of each loader */
 };
 
 /* --- joining a run ---------------------------------------------------------------------------- */
@@ -220,9 +220,9 @@ static int work(struct augment *self, struct error *error) {
             return -1;
         }
         if (status < 0 || check_samples(self, &message, &bad) != 0) {
-            if (log_limit_pass(&self->bad, clock_now(), 60 * CLOCK_SECOND, &held))
-                log_warning(self->log, "bad message from a loader dropped: %s (%" PRIu64 " more)",
-                            bad.text, held);
+            if (log_limits_pass(&self->bad, message.peer, clock_now(), 60 * CLOCK_SECOND, 1, &held))
+                log_warning(self->log, "bad samples from %s dropped: %s (%" PRIu64 " more)",
+                            message.peer, bad.text, held);
             wire_release(&message);
             continue;
         }

@@ -57,3 +57,31 @@ int log_limit_pass(struct log_limit *limit, int64_t now, int64_t period, uint64_
     limit->next = now + period;
     return 1;
 }
+
+int log_limits_pass(struct log_limits *limits, const char *peer, int64_t now, int64_t period,
+                    int burst, uint64_t *suppressed) {
+    int at = LOG_PEERS; /* who finds no room shares the last entry */
+    for (int i = 0; i < LOG_PEERS; i++)
+        if (strncmp(limits->peers[i].peer, peer, sizeof limits->peers[i].peer - 1) == 0) {
+            at = i;
+            break;
+        }
+    for (int i = 0; i < LOG_PEERS && at == LOG_PEERS; i++)
+        if (limits->peers[i].limit.next <= now) {
+            memset(&limits->peers[i], 0, sizeof limits->peers[i]);
+            snprintf(limits->peers[i].peer, sizeof limits->peers[i].peer, "%s", peer);
+            at = i;
+        }
+    struct log_limit *limit = &limits->peers[at].limit;
+    int *lines = &limits->peers[at].lines;
+    if (now >= limit->next)
+        *lines = 0;
+    if (*lines > 0 && *lines < burst) {
+        ++*lines;
+        *suppressed = 0;
+        return 1;
+    }
+    int pass = log_limit_pass(limit, now, period, suppressed);
+    *lines += pass;
+    return pass;
+}

@@ -41,4 +41,21 @@ struct log_limit {
  * the last; returns 0 and counts otherwise. `period` and `now` in nanoseconds. */
 int log_limit_pass(struct log_limit *limit, int64_t now, int64_t period, uint64_t *suppressed);
 
+#define LOG_PEERS 32 /* peers that are told apart; all further ones share a limit */
+
+/* The same for each peer on its own, so that one that babbles does not hide what another did.
+ * Zero-initialise. */
+struct log_limits {
+    struct {
+        char peer[64]; /* "" where free */
+        struct log_limit limit;
+        int lines; /* written in this period */
+    } peers[LOG_PEERS + 1];
+};
+
+/* As log_limit_pass for the peer of this name, of which `burst` lines may be written in a period. A
+ * peer that was quiet for a period makes room for others. */
+int log_limits_pass(struct log_limits *limits, const char *peer, int64_t now, int64_t period,
+                    int burst, uint64_t *suppressed);
+
 #endif

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 const char *wire_type_name(Digitsum__Type type) {
@@ -164,6 +165,21 @@ static bool is_sealed(const uint8_t *frame, size_t size) {
     return true;
 }
 
+/* What libzmq knows of the other end: an IP address for tcp, "localhost:user:group:process" for
+ * ipc.
+ */
+static void name_peer(zmq_msg_t *frame, char peer[static WIRE_PEER]) {
+    const char *address = zmq_msg_gets(frame, "Peer-Address");
+    const char *colon = address ? strchr(address, ':') : NULL;
+    unsigned process;
+    if (!address || !address[0])
+        snprintf(peer, WIRE_PEER, "a peer");
+    else if (colon && sscanf(colon, ":%*u:%*u:%u", &process) == 1)
+        snprintf(peer, WIRE_PEER, "process %u", process);
+    else
+        snprintf(peer, WIRE_PEER, "%s", address);
+}
+
 static int receive_frames(void *socket, bool router, struct wire_message *message, zmq_msg_t *frame,
                           struct error *error) {
     if (router) {
@@ -177,6 +193,7 @@ static int receive_frames(void *socket, bool router, struct wire_message *messag
         if (zmq_msg_recv(frame, socket, ZMQ_DONTWAIT) < 0)
             return error_set_errno(error, "receiving a header");
     }
+    name_peer(frame, message->peer); /* not every address frame of a ROUTER knows it */
     bool more = zmq_msg_more(frame);
     size_t size = zmq_msg_size(frame);
     if (size > WIRE_HEADER_MAXIMUM) {
@@ -210,7 +227,7 @@ static int receive_frames(void *socket, bool router, struct wire_message *messag
 
 int wire_receive(void *socket, bool router, uint64_t run, struct wire_message *message,
                  struct error *error) {
-    *message = (struct wire_message){0};
+    *message = (struct wire_message){.peer = "a peer"};
     zmq_msg_t frame;
     zmq_msg_init(&frame);
     if (zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) < 0) {
@@ -227,9 +244,10 @@ int wire_receive(void *socket, bool router, uint64_t run, struct wire_message *m
         status = check_payload(message, error);
     if (status == 0)
         return 1;
-    struct wire_address from = message->from; /* a bad peer can still be named */
+    struct wire_message bad = *message; /* a bad peer can still be named */
     wire_release(message);
-    message->from = from;
+    message->from = bad.from;
+    memcpy(message->peer, bad.peer, sizeof bad.peer);
     return -1;
 }
 
@@ -244,6 +262,7 @@ void wire_release(struct wire_message *message) {
 void wire_move(struct wire_message *to, struct wire_message *from) {
     to->header = from->header;
     to->from = from->from;
+    memcpy(to->peer, from->peer, sizeof to->peer);
     to->frame_count = from->frame_count;
     for (int i = 0; i < from->frame_count; i++) {
         zmq_msg_init(&to->frames[i]);

@@ -20,9 +20,10 @@
 #define WIRE_VERSION 2
 #define WIRE_SEAL                                                                                  \
     4 /* bytes after the packed header: their CRC-32C, little endian, in every version */
-#define WIRE_FRAMES 4                                     /* most payload frames of one message */
-#define WIRE_HEADER_MAXIMUM 65536                         /* bytes of frame 0 */
-#define WIRE_CHUNK_MAXIMUM (1 << 20)                      /* bytes of one piece of a checkpoint */
+#define WIRE_FRAMES 4                /* most payload frames of one message */
+#define WIRE_HEADER_MAXIMUM 65536    /* bytes of frame 0 */
+#define WIRE_CHUNK_MAXIMUM (1 << 20) /* bytes of one piece of a checkpoint */
+#define WIRE_PEER 48                 /* bytes of a peer in words, NUL included */
 #define WIRE_FRAME_MAXIMUM (BATCH_MAXIMUM * IMAGE_PIXELS) /* bytes of any frame: ZMQ_MAXMSGSIZE */
 
 /* The sender's routing id, on ROUTER sockets. */
@@ -34,6 +35,7 @@ struct wire_address {
 struct wire_message {
     Digitsum__Header *header;
     struct wire_address from;
+    char peer[WIRE_PEER]; /* who sent it, for logs: "10.0.0.7", "process 4711", or "a peer" */
     int frame_count;
     zmq_msg_t frames[WIRE_FRAMES];
 };
@@ -42,8 +44,8 @@ struct wire_message {
  * that is expected; 0 accepts any (HELLO always passes with 0).
  * Returns 1 with *message filled (release it), 0 if there is none, -1 if what came was bad: it has
  * been taken off the socket and dropped, error tells what (ERROR_CORRUPT; ERROR_UNSUPPORTED for
- * another protocol version), message->from is set where it could be read. ERROR_IO: the socket
- * itself failed. */
+ * another protocol version), message->peer is set, and message->from where it could be read.
+ * ERROR_IO: the socket itself failed. */
 int wire_receive(void *socket, bool router, uint64_t run, struct wire_message *message,
                  struct error *error);
 

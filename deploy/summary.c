@@ -45,6 +45,8 @@ static const struct field fields[] = {
     FIELD_TEXT(weights_sha256),
     FIELD(seconds, REAL, 1e9),
     FIELD(seconds_to_target, REAL_OR_NULL, 1e9),
+    FIELD(seconds_waiting, REAL, 1e9),
+    FIELD(longest_wait, REAL, 1e9),
     FIELD(images_per_second, REAL, 1e12),
     FIELD(batches_consumed, COUNT, 1e15),
     FIELD(batches_duplicated, COUNT, 1e15),
@@ -242,6 +244,8 @@ char *summary_table(const struct summary *summary, const struct form_scores *las
         text_count(s->seed, b));
     row(out, "time", "%s, %s images/s", text_duration(s->seconds, a),
         text_count((uint64_t)(s->images_per_second + 0.5), b));
+    row(out, "waited for data", "%s in all, %s at most", text_duration(s->seconds_waiting, a),
+        text_duration(s->longest_wait, b));
     row(out, "to the target", "%s",
         isnan(s->seconds_to_target) ? "not reached" : text_duration(s->seconds_to_target, a));
     row(out, "batches", "%s used once each, %s duplicates dropped, %s leased again",

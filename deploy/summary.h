@@ -20,9 +20,10 @@ struct summary {
     uint64_t parameters, seed, steps, best_step;
     uint64_t batches_consumed, batches_duplicated, batches_released_again;
     double epochs;
-    double digit_accuracy, sum_accuracy; /* of the last checkpoint, 0-1; NaN: not evaluated */
-    double seconds;                      /* of the whole run */
-    double seconds_to_target;            /* NaN: not reached */
+    double digit_accuracy, sum_accuracy;  /* of the last checkpoint, 0-1; NaN: not evaluated */
+    double seconds;                       /* of the whole run */
+    double seconds_waiting, longest_wait; /* of the training for batches */
+    double seconds_to_target;             /* NaN: not reached */
     double images_per_second;
 };
 

@@ -32,8 +32,8 @@ struct serve {
     uint64_t steps;
     bool ready; /* frames hold the batch of ready_step, not yet sent */
     uint64_t ready_step;
-    zmq_msg_t frames[4]; /* images, labels, sample numbers, epochs */
-    struct log_limit bad;
+    zmq_msg_t frames[4];   /* images, labels, sample numbers, epochs */
+    struct log_limits bad; /* of each evaluator */
 };
 
 struct serve *serve_create(void *context, const struct dataset *dataset, const char *samples,
@@ -227,9 +227,10 @@ static int answer_requests(struct serve *self, struct error *error) {
         }
         if (status == 1 && message.header->type == DIGITSUM__TYPE__SPLIT_REQUEST)
             answer(self, &message);
-        else if (log_limit_pass(&self->bad, clock_now(), 60 * CLOCK_SECOND, &held))
-            log_warning(self->log, "bad request for the test split dropped: %s (%" PRIu64 " more)",
-                        status < 0 ? bad.text : "not a SPLIT_REQUEST", held);
+        else if (log_limits_pass(&self->bad, message.peer, clock_now(), 60 * CLOCK_SECOND, 1,
+                                 &held))
+            log_warning(self->log, "bad request from %s dropped: %s (%" PRIu64 " more)",
+                        message.peer, status < 0 ? bad.text : "not a SPLIT_REQUEST", held);
         wire_release(&message);
     }
     return 0;

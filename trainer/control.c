@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { MESSAGES_AT_ONCE = 256, HEARTBEAT_MS = 500, SILENCE_MS = 5000 };
+enum { MESSAGES_AT_ONCE = 256, HEARTBEAT_MS = 500, SILENCE_MS = 5000, VISITS = 30 };
 
 static void send_to(struct coordinator *self, const struct wire_address *to,
                     Digitsum__Header *header) {
@@ -151,6 +151,18 @@ void control_stop(struct coordinator *self, const char *reason, bool failed) {
     }
 }
 
+/* Whether a line about something that this peer asked for or did wrong may be written. */
+static bool may_complain(struct coordinator *self, const char *peer, uint64_t *held) {
+    return log_limits_pass(&self->bad_control, peer, clock_now(), LOG_PERIOD, 1, held);
+}
+
+/* The same for one that comes or goes: whoever restarts its workers wants to see it, but one that
+ * does so all the time must not fill the log. */
+static bool may_mention(struct coordinator *self, const char *peer) {
+    uint64_t held;
+    return log_limits_pass(&self->visits, peer, clock_now(), LOG_PERIOD, VISITS, &held);
+}
+
 /* --- coming and going ------------------------------------------------------------------------- */
 
 /* Frees what a member (or what it was before it restarted) held. */
@@ -164,7 +176,8 @@ static void forget(struct coordinator *self, struct member *member) {
 
 static void depart(struct coordinator *self, struct member *member, const char *how) {
     Digitsum__Role role = member->role;
-    log_info(self->log, "%s %s %s", wire_role_name(role), member->name, how);
+    if (may_mention(self, member->peer))
+        log_info(self->log, "%s %s %s", wire_role_name(role), member->name, how);
     forget(self, member);
     members_leave(self->members, member);
     announce(self, role);
@@ -197,11 +210,13 @@ static int handle_hello(struct coordinator *self, const struct wire_message *mes
     struct member *member =
         members_join(self->members, &message->from, hello, clock_now(), &replaced, &reason);
     if (!member) {
-        log_warning(self->log, "refused %s %.63s: %s", wire_role_name(hello->role), hello->name,
-                    reason.text);
+        if (may_mention(self, message->peer))
+            log_warning(self->log, "refused %s %.63s of %s: %s", wire_role_name(hello->role),
+                        hello->name, message->peer, reason.text);
         refuse(self, &message->from, reason.text);
         return 0;
     }
+    memcpy(member->peer, message->peer, sizeof member->peer);
     if (replaced.present)
         forget(self, &replaced);
     if (member->role == DIGITSUM__ROLE__LOADER && settle_loader(self, member, error) != 0)
@@ -212,8 +227,9 @@ static int handle_hello(struct coordinator *self, const struct wire_message *mes
         members_leave(self->members, member);
         return 0;
     }
-    log_info(self->log, "%s %s %s", wire_role_name(member->role), member->name,
-             replaced.present ? "joined again" : "joined");
+    if (may_mention(self, member->peer))
+        log_info(self->log, "%s %s %s", wire_role_name(member->role), member->name,
+                 replaced.present ? "joined again" : "joined");
     welcome(self, member);
     send_peers(self, member);
     announce(self, member->role);
@@ -236,12 +252,15 @@ static void handle_fetch(struct coordinator *self, struct member *member,
                          const Digitsum__Header *asked) {
     struct error error;
     zmq_msg_t chunk;
+    uint64_t held;
     uint32_t size = asked->fetch->size;
     if (size < 1 || size > WIRE_CHUNK_MAXIMUM || zmq_msg_init_size(&chunk, size) != 0)
         return;
     if (publisher_read(self->publisher, asked->step, asked->fetch->offset, size,
                        zmq_msg_data(&chunk), &error) != 0) {
-        log_warning(self->log, "evaluator %s asked for %s", member->name, error.text);
+        if (may_complain(self, member->peer, &held))
+            log_warning(self->log, "%s asked for %s (%" PRIu64 " more)", member->name, error.text,
+                        held);
         zmq_msg_close(&chunk);
         return;
     }
@@ -262,9 +281,9 @@ static bool reaches(const struct goal *goal, double digit, double sum) {
 static void handle_report(struct coordinator *self, struct member *member,
                           const Digitsum__Header *header) {
     const Digitsum__Report *report = header->report;
-    if (member->evaluator < 0)
+    if (member->evaluator < 0 ||
+        !publisher_scored(self->publisher, member->evaluator, header->step))
         return;
-    publisher_scored(self->publisher, member->evaluator, header->step);
     if (report->failed || report->count == 0 || report->digit_hits > report->count ||
         report->sum_hits > report->count) {
         log_warning(self->log, "evaluator %s could not score step %" PRIu64 ": %.200s",
@@ -338,14 +357,15 @@ static int handle(struct coordinator *self, const struct wire_message *message,
 
 /* A message that failed its checks. Its sender may be a worker of an earlier run, which should join
  * anew, or speak another protocol, which it should hear; or it is noise. */
-static void handle_bad(struct coordinator *self, const struct wire_address *from,
+static void handle_bad(struct coordinator *self, const struct wire_message *message,
                        const struct error *bad) {
     uint64_t held;
+    const struct wire_address *from = &message->from;
     const struct member *member = from->size ? members_find(self->members, from) : NULL;
     self->rejected++;
-    if (log_limit_pass(&self->bad_control, clock_now(), 60 * CLOCK_SECOND, &held))
+    if (may_complain(self, message->peer, &held))
         log_warning(self->log, "bad message from %s dropped: %s (%" PRIu64 " more)",
-                    member ? member->name : "a stranger", bad->text, held);
+                    member ? member->name : message->peer, bad->text, held);
     if (!from->size)
         return;
     /* A worker whose message was damaged joins again: it may have been a report that is missed.
@@ -375,7 +395,7 @@ int control_receive(struct coordinator *self, struct error *error) {
             return -1;
         }
         if (status < 0) {
-            handle_bad(self, &message.from, &bad);
+            handle_bad(self, &message, &bad);
             continue;
         }
         status = handle(self, &message, error);

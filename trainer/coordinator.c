@@ -395,6 +395,8 @@ static void fill_summary(struct coordinator *self, struct summary *summary) {
         summary->epochs = (double)summary->steps * (double)settings->batch / dataset->train;
     summary->seconds = clock_seconds() - self->settings.began;
     double span = self->last_batch - self->first_batch;
+    summary->seconds_waiting = self->seen.waited;
+    summary->longest_wait = self->seen.longest_wait;
     summary->images_per_second = span > 0 ? (double)self->images / span : 0;
     if (self->ledger) {
         struct ledger_counts counts = ledger_counts(self->ledger);

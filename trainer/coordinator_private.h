@@ -11,6 +11,8 @@
 #include "trainer/members.h"
 #include "trainer/publish.h"
 
+#define LOG_PERIOD (60 * CLOCK_SECOND) /* of lines that a peer can cause: one a period, or few */
+
 struct coordinator {
     struct coordinator_settings settings;
     const struct log *log;
@@ -42,10 +44,10 @@ struct coordinator {
     struct train_progress seen; /* what train_look gave last */
     struct train_progress sums; /* since the last PROGRESS message */
     int64_t sums_since;
-    double first_batch, last_batch; /* clock_seconds() */
-    uint64_t images;                /* trained by this process */
-    uint64_t rejected;              /* bad messages */
-    struct log_limit bad_control, bad_data;
+    double first_batch, last_batch;                  /* clock_seconds() */
+    uint64_t images;                                 /* trained by this process */
+    uint64_t rejected;                               /* bad messages */
+    struct log_limits bad_control, bad_data, visits; /* lines about each peer */
     int64_t told_unknown; /* when a worker was last told to join again after a damaged message */
     struct summary summary;
 };

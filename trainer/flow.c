@@ -36,7 +36,8 @@ int flow_begin(struct coordinator *self, struct error *error) {
                                      .end = self->steps,
                                      .window = self->window_size,
                                      .group = LEASE_GROUP,
-                                     .patience_least = 100 * CLOCK_MILLISECOND,
+                                     .hedge = settings->hedge > 0,
+                                     .patience_least = settings->hedge * CLOCK_MILLISECOND,
                                      .patience_most = 5 * CLOCK_SECOND};
     if (ledger.group > (ledger.window + 3) / 4)
         ledger.group = (ledger.window + 3) / 4;
@@ -64,11 +65,18 @@ int flow_begin(struct coordinator *self, struct error *error) {
     return 0;
 }
 
+static void reject_data(struct coordinator *self, const char *peer, const struct error *bad) {
+    uint64_t held;
+    self->rejected++;
+    if (log_limits_pass(&self->bad_data, peer, clock_now(), LOG_PERIOD, 1, &held))
+        log_warning(self->log, "bad batch from %s dropped: %s (%" PRIu64 " more)", peer, bad->text,
+                    held);
+}
+
 /* One PAIRS message: into its window slot, or dropped with the reason. */
 static void take_batch(struct coordinator *self, struct wire_message *message) {
     struct batch batch;
     struct error error;
-    uint64_t held;
     if (message->header->type != DIGITSUM__TYPE__PAIRS)
         error_set(&error, ERROR_CORRUPT, "%s on the pairs socket",
                   wire_type_name(message->header->type));
@@ -82,9 +90,7 @@ static void take_batch(struct coordinator *self, struct wire_message *message) {
             wire_move(&self->window[batch.step % self->window_size], message);
         return;
     }
-    self->rejected++;
-    if (log_limit_pass(&self->bad_data, clock_now(), 60 * CLOCK_SECOND, &held))
-        log_warning(self->log, "bad batch dropped: %s (%" PRIu64 " more)", error.text, held);
+    reject_data(self, message->peer, &error);
 }
 
 int flow_receive(struct coordinator *self, struct error *error) {
@@ -103,11 +109,7 @@ int flow_receive(struct coordinator *self, struct error *error) {
             *error = bad;
             return -1;
         }
-        uint64_t held;
-        self->rejected++;
-        if (log_limit_pass(&self->bad_data, clock_now(), 60 * CLOCK_SECOND, &held))
-            log_warning(self->log, "bad message on the pairs socket dropped: %s (%" PRIu64 " more)",
-                        bad.text, held);
+        reject_data(self, message.peer, &bad);
     }
     return 0;
 }

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define AVOID INT64_C(1000000000) /* ns */
+
 enum step_state { STEP_DUE, STEP_LEASED, STEP_ARRIVED };
 
 struct entry {
@@ -20,9 +22,10 @@ struct ledger {
     uint64_t base;
     uint64_t fresh; /* the first step that was never leased */
     bool present[LEDGER_LOADERS];
-    uint32_t out[LEDGER_LOADERS]; /* steps whose newest lease is with this loader */
-    double smoothed;              /* ns from lease to arrival; 0: none seen yet */
-    int64_t newest;               /* when the most recently leased step that arrived was leased */
+    uint32_t out[LEDGER_LOADERS];  /* steps whose newest lease is with this loader */
+    int64_t avoid[LEDGER_LOADERS]; /* until when others are asked first: it let a step be late */
+    double smoothed;               /* ns from lease to arrival; 0: none seen yet */
+    int64_t newest;                /* when the most recently leased step that arrived was leased */
     struct ledger_counts counts;
 };
 
@@ -63,6 +66,7 @@ int ledger_join(struct ledger *self) {
         if (!self->present[i]) {
             self->present[i] = true;
             self->out[i] = 0;
+            self->avoid[i] = 0;
             return i;
         }
     return -1;
@@ -81,14 +85,20 @@ void ledger_leave(struct ledger *self, int loader) {
     }
 }
 
-/* The loader with the least work, other than `not` where another is there; -1: none at all. */
-static int choose_loader(const struct ledger *self, int not ) {
+/* The loader with the least work; one that is to be avoided, or that had the step last, only where
+ * there is no other. -1: none at all. */
+static int choose_loader(const struct ledger *self, int last, int64_t now) {
     int best = -1;
-    for (int i = 0; i < LEDGER_LOADERS; i++)
-        if (self->present[i] && i != not &&(best < 0 || self->out[i] < self->out[best]))
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < LEDGER_LOADERS; i++) {
+        uint64_t cost = self->out[i];
+        cost += self->avoid[i] > now ? UINT64_C(1) << 32 : 0;
+        cost += i == last ? UINT64_C(1) << 33 : 0;
+        if (self->present[i] && cost < least) {
             best = i;
-    if (best < 0 && not >= 0 && self->present[not ])
-        best = not ;
+            least = cost;
+        }
+    }
     return best;
 }
 
@@ -98,7 +108,7 @@ static int choose_loader(const struct ledger *self, int not ) {
  * try comes after all others of the window, and nothing may be left to overtake it. */
 static int64_t late_at(const struct ledger *self, const struct entry *entry) {
     double patience = (double)self->settings.patience_most;
-    if (entry->overtaken || entry->since < self->newest) {
+    if (self->settings.hedge && (entry->overtaken || entry->since < self->newest)) {
         patience = 4.0 * self->smoothed;
         if (patience < (double)self->settings.patience_least)
             patience = (double)self->settings.patience_least;
@@ -122,7 +132,7 @@ static void give(struct ledger *self, uint64_t step, int loader, int64_t now) {
 }
 
 bool ledger_lease(struct ledger *self, int64_t now, struct lease *lease) {
-    int loader = choose_loader(self, -1);
+    int loader = choose_loader(self, -1, now);
     if (loader < 0)
         return false;
     for (uint64_t step = self->base; step < self->fresh; step++) {
@@ -130,7 +140,11 @@ bool ledger_lease(struct ledger *self, int64_t now, struct lease *lease) {
         bool due = entry->state == STEP_DUE;
         if (!due && !(entry->state == STEP_LEASED && now >= late_at(self, entry)))
             continue;
-        *lease = (struct lease){choose_loader(self, entry->loader), step, 1, true};
+        /* A loader that is dead and not missed yet would swallow all that is given to it, the more
+         * the less it seems to have. */
+        if (!due && entry->loader >= 0)
+            self->avoid[entry->loader] = now + AVOID;
+        *lease = (struct lease){choose_loader(self, entry->loader, now), step, 1, true};
         give(self, step, lease->loader, now);
         self->counts.released_again++;
         return true;
@@ -168,6 +182,7 @@ enum arrival ledger_arrive(struct ledger *self, uint64_t step, int64_t now) {
         self->out[entry->loader]--;
         /* Only first tries tell how long a batch takes: a later one may be the late first. */
         if (entry->tries == 1) {
+            self->avoid[entry->loader] = 0;
             double took = (double)(now - entry->since);
             self->smoothed =
                 self->smoothed > 0 ? self->smoothed + 0.05 * (took - self->smoothed) : took;

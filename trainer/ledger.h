@@ -20,7 +20,8 @@ struct ledger_settings {
     uint64_t first, end;                   /* steps first … end-1 */
     uint32_t window;                       /* steps out at a time */
     uint32_t group;                        /* most steps of one lease */
-    int64_t patience_least, patience_most; /* ns: see ledger_lease */
+    bool hedge;                            /* lease again what was overtaken: see ledger_lease */
+    int64_t patience_least, patience_most; /* ns: likewise */
 };
 
 struct lease {
@@ -55,9 +56,10 @@ void ledger_leave(struct ledger *self, int loader);
 /* The next lease to give at `now` (ns), marked as given; false when nothing is due or no loader is
  * there. Late steps come first and go to another loader than the last where there is one. A step is
  * late when steps leased after it have arrived and it has been out for four smoothed production
- * times, at least patience_least; or in any case after patience_most. Each further try doubles
- * the patience, up to 32 times. While more than half of the window is out, new steps wait until
- * a whole group has room. */
+ * times, at least patience_least (a hedge: the first copy wins); or in any case after
+ * patience_most. Each further try doubles the patience, up to 32 times. A loader that let a step be
+ * late gets nothing for a second, or until something of it comes, where another is there. While
+ * more than half of the window is out, new steps wait until a whole group has room. */
 bool ledger_lease(struct ledger *self, int64_t now, struct lease *lease);
 
 enum arrival ledger_arrive(struct ledger *self, uint64_t step, int64_t now);

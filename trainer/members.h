@@ -15,6 +15,7 @@ struct member {
     struct wire_address address;
     Digitsum__Role role;
     char name[64];
+    char peer[WIRE_PEER]; /* where it is, for logs */
     int endpoint_count;
     char endpoints[4][ENDPOINT_MAXIMUM];
     int64_t heard; /* clock_now() of its last message */

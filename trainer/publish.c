@@ -109,8 +109,10 @@ void publisher_join(struct publisher *self, int bit) {
 }
 
 void publisher_leave(struct publisher *self, int bit) {
-    for (int i = 0; i < self->count; i++)
+    for (int i = 0; i < self->count; i++) {
         self->list[i].waiting &= ~(UINT32_C(1) << bit);
+        self->list[i].told &= ~(UINT32_C(1) << bit);
+    }
 }
 
 static struct published *find(const struct publisher *self, uint64_t step) {
@@ -120,12 +122,14 @@ static struct published *find(const struct publisher *self, uint64_t step) {
     return NULL;
 }
 
-void publisher_scored(struct publisher *self, int bit, uint64_t step) {
+bool publisher_scored(struct publisher *self, int bit, uint64_t step) {
     struct published *entry = find(self, step);
-    if (!entry)
-        return;
+    if (!entry || entry->told >> bit & 1)
+        return false;
     entry->waiting &= ~(UINT32_C(1) << bit);
+    entry->told |= UINT32_C(1) << bit;
     entry->scored = true;
+    return true;
 }
 
 int publisher_count(const struct publisher *self) {

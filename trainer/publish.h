@@ -17,7 +17,8 @@
 struct published {
     struct saved saved;
     uint32_t sequence; /* from 1, without holes */
-    uint32_t waiting;  /* bit i: evaluator i has not scored it */
+    uint32_t waiting;  /* bit i: it stays for evaluator i */
+    uint32_t told;     /* bit i: evaluator i has said how it scored, since it joined */
     bool scored;       /* some evaluator has scored it, or said why it cannot be */
     int descriptor;    /* the open file: readable even after it was unlinked */
 };
@@ -40,8 +41,9 @@ void publisher_expect(struct publisher *self);
 /* Evaluator `bit` came: it is to be offered all that is kept. */
 void publisher_join(struct publisher *self, int bit);
 void publisher_leave(struct publisher *self, int bit);
-/* It scored, or failed to score, this step's checkpoint. */
-void publisher_scored(struct publisher *self, int bit, uint64_t step);
+/* It scored, or failed to score, this step's checkpoint. False where there is no such checkpoint or
+ * it said so before: that is to be ignored. */
+bool publisher_scored(struct publisher *self, int bit, uint64_t step);
 
 /* Kept entries, oldest first. */
 int publisher_count(const struct publisher *self);

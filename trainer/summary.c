@@ -18,7 +18,7 @@ static json_t *to_json(const struct summary *s) {
     bool scored = s->scored;
     return json_pack(
         "{s:s, s:I, s:s, s:b, s:s, s:s, s:i, s:I, s:I, s:f, s:o, s:o, s:I, s:o, s:o, s:s, s:s,"
-        " s:f, s:o, s:f, s:I, s:I, s:I, s:I, s:b}",
+        " s:f, s:o, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:b}",
         "network", s->network, "parameters", (json_int_t)s->parameters, "dataset", s->dataset,
         "synthetic", s->synthetic, "engine", s->engine, "precision", s->precision, "threads",
         s->threads, "seed", (json_int_t)s->seed, "steps", (json_int_t)s->steps, "epochs", s->epochs,
@@ -28,9 +28,10 @@ static json_t *to_json(const struct summary *s) {
         "best_sum_accuracy", real_or_null(s->best_sum_accuracy, s->best_step > 0), "weights_sha256",
         s->weights_sha256, "chain_sha256", s->chain_sha256, "seconds", s->seconds,
         "seconds_to_target", real_or_null(s->seconds_to_target, s->seconds_to_target >= 0),
-        "images_per_second", s->images_per_second, "batches_consumed",
-        (json_int_t)s->batches_consumed, "batches_duplicated", (json_int_t)s->batches_duplicated,
-        "batches_released_again", (json_int_t)s->batches_released_again, "messages_rejected",
+        "seconds_waiting", s->seconds_waiting, "longest_wait", s->longest_wait, "images_per_second",
+        s->images_per_second, "batches_consumed", (json_int_t)s->batches_consumed,
+        "batches_duplicated", (json_int_t)s->batches_duplicated, "batches_released_again",
+        (json_int_t)s->batches_released_again, "messages_rejected",
         (json_int_t)s->messages_rejected, "finished", s->finished);
 }
 

@@ -28,7 +28,8 @@ struct summary {
     double seconds;
     double seconds_to_target; /* to the first report of the goal, by default digit 99.0 and sum
                                  98.9 %; negative: not reached */
-    double images_per_second; /* over the time from the first batch to the last */
+    double seconds_waiting, longest_wait; /* of the training for batches, after the first */
+    double images_per_second;             /* over the time from the first batch to the last */
     uint64_t batches_consumed, batches_duplicated, batches_released_again, messages_rejected;
     bool finished; /* false: stopped before its last step */
 };

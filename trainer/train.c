@@ -13,6 +13,8 @@
 
 enum { RESULTS_AT_ONCE = 64 };
 
+static const double notable_wait = 0.01; /* seconds */
+
 struct train {
     pthread_t thread;
     pthread_mutex_t mutex;
@@ -125,6 +127,26 @@ static int train_one(struct train *self, const struct train_settings *settings,
     return gather_results(self, false, clock_seconds() - begin, error);
 }
 
+/* Takes the next batch and keeps account of the wait for it. The first one's is the start of the
+ * workers, not a stall. */
+static bool next_batch(struct train *self, struct feed_item *item) {
+    double began = clock_seconds();
+    if (!feed_take(self->feed, item))
+        return false;
+    double waited = clock_seconds() - began;
+    if (self->step == self->start->step)
+        return true;
+    pthread_mutex_lock(&self->mutex);
+    self->progress.waited += waited;
+    if (waited > self->progress.longest_wait)
+        self->progress.longest_wait = waited;
+    pthread_mutex_unlock(&self->mutex);
+    if (waited >= notable_wait)
+        log_debug(self->log, "waited %.3f s for the batch of step %llu", waited,
+                  (unsigned long long)self->step);
+    return true;
+}
+
 static bool stopping(struct train *self) {
     pthread_mutex_lock(&self->mutex);
     bool stop = self->stopping;
@@ -154,7 +176,7 @@ static int train_all(struct train *self, struct error *error) {
     bool saved = self->step > 0; /* what we resumed from is on disk */
     while (self->step < settings.steps && !stopping(self)) {
         struct feed_item item;
-        if (!feed_take(self->feed, &item))
+        if (!next_batch(self, &item))
             break;
         if (train_one(self, &settings, &item, error) != 0)
             return -1;

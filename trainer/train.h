@@ -33,6 +33,7 @@ struct train_progress {
     uint64_t images;                   /* trained since the last look */
     double loss, digit_hits, sum_hits; /* sums over those images' batches, weighted by their size */
     double busy;                       /* seconds spent inside the engine since the start */
+    double waited, longest_wait;       /* seconds without a batch to train on, since the first */
     bool finished;                     /* the thread has ended: all steps, stopped, or failed */
     bool failed;
     struct error error; /* when failed */

@@ -103,6 +103,31 @@ Test(log, limit_counts_what_it_holds_back) {
     cr_expect_eq(held, 2);
 }
 
+Test(log, limits_are_each_peers_own) {
+    static struct log_limits limits;
+    uint64_t held = 99;
+    cr_expect_eq(log_limits_pass(&limits, "a", 1000, 100, 1, &held), 1);
+    cr_expect_eq(log_limits_pass(&limits, "a", 1001, 100, 1, &held), 0);
+    cr_expect_eq(log_limits_pass(&limits, "b", 1001, 100, 1, &held), 1, "a's silence is not b's");
+    cr_expect_eq(log_limits_pass(&limits, "a", 1100, 100, 1, &held), 1);
+    cr_expect_eq(held, 1);
+    int lines = 0;
+    for (int i = 0; i < 50; i++)
+        lines += log_limits_pass(&limits, "visitor", 2000 + i, 100, 3, &held);
+    cr_expect_eq(lines, 3);
+    cr_expect_eq(log_limits_pass(&limits, "visitor", 2100, 100, 3, &held), 1);
+    cr_expect_eq(held, 47);
+    /* Names without end: however many, the lines are bounded, and later there is room again. */
+    lines = 0;
+    for (int i = 0; i < 10000; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "n%d", i);
+        lines += log_limits_pass(&limits, name, 5000, 100, 1, &held);
+    }
+    cr_expect_eq(lines, LOG_PEERS + 1);
+    cr_expect_eq(log_limits_pass(&limits, "late", 5100, 100, 1, &held), 1);
+}
+
 Test(log, words_name_levels) {
     cr_expect_eq(log_level_of("debug"), LOG_DEBUG);
     cr_expect_eq(log_level_of("warning"), LOG_WARNING);

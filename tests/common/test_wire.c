@@ -4,7 +4,9 @@
 #include "common/wire.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define RUN UINT64_C(0x1234)
 #define ROWS 3
@@ -371,4 +373,38 @@ Test(wire, router_names_the_sender_even_of_what_is_bad) {
     zmq_close(router);
     zmq_close(dealer);
     zmq_ctx_term(context);
+}
+
+Test(wire, names_the_peer_by_address_or_process) {
+    static const char *const addresses[] = {"tcp://127.0.0.1:*", "ipc://@wire-names-%d"};
+    for (int i = 0; i < 2; i++) {
+        void *context = zmq_ctx_new();
+        void *pull = zmq_socket(context, ZMQ_PULL), *push = zmq_socket(context, ZMQ_PUSH);
+        char address[64], bound[64], expected[WIRE_PEER] = "127.0.0.1";
+        size_t size = sizeof bound;
+        struct wire_message message;
+        struct error error;
+        snprintf(address, sizeof address, addresses[i], (int)getpid());
+        cr_assert_eq(zmq_bind(pull, address), 0);
+        cr_assert_eq(zmq_getsockopt(pull, ZMQ_LAST_ENDPOINT, bound, &size), 0);
+        cr_assert_eq(zmq_connect(push, bound), 0);
+        if (i == 1)
+            snprintf(expected, sizeof expected, "process %d", (int)getpid());
+        zmq_send(push, "noise", 5, 0);
+        Digitsum__Header header = DIGITSUM__HEADER__INIT;
+        header.run = RUN;
+        header.type = DIGITSUM__TYPE__HEARTBEAT;
+        cr_assert_eq(wire_send(push, NULL, &header, NULL, 0, &error), 1);
+        zmq_pollitem_t item = {pull, 0, ZMQ_POLLIN, 0};
+        cr_assert_eq(zmq_poll(&item, 1, 10000), 1);
+        cr_expect_eq(wire_receive(pull, false, RUN, &message, &error), -1);
+        cr_expect_str_eq(message.peer, expected);
+        cr_assert_eq(zmq_poll(&item, 1, 10000), 1);
+        cr_expect_eq(wire_receive(pull, false, RUN, &message, &error), 1);
+        cr_expect_str_eq(message.peer, expected);
+        wire_release(&message);
+        zmq_close(push);
+        zmq_close(pull);
+        zmq_ctx_term(context);
+    }
 }

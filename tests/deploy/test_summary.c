@@ -13,7 +13,8 @@ static const char good[] =
     " \"precision\": \"bf16\", \"seed\": 1, \"steps\": 4688, \"epochs\": 10.001,"
     " \"digit_accuracy\": 0.9941, \"sum_accuracy\": 0.994, \"best_step\": 4221,"
     " \"weights_sha256\": \"abcd\", \"seconds\": 41.25, \"seconds_to_target\": 6.8,"
-    " \"images_per_second\": 14562.2, \"batches_consumed\": 4688, \"batches_duplicated\": 3,"
+    " \"seconds_waiting\": 0.5, \"longest_wait\": 0.125, \"images_per_second\": 14562.2, "
+    "\"batches_consumed\": 4688, \"batches_duplicated\": 3,"
     " \"batches_released_again\": 12, \"another\": [1]}";
 
 /* `good` with the first `old` replaced by `new`. */
@@ -149,6 +150,7 @@ Test(summary, table) {
                             "  best step        4,221\n"
                             "  trained          4,688 steps, 10 epochs, seed 1\n"
                             "  time             41.2 s, 14,562 images/s\n"
+                            "  waited for data  0.5 s in all, 0.1 s at most\n"
                             "  to the target    6.8 s\n"
                             "  batches          4,688 used once each, 3 duplicates dropped, "
                             "12 leased again\n"

@@ -130,15 +130,19 @@ int e2e_wait(struct e2e *self, int index) {
     return process->status;
 }
 
-bool e2e_logged(const struct e2e *self, int index, const char *text) {
+int e2e_count(const struct e2e *self, int index, const char *text) {
     FILE *file = fopen(self->list[index].log, "re");
     char line[2048];
-    bool found = false;
-    while (file && !found && fgets(line, sizeof line, file))
-        found = strstr(line, text);
+    int count = 0;
+    while (file && fgets(line, sizeof line, file))
+        count += strstr(line, text) != NULL;
     if (file)
         fclose(file);
-    return found;
+    return count;
+}
+
+bool e2e_logged(const struct e2e *self, int index, const char *text) {
+    return e2e_count(self, index, text) > 0;
 }
 
 /* Counts the processes whose command line has both texts; *last is the newest of them. */

@@ -60,6 +60,9 @@ void e2e_expect(struct e2e *self, int process, const char *text);
 /* Whether `text` stands in its log now. */
 bool e2e_logged(const struct e2e *self, int process, const char *text);
 
+/* In how many lines of its log `text` stands now. */
+int e2e_count(const struct e2e *self, int process, const char *text);
+
 /* How many processes on this machine have `text` in their command line. */
 int e2e_count_processes(const char *text);
 

@@ -223,6 +223,11 @@ Test(refusals, noise_changes_nothing) {
         if (round == 1) {
             cr_expect_geq(e2e_summary_number(&run, "messages_rejected"), 150);
             cr_expect(e2e_logged(&run, trainer, "dropped"));
+            cr_expect_leq(e2e_count(&run, trainer, "dropped"), 2, "%d lines for two sockets",
+                          e2e_count(&run, trainer, "dropped"));
+            char words[64];
+            snprintf(words, sizeof words, "bad batch from process %d dropped", (int)getpid());
+            cr_expect(e2e_logged(&run, trainer, words));
         }
         e2e_end(&run);
     }

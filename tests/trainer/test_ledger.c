@@ -13,6 +13,7 @@ static const struct ledger_settings usual = {.first = 0,
                                              .end = 1000,
                                              .window = 8,
                                              .group = 1,
+                                             .hedge = true,
                                              .patience_least = 100 * MS,
                                              .patience_most = 5000 * MS};
 
@@ -137,6 +138,71 @@ Test(ledger, overtaken_step_goes_to_another_loader_soon) {
     /* Whichever copy comes first wins. */
     cr_expect_eq(ledger_arrive(ledger, first.first, 302 * MS), ARRIVAL_NEW);
     cr_expect_eq(ledger_arrive(ledger, first.first, 303 * MS), ARRIVAL_DUPLICATE);
+    ledger_destroy(&ledger);
+}
+
+Test(ledger, without_hedging_only_the_long_patience_counts) {
+    struct ledger_settings settings = usual;
+    settings.hedge = false;
+    struct ledger *ledger = ledger_create(&settings);
+    ledger_join(ledger);
+    ledger_join(ledger);
+    for (int i = 0; i < 8; i++)
+        must_lease(ledger, i * MS);
+    for (uint64_t step = 1; step < 8; step++)
+        ledger_arrive(ledger, step, 20 * MS);
+    no_lease(ledger, 4999 * MS);
+    struct lease again = must_lease(ledger, 5000 * MS);
+    cr_expect(again.again);
+    cr_expect_eq(again.first, 0);
+    ledger_destroy(&ledger);
+}
+
+/* A loader that was killed and is not missed yet: the less is left with it, the more it seems to
+ * have time. */
+Test(ledger, who_lets_steps_be_late_gets_nothing_for_a_while) {
+    struct ledger_settings settings = usual;
+    settings.end = 1000000;
+    struct ledger *ledger = ledger_create(&settings);
+    int dead = ledger_join(ledger), alive = ledger_join(ledger);
+    int64_t now = 8 * MS;
+    uint64_t base = 0;
+    for (int i = 0; i < 8; i++)
+        must_lease(ledger, i * MS);
+    int given = 0;
+    /* Whatever is the living one's arrives at once, each millisecond of two seconds. */
+    for (; now < 2000 * MS; now += MS) {
+        struct lease lease;
+        for (uint64_t step = 1; now == 8 * MS && step < 8; step += 2)
+            ledger_arrive(ledger, step, now); /* of the eight above, these are with it */
+        while (ledger_lease(ledger, now, &lease)) {
+            if (lease.loader == alive)
+                ledger_arrive(ledger, lease.first, now);
+            else
+                given++;
+        }
+        while (ledger_ready(ledger)) {
+            ledger_consume(ledger);
+            base++;
+        }
+    }
+    cr_expect_gt(base, 500, "the run stood still: %d steps", (int)base);
+    cr_expect_leq(given, 16, "the dead one was given %d steps", given);
+    cr_expect_gt(given, 0, "it is tried again now and then");
+    /* One that only was slow is as good as before as soon as something of it comes. */
+    struct lease lease;
+    bool back = false;
+    for (uint64_t step = ledger_base(ledger); step < base + 8; step++)
+        ledger_arrive(ledger, step, now);
+    while (ledger_ready(ledger))
+        ledger_consume(ledger);
+    now += 1001 * MS;
+    for (int i = 0; i < 8 && !back && ledger_lease(ledger, now, &lease); i++)
+        if (lease.loader == dead) {
+            ledger_arrive(ledger, lease.first, now);
+            back = true;
+        }
+    cr_expect(back);
     ledger_destroy(&ledger);
 }
 

@@ -88,18 +88,23 @@ Test(publish, holds_what_an_evaluator_has_not_scored) {
         add(publisher, step, 1 << 0 | 1 << 3);
     publisher_tidy(publisher);
     KEPT(publisher, 1, 2, 3);
-    publisher_scored(publisher, 0, 1);
+    cr_expect(publisher_scored(publisher, 0, 1));
+    cr_expect_not(publisher_scored(publisher, 0, 1), "it said so before");
     publisher_tidy(publisher);
     KEPT(publisher, 1, 2, 3);
     cr_expect_eq(publisher_at(publisher, 0)->waiting, 1 << 3);
-    publisher_scored(publisher, 3, 1);
-    publisher_scored(publisher, 3, 77); /* of no step that there is */
+    cr_expect(publisher_scored(publisher, 3, 1));
+    cr_expect_not(publisher_scored(publisher, 3, 77), "there is no such step");
     publisher_tidy(publisher);
     KEPT(publisher, 2, 3);
     publisher_scored(publisher, 0, 2);
     publisher_leave(publisher, 3); /* one has scored step 2: nobody else is waited for */
     publisher_tidy(publisher);
     KEPT(publisher, 3);
+    cr_expect(publisher_scored(publisher, 0, 3));
+    publisher_leave(publisher, 0);
+    publisher_join(publisher, 0);
+    cr_expect(publisher_scored(publisher, 0, 3), "who joins again tells again");
     publisher_destroy(&publisher);
 }
 
