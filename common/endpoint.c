@@ -110,6 +110,17 @@ int endpoint_beside(const char *trainer, const char *name, const char *purpose, 
     return endpoint_check(address, true, error);
 }
 
+/* With IPv6 allowed, libzmq tells an IPv4 address as "tcp://[::ffff:10.0.0.7]:4711". */
+static void unmap(char address[static ENDPOINT_MAXIMUM]) {
+    static const char mapped[] = "tcp://[::ffff:";
+    char plain[ENDPOINT_MAXIMUM], *end = strchr(address, ']');
+    if (strncmp(address, mapped, strlen(mapped)) != 0 || !strchr(address, '.') || !end)
+        return;
+    snprintf(plain, sizeof plain, "tcp://%.*s%s", (int)(end - address - (long)strlen(mapped)),
+             address + strlen(mapped), end + 1);
+    memcpy(address, plain, sizeof plain);
+}
+
 int endpoint_bind(void *socket, const char *address, char bound[static ENDPOINT_MAXIMUM],
                   struct error *error) {
     if (zmq_bind(socket, address) != 0) {
@@ -123,6 +134,7 @@ int endpoint_bind(void *socket, const char *address, char bound[static ENDPOINT_
     if (zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &size) != 0)
         return error_set(error, ERROR_IO, "cannot tell what %s resolved to: %s", address,
                          zmq_strerror(errno));
+    unmap(bound);
     return 0;
 }
 
@@ -143,6 +155,17 @@ int endpoint_resolve(const char *joined, const char *announced,
     }
     if (length >= ENDPOINT_MAXIMUM)
         return error_set(error, ERROR_CORRUPT, "an announced address is too long");
+    return endpoint_check(address, false, error);
+}
+
+int endpoint_announce(const char *bound, const char *host, char address[static ENDPOINT_MAXIMUM],
+                      struct error *error) {
+    bool replace = host && strncmp(bound, "tcp://", 6) == 0;
+    int length = replace
+                     ? snprintf(address, ENDPOINT_MAXIMUM, "tcp://%s%s", host, strrchr(bound, ':'))
+                     : snprintf(address, ENDPOINT_MAXIMUM, "%s", bound);
+    if (length >= ENDPOINT_MAXIMUM)
+        return error_set(error, ERROR_INVALID, "the address to announce is too long");
     return endpoint_check(address, false, error);
 }
 

@@ -38,6 +38,11 @@ void endpoint_remove(const char *bound);
 int endpoint_resolve(const char *joined, const char *announced,
                      char address[static ENDPOINT_MAXIMUM], struct error *error);
 
+/* A bound address as others are told it: `host` in place of its own for tcp, where host is not NULL;
+ * otherwise copied. For what stands behind a forwarded port or a proxy. */
+int endpoint_announce(const char *bound, const char *host, char address[static ENDPOINT_MAXIMUM],
+                      struct error *error);
+
 /* The address `offset` ports after `address` (tcp; "*" stays "*"), or with ".suffix" put after the
  * path (ipc): how the trainer's second and third socket follow from its first. */
 int endpoint_next(const char *address, int offset, const char *suffix,

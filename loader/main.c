@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 struct settings {
-    const char *join, *data, *name, *host, *log_level;
+    const char *join, *data, *name, *host, *announce, *log_level;
     int64_t hold_out, train_limit, test_limit, patience;
     bool find;
 };
@@ -35,6 +35,8 @@ static const struct option_row rows[] = {
      "only find or download the data, showing progress, and print what --data should say then", 0},
     {"host", 0, OPTION_TEXT, AT(host), 0, 0, NULL, NULL, "HOST",
      "own address that augmenters and evaluators reach; without it the one that faces the trainer", 0},
+    {"announce", 0, OPTION_TEXT, AT(announce), 0, 0, NULL, NULL, "HOST",
+     "what others are told in place of --host, where its ports are forwarded one to one", 0},
     {"patience", 0, OPTION_INT, AT(patience), 1, 86400, NULL, "60", "SECONDS",
      "give up when the trainer is silent for so long", 0},
     {"name", 'n', OPTION_TEXT, AT(name), 0, 0, NULL, "loader", "NAME", "of this process", 0},
@@ -131,13 +133,17 @@ static int open_all(struct loader *loader, struct error *error) {
         return -1;
     Digitsum__Dataset announced = DIGITSUM__DATASET__INIT;
     serve_describe(dataset, &announced);
-    struct peer_hello hello = {
-        .trainer = settings->join,
-        .role = DIGITSUM__ROLE__LOADER,
-        .name = settings->name,
-        .endpoints = {serve_samples(loader->serve), serve_split(loader->serve)},
-        .dataset = &announced,
-        .patience = (int)settings->patience};
+    if (endpoint_announce(serve_samples(loader->serve), settings->announce, samples, error) != 0 ||
+        endpoint_announce(serve_split(loader->serve), settings->announce, split, error) != 0)
+        return -1;
+    log_info(loader->log, "samples at %s, test split at %s", serve_samples(loader->serve),
+             serve_split(loader->serve));
+    struct peer_hello hello = {.trainer = settings->join,
+                               .role = DIGITSUM__ROLE__LOADER,
+                               .name = settings->name,
+                               .endpoints = {samples, split},
+                               .dataset = &announced,
+                               .patience = (int)settings->patience};
     loader->peer = peer_create(loader->context, &hello, loader->log, error);
     return loader->peer ? 0 : -1;
 }

@@ -66,6 +66,12 @@ Test(endpoint, what_joiners_connect_to) {
     cr_assert_eq(endpoint_resolve("ipc:///a/b", "ipc:///a/b.pairs", address, &error), 0);
     cr_expect_str_eq(address, "ipc:///a/b.pairs");
     cr_expect_eq(endpoint_resolve("tcp://gpu:5555", "gopher://x", address, &error), -1);
+    cr_assert_eq(endpoint_announce("tcp://10.0.0.7:4000", "outside", address, &error), 0);
+    cr_expect_str_eq(address, "tcp://outside:4000");
+    cr_assert_eq(endpoint_announce("tcp://10.0.0.7:4000", NULL, address, &error), 0);
+    cr_expect_str_eq(address, "tcp://10.0.0.7:4000");
+    cr_assert_eq(endpoint_announce("ipc:///a/b", "outside", address, &error), 0);
+    cr_expect_str_eq(address, "ipc:///a/b");
     cr_assert_eq(endpoint_next("tcp://*:5555", 2, "progress", address, &error), 0);
     cr_expect_str_eq(address, "tcp://*:5557");
     cr_assert_eq(endpoint_next("tcp://*:*", 2, "progress", address, &error), 0);
@@ -82,6 +88,12 @@ Test(endpoint, bind_names_the_port_in_use_and_removes_its_file) {
     void *one = zmq_socket(context, ZMQ_PULL), *two = zmq_socket(context, ZMQ_PULL);
     cr_assert_eq(endpoint_bind(one, "tcp://127.0.0.1:*", bound, &error), 0);
     cr_expect_null(strchr(bound, '*'));
+    int ipv6 = 1;
+    void *three = zmq_socket(context, ZMQ_PULL);
+    zmq_setsockopt(three, ZMQ_IPV6, &ipv6, sizeof ipv6);
+    cr_assert_eq(endpoint_bind(three, "tcp://127.0.0.1:*", again, &error), 0);
+    cr_expect_eq(strncmp(again, "tcp://127.0.0.1:", 16), 0, "%s", again);
+    zmq_close(three);
     cr_expect_eq(endpoint_bind(two, bound, again, &error), -1);
     cr_expect(strstr(error.text, "is in use"), "%s", error.text);
     snprintf(path, sizeof path, "ipc:///tmp/digitsum-endpoint-%ld", (long)getpid());
