@@ -19,7 +19,7 @@ struct axis {
 };
 
 /* From 0 to `high` in steps of 1, 2 or 5 times a power of ten, at most about eight of them. The
- * range ends at `high` itself. Anything not above 0, or not finite, becomes 1. */
+ * range ends at `high` itself. Anything not above 1e-300, or not finite, becomes 1. */
 struct axis axis_linear(double high);
 
 /* A logarithmic axis that holds [low, high], widened to the next labelled ticks: 1, 2, 5 times the

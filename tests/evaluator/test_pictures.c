@@ -1,6 +1,7 @@
 /* Plots and the event file: whole files whatever the evaluations are, and records that others can
  * read: lengths and masked CRC-32C as TFRecord has them. */
 #include "common/crc32c.h"
+#include "evaluator/axis.h"
 #include "evaluator/events.h"
 #include "evaluator/plot.h"
 #include "tests/support/scratch.h"
@@ -61,6 +62,17 @@ Test(plot, draws_any_number_of_evaluations) {
 
 /* A band goes along the upper ends of the intervals and back along the lower ones, and nowhere
  * else: not to where a text before it ended. */
+/* The step between two ticks was rounded to 0, and no number of them reached the end. */
+Test(plot, axis_of_next_to_nothing_ends, .timeout = 20) {
+    static const double ends[] = {5e-324, 1e-308, 1e-301, 1e-299, -1, NAN, INFINITY, 1e9};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct axis axis = axis_linear(ends[i]);
+        cr_expect_lt(axis.low, axis.high, "up to %g", ends[i]);
+        cr_expect_geq(axis.count, 2, "up to %g", ends[i]);
+        cr_expect_leq(axis.count, 12, "up to %g", ends[i]);
+    }
+}
+
 Test(plot, bands_have_two_points_for_each_evaluation) {
     char folder[64], plots[80];
     static char text[1 << 18];
