@@ -83,6 +83,8 @@ static void *run(void *argument) {
 struct stage *stage_create(uint64_t seed, const struct warps *warps, int threads,
                            struct error *error) {
     assert(threads >= 1);
+    if (warps_check(warps, error) != 0)
+        return NULL;
     struct stage *self = calloc(1, sizeof *self);
     struct worker *workers = calloc((size_t)threads, sizeof *workers);
     if (!self || !workers) {

@@ -5,6 +5,7 @@
 #define AUGMENT_WARP_H
 
 #include "common/batch.h"
+#include "common/error.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,6 +29,10 @@ struct warp {
     bool elastic;
     int32_t nodes[2][WARP_NODES][WARP_NODES]; /* [x, y][row][column], 1/4096 pixels */
 };
+
+/* Whether all are within these bounds: beyond them the arithmetic below would overflow. -1 with
+ * ERROR_CORRUPT. */
+int warps_check(const struct warps *warps, struct error *error);
 
 /* Whether anything is to be done at all. */
 bool warps_any(const struct warps *warps);

@@ -188,3 +188,21 @@ Test(stage, without_warps_images_pass) {
     pattern(image);
     cr_expect_arr_eq(out + 20 * 784, image, 784);
 }
+
+/* They come from the trainer by way of a message, and the arithmetic would overflow. */
+Test(stage, warps_beyond_their_bounds_are_refused) {
+    static const struct {
+        struct warps warps;
+        const char *words;
+    } rows[] = {{{.shift = 1e30f}, "shift of 1e+30: expected 0 to 14"},
+                {{.rotate = -1}, "rotate of -1: expected 0 to 45"},
+                {{.scale = 1}, "scale of 1: expected 0 to 0.5"},
+                {{.shear = NAN}, "shear of nan: expected 0 to 45"},
+                {{.elastic = INFINITY}, "elastic of inf: expected 0 to 8"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct error error = {0};
+        cr_expect_null(stage_create(11, &rows[i].warps, 1, &error));
+        cr_expect_eq(error.code, ERROR_CORRUPT);
+        cr_expect(strstr(error.text, rows[i].words), "%s", error.text);
+    }
+}
