@@ -68,6 +68,19 @@ void *test_split_socket(const struct test_split *self) {
     return self->socket;
 }
 
+/* The loader whose turn it is has an address that cannot be: it is left out until the next PEERS.
+ */
+static void leave_out(struct test_split *self) {
+    log_warning(self->log, "cannot connect to a loader at %s: %s", self->loaders[self->loader],
+                zmq_strerror(zmq_errno()));
+    hang_up(self);
+    self->loader_count--;
+    memmove(self->loaders[self->loader], self->loaders[self->loader + 1],
+            (size_t)(self->loader_count - self->loader) * sizeof self->loaders[0]);
+    self->loader = self->loader < self->loader_count ? self->loader : 0;
+}
+
+/* Not asked afterwards, and 0: the loader was left out. */
 static int ask(struct test_split *self, int64_t now, struct error *error) {
     if (!self->socket) {
         int no_linger = 0;
@@ -75,9 +88,10 @@ static int ask(struct test_split *self, int64_t now, struct error *error) {
         if (!self->socket)
             return -1;
         zmq_setsockopt(self->socket, ZMQ_LINGER, &no_linger, sizeof no_linger);
-        if (zmq_connect(self->socket, self->loaders[self->loader]) != 0)
-            return error_set(error, ERROR_IO, "cannot connect to %s: %s",
-                             self->loaders[self->loader], zmq_strerror(zmq_errno()));
+        if (zmq_connect(self->socket, self->loaders[self->loader]) != 0) {
+            leave_out(self);
+            return 0;
+        }
     }
     Digitsum__SplitRequest rows = DIGITSUM__SPLIT_REQUEST__INIT;
     rows.first = self->got;
@@ -91,17 +105,32 @@ static int ask(struct test_split *self, int64_t now, struct error *error) {
     return status < 0 ? -1 : 0;
 }
 
-/* The first answer says how much there is to come. */
-static int make_room(struct test_split *self, const Digitsum__Dataset *dataset,
-                     struct error *error) {
+static int check_rows(const struct test_split *self, const struct wire_message *message,
+                      struct error *error) {
+    const Digitsum__Header *header = message->header;
+    if (header->type != DIGITSUM__TYPE__SPLIT)
+        return error_set(error, ERROR_CORRUPT, "%s instead of SPLIT", wire_type_name(header->type));
+    const Digitsum__Dataset *dataset = header->dataset;
     if (dataset->test < 1 || dataset->test > TEST_SPLIT_MAXIMUM || dataset->sha256.len != 32)
         return error_set(error, ERROR_CORRUPT, "a test split of %u images: expected 1 to %d",
                          dataset->test, TEST_SPLIT_MAXIMUM);
-    if (self->total) {
-        if (dataset->test == self->total && memcmp(dataset->sha256.data, self->sha256, 32) == 0)
-            return 0;
+    if (self->total &&
+        (dataset->test != self->total || memcmp(dataset->sha256.data, self->sha256, 32) != 0))
         return error_set(error, ERROR_CORRUPT, "another dataset than the loader before had");
-    }
+    if (header->split->first != self->got || header->count > dataset->test - self->got)
+        return error_set(error, ERROR_CORRUPT, "rows %u to %u: expected them from %u on",
+                         header->split->first, header->split->first + header->count, self->got);
+    const uint8_t *labels = wire_frame(message, 1);
+    for (uint32_t i = 0; i < header->count; i++)
+        if (labels[i] > 9)
+            return error_set(error, ERROR_CORRUPT, "label %u of test image %u", labels[i],
+                             self->got + i);
+    return 0;
+}
+
+/* The first good answer says how much there is to come; a bad one says nothing. */
+static int make_room(struct test_split *self, const Digitsum__Dataset *dataset,
+                     struct error *error) {
     self->images = malloc((size_t)dataset->test * (IMAGE_PIXELS + 1));
     if (!self->images)
         return error_set(error, ERROR_MEMORY, "no memory for %u test images", dataset->test);
@@ -116,21 +145,12 @@ static int make_room(struct test_split *self, const Digitsum__Dataset *dataset,
 static int take_rows(struct test_split *self, const struct wire_message *message,
                      struct error *error) {
     const Digitsum__Header *header = message->header;
-    if (header->type != DIGITSUM__TYPE__SPLIT)
-        return error_set(error, ERROR_CORRUPT, "%s instead of SPLIT", wire_type_name(header->type));
-    if (make_room(self, header->dataset, error) != 0)
+    if (check_rows(self, message, error) != 0 ||
+        (!self->total && make_room(self, header->dataset, error) != 0))
         return -1;
-    if (header->split->first != self->got || header->count > self->total - self->got)
-        return error_set(error, ERROR_CORRUPT, "rows %u to %u: expected them from %u on",
-                         header->split->first, header->split->first + header->count, self->got);
-    const uint8_t *labels = wire_frame(message, 1);
-    for (uint32_t i = 0; i < header->count; i++)
-        if (labels[i] > 9)
-            return error_set(error, ERROR_CORRUPT, "label %u of test image %u", labels[i],
-                             self->got + i);
     memcpy(self->images + (size_t)self->got * IMAGE_PIXELS, wire_frame(message, 0),
            (size_t)header->count * IMAGE_PIXELS);
-    memcpy(self->labels + self->got, labels, header->count);
+    memcpy(self->labels + self->got, wire_frame(message, 1), header->count);
     self->got += header->count;
     return 0;
 }
@@ -146,6 +166,8 @@ int test_split_work(struct test_split *self, int64_t now, struct error *error) {
     while (!test_split_whole(self) && self->loader_count > 0) {
         if (!self->asked && ask(self, now, error) != 0)
             return -1;
+        if (!self->asked)
+            continue;
         struct wire_message message;
         struct error bad;
         int status = wire_receive(self->socket, false, 0, &message, &bad);
