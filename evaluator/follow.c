@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/wire.h"
+#include "evaluator/report.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -60,14 +61,27 @@ static bool give_way(struct follow *self, uint64_t *given_up) {
     return false;
 }
 
+int follow_check(const Digitsum__Header *header, struct error *error) {
+    const Digitsum__CheckpointInfo *info = header->checkpoint;
+    if (info->size < 8 || info->size > FOLLOW_BYTES)
+        return error_set(error, ERROR_CORRUPT, "a checkpoint of %llu bytes was offered",
+                         (unsigned long long)info->size);
+    if (header->step > INT64_MAX || info->samples > INT64_MAX)
+        return error_set(error, ERROR_CORRUPT, "%llu samples in %llu steps cannot be",
+                         (unsigned long long)info->samples, (unsigned long long)header->step);
+    if (!(info->epoch >= 0 && info->epoch < EVALUATION_EPOCHS))
+        return error_set(error, ERROR_CORRUPT, "epoch %g cannot be", info->epoch);
+    /* Half, for they grow until it is scored. */
+    if (!(info->seconds >= 0 && info->seconds < EVALUATION_SECONDS / 2))
+        return error_set(error, ERROR_CORRUPT, "%g s after the run began cannot be", info->seconds);
+    return 0;
+}
+
 int follow_offer(struct follow *self, const Digitsum__Header *header, uint32_t *gap,
                  uint64_t *given_up, struct error *error) {
     const Digitsum__CheckpointInfo *info = header->checkpoint;
     *gap = 0;
     *given_up = UINT64_MAX;
-    if (info->size < 8 || info->size > FOLLOW_BYTES)
-        return error_set(error, ERROR_CORRUPT, "a checkpoint of %llu bytes was offered",
-                         (unsigned long long)info->size);
     if (self->active && self->current.step == header->step)
         return 0;
     for (int i = 0; i < self->count; i++)

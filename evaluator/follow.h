@@ -36,11 +36,14 @@ void follow_destroy(struct follow **self);
 /* A new run was joined: offers and the fetch under way are forgotten; it will offer anew. */
 void follow_reset(struct follow *self);
 
-/* Takes in a checked CHECKPOINT. Returns 1 if it is queued, 0 if it was queued before or is being
- * fetched. *gap: how many sequence numbers were jumped over (0: none) since the last new offer. -1,
- * ERROR_CORRUPT: it cannot be fetched (size); ERROR_MEMORY: the queue is full of epoch ends. When
- * the queue is full the oldest offer that is no epoch's end gives way, and *given_up is its step
- * (UINT64_MAX: none). */
+/* Whether a CHECKPOINT can be fetched and leads to an evaluation that can be reported: -1 with
+ * ERROR_CORRUPT where its size, step, epoch, samples or seconds cannot be. */
+int follow_check(const Digitsum__Header *header, struct error *error);
+
+/* Takes in a CHECKPOINT that passed. Returns 1 if it is queued, 0 if it was queued before or is
+ * being fetched. *gap: how many sequence numbers were jumped over (0: none) since the last new
+ * offer. -1, ERROR_MEMORY: the queue is full of epoch ends. When the queue is full the oldest offer
+ * that is no epoch's end gives way, and *given_up is its step (UINT64_MAX: none). */
 int follow_offer(struct follow *self, const Digitsum__Header *header, uint32_t *gap,
                  uint64_t *given_up, struct error *error);
 

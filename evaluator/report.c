@@ -154,9 +154,9 @@ static const char *unreasonable(const struct evaluation *evaluation) {
         return "more hits than pairs";
     if (evaluation->count == 0 && !evaluation->error[0])
         return "no pair was scored";
-    if (!(evaluation->epoch >= 0 && evaluation->epoch < 1e9))
+    if (!(evaluation->epoch >= 0 && evaluation->epoch < EVALUATION_EPOCHS))
         return "an epoch outside 0 … 1e9";
-    if (!(evaluation->seconds >= 0 && evaluation->seconds < 1e12))
+    if (!(evaluation->seconds >= 0 && evaluation->seconds < EVALUATION_SECONDS))
         return "seconds outside 0 … 1e12";
     if (!is_sha256_hex(evaluation->checkpoint_sha256) &&
         !(evaluation->error[0] && !evaluation->checkpoint_sha256[0]))

@@ -15,6 +15,8 @@
 #define EVALUATION_LINE 384            /* bytes that hold any line for people, NUL included */
 #define EVALUATION_NAME 64             /* bytes of an evaluator's name, NUL included */
 #define EVALUATION_ERROR 256           /* bytes of the reason of a failure, NUL included */
+#define EVALUATION_EPOCHS 1e9          /* any epoch is below */
+#define EVALUATION_SECONDS 1e12        /* and any time since the run began */
 #define REPORT_FILE_MAXIMUM (64 << 20) /* bytes of evaluations.jsonl that report_open reads */
 
 /* What an evaluator says about one checkpoint. Plain data, all its own. The counts are exact;

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,7 @@ struct run {
     struct report_file *file; /* NULL without a run folder */
     struct events *events;
     double began;  /* clock_seconds() at which the trainer began, as it told */
+    bool more;     /* there is something to score at once */
     bool plotted;  /* the pictures show all that is in the file */
     int64_t drawn; /* when they were drawn last */
     struct log_limit bad;
@@ -210,21 +212,25 @@ static bool scored_before(struct run *self, const Digitsum__Header *header, int 
     return true;
 }
 
+static int refuse_offer(const struct run *self, const Digitsum__Header *header, const char *why) {
+    log_warning(self->log, "checkpoint of step %" PRIu64 " refused: %s", header->step, why);
+    return 0;
+}
+
 static int handle_offer(struct run *self, const Digitsum__Header *header, struct error *error) {
     uint32_t gap;
     uint64_t given_up;
     struct error bad;
     int status = 0;
+    if (follow_check(header, &bad) != 0)
+        return refuse_offer(self, header, bad.text);
     double began = clock_seconds() - header->checkpoint->seconds;
     if (self->began == 0 || began < self->began)
         self->began = began; /* the message that travelled fastest tells best */
     if (scored_before(self, header, &status, error))
         return status;
-    if (follow_offer(self->follow, header, &gap, &given_up, &bad) < 0) {
-        log_warning(self->log, "checkpoint of step %" PRIu64 " refused: %s", header->step,
-                    bad.text);
-        return 0;
-    }
+    if (follow_offer(self->follow, header, &gap, &given_up, &bad) < 0)
+        return refuse_offer(self, header, bad.text);
     if (gap)
         log_warning(self->log, "gap: %u checkpoints before step %" PRIu64 " were not offered to us",
                     gap, header->step);
@@ -343,27 +349,29 @@ static int judge_one_piece(struct run *self, struct error *error) {
     return 1;
 }
 
-int run_loop(struct run *self, struct error *error) {
-    bool more = false;
-    while (!signals_stop()) {
-        void *split = test_split_socket(self->split);
-        zmq_pollitem_t items[] = {{peer_socket(self->peer), 0, ZMQ_POLLIN, 0},
-                                  {NULL, signals_descriptor(), ZMQ_POLLIN, 0},
-                                  {split, 0, ZMQ_POLLIN, 0}};
-        long wait = more ? 0 : peer_wait(self->peer);
-        if (zmq_poll(items, split ? 3 : 2, wait) < 0 && errno != EINTR)
-            return error_set(error, ERROR_IO, "waiting for messages: %s", zmq_strerror(errno));
-        if (hear(self, error) != 0) {
-            plot(self);
-            return error->code == ERROR_CLOSED ? 0 : -1;
-        }
-        if (test_split_work(self->split, clock_now(), error) != 0 || fetch(self, error) != 0)
-            return -1;
-        int status = judge_one_piece(self, error);
-        if (status < 0)
-            return -1;
-        more = status == 1;
+int run_turn(struct run *self, long most, struct error *error) {
+    void *split = test_split_socket(self->split);
+    zmq_pollitem_t items[] = {{peer_socket(self->peer), 0, ZMQ_POLLIN, 0},
+                              {NULL, signals_descriptor(), ZMQ_POLLIN, 0},
+                              {split, 0, ZMQ_POLLIN, 0}};
+    long wait = self->more ? 0 : peer_wait(self->peer);
+    if (zmq_poll(items, split ? 3 : 2, wait < most ? wait : most) < 0 && errno != EINTR)
+        return error_set(error, ERROR_IO, "waiting for messages: %s", zmq_strerror(errno));
+    if (hear(self, error) != 0) {
+        plot(self);
+        return -1;
     }
+    if (test_split_work(self->split, clock_now(), error) != 0 || fetch(self, error) != 0)
+        return -1;
+    int status = judge_one_piece(self, error);
+    self->more = status == 1;
+    return status < 0 ? -1 : 0;
+}
+
+int run_loop(struct run *self, struct error *error) {
+    while (!signals_stop())
+        if (run_turn(self, LONG_MAX, error) != 0)
+            return error->code == ERROR_CLOSED ? 0 : -1;
     plot(self);
     return error_set(error, ERROR_INTERRUPTED, "stopped by a signal");
 }

@@ -21,6 +21,10 @@ struct run;
 struct run *run_create(const struct run_settings *settings, const struct log *log,
                        struct error *error);
 
+/* Waits for a message, `most` milliseconds at most, and does what is due. 0; -1 with ERROR_CLOSED
+ * where the run is over, or with what went wrong. */
+int run_turn(struct run *self, long most, struct error *error);
+
 /* Until the run is over: 0. ERROR_INTERRUPTED: a signal. */
 int run_loop(struct run *self, struct error *error);
 

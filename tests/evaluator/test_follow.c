@@ -5,6 +5,7 @@
 #include "evaluator/follow.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,7 +132,7 @@ Test(follow, wrong_digest_is_fetched_again_then_given_up) {
 Test(follow, strange_pieces_and_sizes) {
     struct follow *follow = follow_create();
     uint64_t step, offset;
-    uint32_t size, gap;
+    uint32_t size;
     struct error error;
     uint8_t byte = 0;
     cr_expect_eq(follow_piece(follow, 10, 0, &byte, 1, &error), -1);
@@ -140,13 +141,43 @@ Test(follow, strange_pieces_and_sizes) {
     cr_expect_eq(follow_piece(follow, 11, 0, &byte, 1, &error), -1);
     cr_expect_eq(follow_piece(follow, 10, 0, &byte, 1, &error), -1);
     cr_expect_eq(error.code, ERROR_CORRUPT);
-    Digitsum__CheckpointInfo info = DIGITSUM__CHECKPOINT_INFO__INIT;
-    info.size = FOLLOW_BYTES + 1;
-    Digitsum__Header header = DIGITSUM__HEADER__INIT;
-    header.checkpoint = &info;
-    cr_expect_eq(follow_offer(follow, &header, &gap, &offset, &error), -1);
-    cr_expect_eq(error.code, ERROR_CORRUPT);
     follow_destroy(&follow);
+}
+
+static void expect_refused(uint64_t step, const Digitsum__CheckpointInfo *info, const char *words) {
+    Digitsum__Header header = DIGITSUM__HEADER__INIT;
+    struct error error = {0};
+    header.step = step;
+    header.checkpoint = (Digitsum__CheckpointInfo *)(uintptr_t)info;
+    cr_expect_eq(follow_check(&header, &error), *words ? -1 : 0, "'%s' expected", words);
+    cr_expect_eq(error.code, *words ? ERROR_CORRUPT : ERROR_NONE);
+    cr_expect(strstr(error.text, words), "'%s' expected in '%s'", words, error.text);
+}
+
+/* What no evaluation may say would end the evaluator when it is to be written down. */
+Test(follow, offers_that_cannot_be_reported_are_refused) {
+    Digitsum__CheckpointInfo good = DIGITSUM__CHECKPOINT_INFO__INIT, bad;
+    good.size = 4096;
+    expect_refused(10, &good, "");
+    expect_refused(UINT64_C(1) << 63, &good, "9223372036854775808 steps cannot be");
+    bad = good;
+    bad.size = FOLLOW_BYTES + 1;
+    expect_refused(10, &bad, "4294967297 bytes was offered");
+    bad.size = 7;
+    expect_refused(10, &bad, "7 bytes was offered");
+    bad = good;
+    bad.samples = UINT64_MAX;
+    expect_refused(10, &bad, "18446744073709551615 samples");
+    bad = good;
+    bad.epoch = NAN;
+    expect_refused(10, &bad, "nan cannot be");
+    bad.epoch = -0.5;
+    expect_refused(10, &bad, "epoch -0.5 cannot be");
+    bad = good;
+    bad.seconds = -1e300;
+    expect_refused(10, &bad, "-1e+300 s after the run began cannot be");
+    bad.seconds = INFINITY;
+    expect_refused(10, &bad, "inf s after");
 }
 
 Test(follow, gaps_doubles_and_a_full_queue) {
