@@ -32,6 +32,7 @@ struct peer {
     int64_t heartbeat, silence; /* ns */
     int64_t asked;              /* when anew, because of a damaged message; 0: never */
     int64_t heard;              /* when the trainer last said anything */
+    int64_t connected;          /* when the connection was made, or made anew */
     int64_t due;                /* when to send the next HELLO or HEARTBEAT */
     struct log_limit bad;       /* lines about bad messages */
 };
@@ -129,7 +130,7 @@ struct peer *peer_create(void *context, const struct peer_hello *hello, const st
         error_set(error, ERROR_IO, "cannot connect to %s: %s", self->trainer, zmq_strerror(errno));
         goto failed;
     }
-    self->heard = clock_now();
+    self->heard = self->connected = clock_now();
     if (send_hello(self, error) < 0)
         goto failed;
     self->due = self->heard + CLOCK_SECOND;
@@ -181,6 +182,17 @@ static void rejoin(struct peer *self, const char *why) {
     self->due = clock_now();
 }
 
+/* A connection may be dead without an end: its other side was cut off, or a damaged length makes it
+ * wait for bytes that never come. A new one is clean. What waited to be sent is dropped, and said
+ * again after joining. */
+static int reconnect(struct peer *self, struct error *error) {
+    zmq_disconnect(self->socket, self->trainer);
+    if (zmq_connect(self->socket, self->trainer) == 0)
+        return 0;
+    return error_set(error, ERROR_IO, "cannot connect to %s: %s", self->trainer,
+                     zmq_strerror(errno));
+}
+
 /* The trainer's answer makes us begin anew; until then what we have goes on. Not more than once a
  * second, whatever is thrown at us. */
 static void ask_again(struct peer *self) {
@@ -224,8 +236,12 @@ static int keep_up(struct peer *self, struct error *error) {
     if (now - self->heard > self->patience)
         return error_set(error, ERROR_TIMEOUT, "no word from the trainer at %s for %lld s",
                          self->trainer, (long long)(self->patience / CLOCK_SECOND));
-    if (self->joined && now - self->heard > self->silence)
+    if (now - self->heard > self->silence && now - self->connected > self->silence) {
         rejoin(self, "the trainer is silent");
+        self->connected = now;
+        if (reconnect(self, error) != 0)
+            return -1;
+    }
     if (now < self->due)
         return 0;
     if (!self->joined) {

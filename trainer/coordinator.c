@@ -19,7 +19,8 @@ enum {
     CONTROL_QUEUE = 1024, /* control messages per member */
     PROGRESS_QUEUE = 16,
     FEED_CAPACITY = 4,
-    LEAVE_MS = 1500 /* how long members may take to say goodbye */
+    LEAVE_MS = 1500, /* how long members may take to say goodbye */
+    REPEAT_MS = 250  /* those that have not are told again: what told them may have been lost */
 };
 
 #define PROGRESS_PERIOD (200 * CLOCK_MILLISECOND)
@@ -411,13 +412,17 @@ static void fill_summary(struct coordinator *self, struct summary *summary) {
 /* Members hear that it is over and may say goodbye, so that nobody mistakes the end for a fault. */
 static void dismiss(struct coordinator *self, const char *reason, bool failed) {
     struct error ignored;
-    int64_t until = clock_now() + LEAVE_MS * CLOCK_MILLISECOND;
+    int64_t until = clock_now() + LEAVE_MS * CLOCK_MILLISECOND, again = 0;
     publish_progress(self, clock_now());
-    control_stop(self, reason, failed);
     for (;;) {
         int i = 0;
-        if (!members_next(self->members, &i) || clock_now() > until)
+        int64_t now = clock_now();
+        if (!members_next(self->members, &i) || now > until)
             return;
+        if (now >= again) {
+            again = now + REPEAT_MS * CLOCK_MILLISECOND;
+            control_stop(self, reason, failed);
+        }
         zmq_pollitem_t item = {self->control, 0, ZMQ_POLLIN, 0};
         zmq_poll(&item, 1, 50);
         if (control_receive(self, &ignored) != 0)
