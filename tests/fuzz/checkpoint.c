@@ -6,22 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DIGEST "\"sha256\":\""
-
-/* Writes the right digest where the header has one. */
-static void mend_digest(uint8_t *bytes, size_t size) {
-    uint8_t digest[SHA256_SIZE];
-    char hex[SHA256_HEX];
-    uint8_t *place = memmem(bytes, size, DIGEST, strlen(DIGEST));
-    if (!place || (size_t)(bytes + size - place) < strlen(DIGEST) + SHA256_HEX)
-        return;
-    place += strlen(DIGEST);
-    memset(place, '0', SHA256_HEX - 1);
-    sha256_bytes(bytes, size, digest);
-    sha256_hex(digest, hex);
-    memcpy(place, hex, SHA256_HEX - 1);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     struct error error;
     uint8_t *again = NULL, *copy = malloc(size + 1);
@@ -29,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     if (!copy)
         return 0;
     memcpy(copy, bytes, size);
-    mend_digest(copy, size);
+    input_mend_checkpoint(copy, size);
     struct checkpoint *checkpoint = checkpoint_decode(copy, size, "fuzz", &error);
     if (checkpoint && checkpoint_encode(checkpoint, &again, &length, &error) == 0)
         free(again);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char text[] = "name = \"small\"; nodes = ("
                            "{ name = \"d\"; kind = \"dense\"; input = \"image\"; units = 10; },"
@@ -33,10 +32,12 @@ static void must(bool right, const char *what, const struct error *error) {
 static void open_trainer(void) {
     static struct settings settings;
     static struct checkpoint start;
-    static char address[64];
+    static char address[INPUT_FOLDER + 32];
+    char folder[INPUT_FOLDER];
     struct error error = {0};
     char *words[] = {(char *)"trainer", (char *)"--engine", (char *)"null", address, NULL};
-    snprintf(address, sizeof address, "--bind=ipc:///dev/shm/fuzz-%d", (int)getpid());
+    input_folder("control", folder);
+    snprintf(address, sizeof address, "--bind=ipc://%s/trainer", folder);
     options = options_parse(&trainer_program, 4, words, &settings, &error);
     must(options != NULL, "options", &error);
     log_init(&quiet, 2, "fuzz", LOG_ERROR);
@@ -62,8 +63,7 @@ static void open_trainer(void) {
 static void handle(void) {
     struct error error;
     char answer[256];
-    zmq_pollitem_t item = {trainer->control, 0, ZMQ_POLLIN, 0};
-    if (zmq_poll(&item, 1, 1000) != 1)
+    if (!input_wait(trainer->control, 1000))
         abort(); /* a message to an open socket was lost */
     must(control_receive(trainer, &error) == 0, "control", &error);
     flow_advance(trainer);
@@ -78,21 +78,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     input_frames(bytes, size, &frames);
     if (frames.count == 0)
         return 0;
-    /* The run's id is drawn at random: a header that says 7 means this one. And it is sealed. */
-    Digitsum__Header *header =
-        digitsum__header__unpack(NULL, frames.list[0].size, frames.list[0].bytes);
-    uint8_t *packed = NULL;
-    if (header) {
-        header->run = header->run == 7 ? trainer->run : header->run;
-        packed = malloc(digitsum__header__get_packed_size(header) + WIRE_SEAL);
-        if (!packed)
-            abort();
-        size_t length = digitsum__header__pack(header, packed);
-        wire_seal(packed, length);
-        frames.list[0].size = length + WIRE_SEAL;
-        frames.list[0].bytes = packed;
-        digitsum__header__free_unpacked(header, NULL);
-    }
+    /* The run's id is drawn at random: a header that says 7 means this one. */
+    Digitsum__Header *header = input_header(&frames, 0);
+    if (header && header->run == 7)
+        header->run = trainer->run;
+    uint8_t *packed = header ? input_seal(&frames, 0, header) : NULL;
     input_send(stranger, &frames);
     free(packed);
     handle();

@@ -1,18 +1,22 @@
 # tests/fuzz/<target>.c are libFuzzer targets, built with clang, ASan and UBSan into build/san-fuzz/:
 # `make fuzz TIME=60` runs each so many seconds. What is found stays in tests/fuzz/found/<target>/
 # and is run again each time, before anything else.
-fuzz_targets := idx png net checkpoint wire control
+fuzz_targets := idx gzip png net recipe checkpoint record report wire control worker evaluator
 fuzz_programs := $(fuzz_targets:%=$(out)/fuzz/%)
-fuzz_needs := trainer loader model common
+fuzz_needs := trainer evaluator augment loader model common
 fuzz_shared := $(out)/obj/tests/fuzz/input.o
 
 $(fuzz_programs): $(out)/fuzz/%: $(out)/obj/tests/fuzz/%.o $(fuzz_shared) $(call libraries,$(fuzz_needs))
 	@mkdir -p $(@D)
 	$(call quiet,ld ) $(CC) $(CFLAGS) -fsanitize=fuzzer $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDFLAGS) $(filter-out -ldnnl,$(LDLIBS)) -o $@
 
-$(out)/fuzz/seeds: $(out)/obj/tests/fuzz/seeds.o $(call libraries,model common)
+# What only some of them need, or have in the place of ours.
+$(addprefix $(out)/fuzz/,worker evaluator): $(out)/obj/tests/fuzz/dialogue.o
+$(addprefix $(out)/fuzz/,report evaluator): $(out)/obj/tests/fuzz/chart.o
+
+$(out)/fuzz/seeds: $(out)/obj/tests/fuzz/seeds.o $(out)/obj/tests/fuzz/seeds_messages.o $(call libraries,model common)
 	@mkdir -p $(@D)
-	$(call quiet,ld ) $(CC) $(CFLAGS) $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDFLAGS) $(filter-out -ldnnl,$(LDLIBS)) -o $@
+	$(call quiet,ld ) $(CC) $(CFLAGS) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDFLAGS) $(filter-out -ldnnl,$(LDLIBS)) -o $@
 
 .PHONY: fuzz fuzz-programs
 fuzz-programs: $(fuzz_programs) $(out)/fuzz/seeds

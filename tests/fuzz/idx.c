@@ -1,4 +1,5 @@
-/* Fuzz target: a pair of IDX files, plain or gzip: two frames, images and labels. */
+/* Fuzz target: a pair of IDX files as they are: two frames, images and labels. gzip.c gets through
+ * gzip's checks. */
 #include "loader/idx.h"
 #include "tests/fuzz/input.h"
 

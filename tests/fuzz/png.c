@@ -11,14 +11,12 @@
 #include <unistd.h>
 #include <zlib.h>
 
-static char folder[64], image[128];
+static char folder[INPUT_FOLDER], image[128];
 
 /* The tree stays from one input to the next: only the image changes. */
 static void make_tree(void) {
     char path[128];
-    snprintf(folder, sizeof folder, "/dev/shm/fuzz-png-XXXXXX");
-    if (!mkdtemp(folder))
-        abort();
+    input_folder("png", folder);
     snprintf(path, sizeof path, "%s/train", folder);
     mkdir(path, 0700);
     snprintf(path, sizeof path, "%s/train/3", folder);

@@ -1,8 +1,9 @@
 /* Writes the corpora that fuzzing begins from: small inputs of every kind, all of them right.
  *
  *     seeds FOLDER        makes FOLDER/<target>/<name> */
-#include "common/crc32c.h"
-#include "common/wire.h"
+#include "tests/fuzz/seeds.h"
+
+#include "common/batch.h"
 #include "model/checkpoint.h"
 #include "model/init.h"
 
@@ -13,40 +14,36 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
-#define SEED_MOST 65536
-
 static const char *root;
 
-static void must(int right, const char *what) {
+void seed_must(int right, const char *what) {
     if (right)
         return;
     perror(what);
     exit(1);
 }
 
-static void write_seed(const char *target, const char *name, const uint8_t *bytes, size_t size) {
+void seed_write(const char *target, const char *name, const void *bytes, size_t size) {
     char path[512];
     snprintf(path, sizeof path, "%s/%s", root, target);
     mkdir(path, 0777);
     snprintf(path, sizeof path, "%s/%s/%s", root, target, name);
     FILE *file = fopen(path, "wbe");
-    must(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0, path);
+    seed_must(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0, path);
 }
 
-/* --- frames: input.h says how they lie in an input -------------------------------------------- */
-
-struct seed {
-    uint8_t bytes[SEED_MOST];
-    size_t size;
-};
-
-static void begin(struct seed *seed, uint8_t flags) {
-    seed->bytes[0] = flags;
-    seed->size = 1;
+void seed_begin(struct seed *seed, uint8_t flags) {
+    seed->size = 0;
+    seed_flags(seed, flags);
 }
 
-static void add(struct seed *seed, const void *bytes, size_t size) {
-    must(size < 65536 && seed->size + 2 + size <= SEED_MOST, "a seed is too large");
+void seed_flags(struct seed *seed, uint8_t flags) {
+    seed_must(seed->size < SEED_MOST, "a seed is too large");
+    seed->bytes[seed->size++] = flags;
+}
+
+void seed_frame(struct seed *seed, const void *bytes, size_t size) {
+    seed_must(size < 65536 && seed->size + 2 + size <= SEED_MOST, "a seed is too large");
     seed->bytes[seed->size++] = (uint8_t)size;
     seed->bytes[seed->size++] = (uint8_t)(size >> 8);
     memcpy(seed->bytes + seed->size, bytes, size);
@@ -62,29 +59,75 @@ static size_t zip(const uint8_t *bytes, size_t size, uint8_t *zipped, size_t mos
                        .avail_in = (uInt)size,
                        .next_out = zipped,
                        .avail_out = (uInt)most};
-    must(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK, "deflate");
-    must(deflate(&stream, Z_FINISH) == Z_STREAM_END, "deflate");
+    seed_must(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK,
+              "deflate");
+    seed_must(deflate(&stream, Z_FINISH) == Z_STREAM_END, "deflate");
     size_t done = stream.total_out;
     deflateEnd(&stream);
     return done;
 }
 
-static void seed_idx(void) {
+static void seed_idx(const uint8_t *images, size_t images_size, const uint8_t *labels,
+                     size_t labels_size) {
+    static struct seed seed;
+    uint8_t space[8192];
+    seed_begin(&seed, 0);
+    seed_frame(&seed, images, images_size);
+    seed_frame(&seed, labels, labels_size);
+    seed_write("idx", "plain", seed.bytes, seed.size);
+    seed_begin(&seed, 0);
+    seed_frame(&seed, space, zip(images, images_size, space, sizeof space));
+    seed_frame(&seed, space, zip(labels, labels_size, space, sizeof space));
+    seed_write("idx", "gzip", seed.bytes, seed.size);
+}
+
+/* One frame of the gzip target: its form, then what belongs to it. */
+static void add_member(struct seed *seed, uint8_t form, const uint8_t *bytes, size_t size) {
+    static uint8_t frame[8192];
+    seed_must(size < sizeof frame, "a member is too large");
+    frame[0] = form;
+    memcpy(frame + 1, bytes, size);
+    seed_frame(seed, frame, 1 + size);
+}
+
+static void seed_gzip(const uint8_t *images, size_t images_size, const uint8_t *labels,
+                      size_t labels_size) {
+    static struct seed seed;
+    static const uint8_t bomb[2] = {15, 7};
+    /* all fields that there are: CRC, two bytes of extra, a name, a comment */
+    static const uint8_t fields[] = {30, 0, 0, 0, 0, 0, 3, 2, 0, 'x', 'y', 'n', 0, 'c', 0};
+    uint8_t space[8192], member[8192];
+    seed_begin(&seed, 2);
+    add_member(&seed, 0, space, zip(images, images_size, space, sizeof space));
+    add_member(&seed, 0, space, zip(labels, labels_size, space, sizeof space));
+    seed_write("gzip", "whole", seed.bytes, seed.size);
+    seed_begin(&seed, 2);
+    add_member(&seed, 1, images, images_size);
+    add_member(&seed, 1, labels, labels_size);
+    seed_write("gzip", "deflated", seed.bytes, seed.size);
+    seed_begin(&seed, 4);
+    add_member(&seed, 1, images, 16);
+    add_member(&seed, 3, bomb, sizeof bomb);
+    add_member(&seed, 1, labels, labels_size);
+    seed_write("gzip", "bomb", seed.bytes, seed.size);
+    seed_begin(&seed, 2);
+    size_t size = zip(images, images_size, space, sizeof space);
+    add_member(&seed, 2, space + 3, size - 3 - 8);
+    size = zip(labels, labels_size, space, sizeof space);
+    memcpy(member, fields, sizeof fields);
+    memcpy(member + sizeof fields, space + 10, size - 10 - 8);
+    add_member(&seed, 2, member, sizeof fields + size - 10 - 8);
+    seed_write("gzip", "mended", seed.bytes, seed.size);
+}
+
+static void seed_datasets(void) {
     static uint8_t images[16 + IMAGES * IMAGE_PIXELS] = {0, 0, 8, 3,  0, 0, 0, IMAGES,
                                                          0, 0, 0, 28, 0, 0, 0, 28};
-    uint8_t labels[8 + IMAGES] = {0, 0, 8, 1, 0, 0, 0, IMAGES, 7, 0, 9};
-    static struct seed plain, zipped;
-    uint8_t space[8192];
+    static const uint8_t labels[8 + IMAGES] = {0, 0, 8, 1, 0, 0, 0, IMAGES, 7, 0, 9};
     for (size_t i = 16; i < sizeof images; i++)
         images[i] = (uint8_t)(i / 7);
-    begin(&plain, 0);
-    add(&plain, images, sizeof images);
-    add(&plain, labels, sizeof labels);
-    write_seed("idx", "plain", plain.bytes, plain.size);
-    begin(&zipped, 0);
-    add(&zipped, space, zip(images, sizeof images, space, sizeof space));
-    add(&zipped, space, zip(labels, sizeof labels, space, sizeof space));
-    write_seed("idx", "gzip", zipped.bytes, zipped.size);
+    seed_idx(images, sizeof images, labels, sizeof labels);
+    seed_gzip(images, sizeof images, labels, sizeof labels);
 }
 
 static void seed_png(void) {
@@ -104,8 +147,9 @@ static void seed_png(void) {
         png_image image = {
             .version = PNG_IMAGE_VERSION, .width = 28, .height = 28, .format = forms[i].format};
         png_alloc_size_t size = sizeof bytes;
-        must(png_image_write_to_memory(&image, bytes, &size, 0, pixels, 0, NULL), image.message);
-        write_seed("png", forms[i].name, bytes, size);
+        seed_must(png_image_write_to_memory(&image, bytes, &size, 0, pixels, 0, NULL),
+                  image.message);
+        seed_write("png", forms[i].name, bytes, size);
     }
 }
 
@@ -119,153 +163,58 @@ static const char net_text[] =
     "{ name = \"s\"; kind = \"dense\"; input = \"d\"; units = 19; });"
     "outputs = { digit = \"d\"; sum = \"s\"; };";
 
-static void seed_checkpoint(void) {
+uint8_t *seed_make_checkpoint(size_t *size) {
     const struct optimizer optimizer = {.kind = OPTIMIZER_ADAMW, .ema = 0.9f};
     struct checkpoint checkpoint = {.step = 20, .epoch = 0.5, .samples = 2560, .seed = 1, .run = 9};
     char settings[] = "{\"batch\":128,\"seed\":1}";
     struct error error;
     uint8_t *bytes;
-    size_t size;
     checkpoint.settings = settings;
     memset(checkpoint.dataset, 'a', SHA256_HEX - 1);
     checkpoint.net = net_parse(net_text, strlen(net_text), "seed", &error);
-    must(checkpoint.net != NULL, "net");
-    must(state_alloc(&checkpoint.state, checkpoint.net, &optimizer, &error) == 0, "state");
+    seed_must(checkpoint.net != NULL, "net");
+    seed_must(state_alloc(&checkpoint.state, checkpoint.net, &optimizer, &error) == 0, "state");
     init_parameters(checkpoint.net, 1, checkpoint.state.weights);
-    must(checkpoint_encode(&checkpoint, &bytes, &size, &error) == 0, "encode");
-    write_seed("checkpoint", "adamw", bytes, size);
-    free(bytes);
+    seed_must(checkpoint_encode(&checkpoint, &bytes, size, &error) == 0, "encode");
     state_free(&checkpoint.state);
     net_destroy(&checkpoint.net);
+    return bytes;
 }
 
-/* --- messages --------------------------------------------------------------------------------- */
-
-/* One message as the wire target and, without flags, as the control target take it. */
-static void seed_message(const char *name, Digitsum__Header *header, const void *const *payload,
-                         const size_t *sizes, int count) {
-    static struct seed seed;
-    uint8_t packed[4096];
-    uint32_t frame_sizes[WIRE_FRAMES];
-    header->version = WIRE_VERSION;
-    header->n_sizes = (size_t)count;
-    header->sizes = frame_sizes;
-    for (int i = 0; i < count; i++) {
-        frame_sizes[i] = (uint32_t)sizes[i];
-        header->crc = crc32c(header->crc, payload[i], sizes[i]);
-    }
-    must(digitsum__header__get_packed_size(header) <= sizeof packed, "header");
-    size_t size = digitsum__header__pack(header, packed);
-    for (uint8_t router = 0; router < 2; router++) {
-        begin(&seed, (uint8_t)(router | (header->run ? 2 : 0)));
-        if (router)
-            add(&seed, "worker", 6);
-        add(&seed, packed, size);
-        for (int i = 0; i < count; i++)
-            add(&seed, payload[i], sizes[i]);
-        char file[64];
-        snprintf(file, sizeof file, "%s%s", name, router ? "_routed" : "");
-        write_seed("wire", file, seed.bytes, seed.size);
-        if (!router)
-            write_seed("control", file, seed.bytes, seed.size);
-    }
+static void seed_checkpoint(void) {
+    size_t size;
+    uint8_t *bytes = seed_make_checkpoint(&size);
+    seed_write("checkpoint", "adamw", bytes, size);
+    free(bytes);
 }
 
-static void seed_simple(const char *name, Digitsum__Type type, uint64_t step) {
-    Digitsum__Header header = DIGITSUM__HEADER__INIT;
-    header.type = type;
-    header.run = 7;
-    header.step = step;
-    seed_message(name, &header, NULL, NULL, 0);
-}
+/* --- what a run reads back -------------------------------------------------------------------- */
 
-static void seed_hello(const char *name, Digitsum__Role role, bool with_dataset) {
-    Digitsum__Header header = DIGITSUM__HEADER__INIT;
-    Digitsum__Hello hello = DIGITSUM__HELLO__INIT;
-    Digitsum__Dataset dataset = DIGITSUM__DATASET__INIT;
-    char *endpoints[] = {(char *)"ipc:///tmp/samples", (char *)"ipc:///tmp/split"};
-    uint8_t sha256[SHA256_SIZE] = {1, 2, 3};
-    header.type = DIGITSUM__TYPE__HELLO;
-    header.hello = &hello;
-    hello.role = role;
-    hello.name = (char *)(uintptr_t)name;
-    hello.program = (char *)"1";
-    hello.n_endpoints = with_dataset ? 2 : role == DIGITSUM__ROLE__EVALUATOR;
-    hello.endpoints = endpoints;
-    dataset.name = (char *)"MNIST";
-    dataset.sha256.data = sha256;
-    dataset.sha256.len = sizeof sha256;
-    dataset.train = 60000;
-    dataset.test = 10000;
-    hello.dataset = with_dataset ? &dataset : NULL;
-    seed_message(name, &header, NULL, NULL, 0);
-}
-
-static void seed_dialogue(void) {
-    seed_hello("hello_loader", DIGITSUM__ROLE__LOADER, true);
-    seed_hello("hello_augment", DIGITSUM__ROLE__AUGMENT, false);
-    seed_hello("hello_evaluator", DIGITSUM__ROLE__EVALUATOR, false);
-    seed_hello("hello_watch", DIGITSUM__ROLE__WATCH, false);
-    seed_simple("heartbeat", DIGITSUM__TYPE__HEARTBEAT, 0);
-    seed_simple("goodbye", DIGITSUM__TYPE__GOODBYE, 0);
-
-    Digitsum__Header fetch = DIGITSUM__HEADER__INIT;
-    Digitsum__Fetch range = DIGITSUM__FETCH__INIT;
-    fetch.type = DIGITSUM__TYPE__FETCH;
-    fetch.run = 7;
-    fetch.step = 20;
-    fetch.fetch = &range;
-    range.offset = 4096;
-    range.size = 65536;
-    seed_message("fetch", &fetch, NULL, NULL, 0);
-
-    Digitsum__Header report = DIGITSUM__HEADER__INIT;
-    Digitsum__Report scores = DIGITSUM__REPORT__INIT;
-    uint8_t sha256[SHA256_SIZE] = {5};
-    report.type = DIGITSUM__TYPE__REPORT;
-    report.run = 7;
-    report.step = 20;
-    report.report = &scores;
-    scores.epoch = 0.5;
-    scores.samples = 2560;
-    scores.count = 10000;
-    scores.loss = 0.1;
-    scores.digit_hits = 9900;
-    scores.sum_hits = 9890;
-    scores.sha256.data = sha256;
-    scores.sha256.len = sizeof sha256;
-    scores.evaluator = (char *)"evaluator-1";
-    scores.error = (char *)"";
-    seed_message("report", &report, NULL, NULL, 0);
-}
-
-static void seed_batches(void) {
-    static uint8_t images[2 * IMAGE_PIXELS];
-    static const uint8_t pairs[6] = {3, 9, 4, 0, 7, 9}, labels[2] = {3, 9};
-    static const uint32_t numbers[2] = {11, 59999};
-    const void *const pairs_frames[] = {images, pairs};
-    const size_t pairs_sizes[] = {sizeof images, sizeof pairs};
-    const void *const samples_frames[] = {images, labels, numbers, numbers};
-    const size_t samples_sizes[] = {sizeof images, sizeof labels, sizeof numbers, sizeof numbers};
-    Digitsum__Header header = DIGITSUM__HEADER__INIT;
-    header.type = DIGITSUM__TYPE__PAIRS;
-    header.run = 7;
-    header.step = 5;
-    header.count = 2;
-    seed_message("pairs", &header, pairs_frames, pairs_sizes, 2);
-    header.type = DIGITSUM__TYPE__SAMPLES;
-    header.crc = 0;
-    seed_message("samples", &header, samples_frames, samples_sizes, 4);
+static void seed_texts(void) {
+    static const char report[] =
+        "{\"step\": 469, \"epoch\": 1.0, \"samples\": 60032, \"loss\": 0.0421, "
+        "\"digit_accuracy\": 0.9, \"sum_accuracy\": 0.8, \"digit_interval\": [0.88, 0.92], "
+        "\"sum_interval\": [0.77, 0.83], \"checkpoint_sha256\": "
+        "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\", "
+        "\"seconds\": 3.25, \"count\": 1000, \"digit_hits\": 900, \"sum_hits\": 800, "
+        "\"epoch_end\": true, \"final\": false, \"evaluator\": \"evaluator-1\"}\n";
+    static const char record[] = "\x02\0"
+                                 "00000007\n89abcdef\n????????\n";
+    static const char recipe[] = "optimizer = \"sgd\"; rate = 0.05; momentum = 0.9;\n"
+                                 "batch = 256; # a comment\nshift = 1.5; nesterov = true;\n";
+    seed_write("report", "one_line", report, strlen(report));
+    seed_write("record", "three_lines", record, sizeof record - 1);
+    seed_write("recipe", "some", recipe, strlen(recipe));
 }
 
 int main(int argc, char **argv) {
-    must(argc == 2, "usage: seeds FOLDER");
+    seed_must(argc == 2, "usage: seeds FOLDER");
     root = argv[1];
     mkdir(root, 0777);
-    seed_idx();
+    seed_datasets();
     seed_png();
     seed_checkpoint();
-    seed_dialogue();
-    seed_batches();
+    seed_texts();
+    seed_messages();
     return 0;
 }
