@@ -275,11 +275,12 @@ int peer_receive(struct peer *self, struct wire_message *message, struct error *
             ask_again(self);
             continue;
         }
-        /* Work of a run that we have not joined (any more) is stale; what shapes the joining is
-         * not bound to a run. */
+        /* Work of a run that we have not joined (any more) is stale; what shapes the joining, or
+         * says that there is nothing to join, is not bound to a run. */
         Digitsum__Type type = message->header->type;
         bool about_joining = type == DIGITSUM__TYPE__WELCOME || type == DIGITSUM__TYPE__REFUSED ||
-                             type == DIGITSUM__TYPE__UNKNOWN;
+                             type == DIGITSUM__TYPE__UNKNOWN ||
+                             (type == DIGITSUM__TYPE__STOP && !self->joined);
         if (!about_joining && message->header->run != expected) {
             wire_release(message);
             continue;

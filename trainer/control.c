@@ -138,17 +138,21 @@ uint32_t control_evaluators(const struct coordinator *self) {
     return bits;
 }
 
-void control_stop(struct coordinator *self, const char *reason, bool failed) {
+/* Tells one peer, joined or not, that the run is over. */
+static void send_stop(struct coordinator *self, const struct wire_address *to) {
     Digitsum__Stop body = DIGITSUM__STOP__INIT;
-    body.reason = (char *)reason;
-    body.failed = failed;
+    body.reason = (char *)self->over.reason;
+    body.failed = self->over.failed;
+    Digitsum__Header header = DIGITSUM__HEADER__INIT;
+    header.type = DIGITSUM__TYPE__STOP;
+    header.stop = &body;
+    send_to(self, to, &header);
+}
+
+void control_stop(struct coordinator *self) {
     int i = 0;
-    for (struct member *member; (member = members_next(self->members, &i));) {
-        Digitsum__Header header = DIGITSUM__HEADER__INIT;
-        header.type = DIGITSUM__TYPE__STOP;
-        header.stop = &body;
-        send_to(self, &member->address, &header);
-    }
+    for (struct member *member; (member = members_next(self->members, &i));)
+        send_stop(self, &member->address);
 }
 
 /* Whether a line about something that this peer asked for or did wrong may be written. */
@@ -323,6 +327,10 @@ static void handle_report(struct coordinator *self, struct member *member,
 static int handle(struct coordinator *self, const struct wire_message *message,
                   struct error *error) {
     const Digitsum__Header *header = message->header;
+    if (header->type == DIGITSUM__TYPE__HELLO && self->over.reason) {
+        send_stop(self, &message->from);
+        return 0;
+    }
     if (header->type == DIGITSUM__TYPE__HELLO)
         return handle_hello(self, message, error);
     struct member *member = members_find(self->members, &message->from);

@@ -414,6 +414,8 @@ static void dismiss(struct coordinator *self, const char *reason, bool failed) {
     struct error ignored;
     int64_t until = clock_now() + LEAVE_MS * CLOCK_MILLISECOND, again = 0;
     publish_progress(self, clock_now());
+    self->over.reason = reason;
+    self->over.failed = failed;
     for (;;) {
         int i = 0;
         int64_t now = clock_now();
@@ -421,7 +423,7 @@ static void dismiss(struct coordinator *self, const char *reason, bool failed) {
             return;
         if (now >= again) {
             again = now + REPEAT_MS * CLOCK_MILLISECOND;
-            control_stop(self, reason, failed);
+            control_stop(self);
         }
         zmq_pollitem_t item = {self->control, 0, ZMQ_POLLIN, 0};
         zmq_poll(&item, 1, 50);

@@ -34,6 +34,10 @@ struct coordinator {
     struct record *record; /* of what was consumed; NULL where nothing is written */
     uint64_t steps;        /* of the whole run, once the dataset is known */
     /* state */
+    struct {
+        const char *reason; /* the run is over, and why; NULL while it is not */
+        bool failed;
+    } over;
     bool ending; /* no more leases: finished, stopped, failed, or goal reached */
     bool interrupted, goal_reached, training_over;
     bool save_failed;
@@ -63,8 +67,8 @@ void control_check_silence(struct coordinator *self, int64_t now);
 /* Offers a new checkpoint to every evaluator. */
 void control_offer(struct coordinator *self, const struct published *entry);
 
-/* Tells everyone that the run is over. */
-void control_stop(struct coordinator *self, const char *reason, bool failed);
+/* Tells everyone that the run is over, as self->over says. */
+void control_stop(struct coordinator *self);
 
 /* Bits of the evaluators that are there. */
 uint32_t control_evaluators(const struct coordinator *self);

@@ -254,6 +254,17 @@ Test(peer, ends_when_its_run_does) {
     expect_end(ERROR_CLOSED, "the run is over: all steps are trained");
 }
 
+Test(peer, comes_too_late_for_a_run_that_is_over) {
+    create(60);
+    hear_and_forget(DIGITSUM__TYPE__HELLO);
+    Digitsum__Header header = DIGITSUM__HEADER__INIT;
+    Digitsum__Stop body = DIGITSUM__STOP__INIT;
+    body.reason = "all steps are trained";
+    header.stop = &body;
+    say(DIGITSUM__TYPE__STOP, RUN, &header);
+    expect_end(ERROR_CLOSED, "the run is over: all steps are trained");
+}
+
 Test(peer, impossible_batches_end_it) {
     create(60);
     hear_and_forget(DIGITSUM__TYPE__HELLO);
