@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define RUN 7
+#define TO_BATCHES 3 /* the control target's flags */
 
 /* Completes the header and packs it; returns its size. */
 static size_t pack(Digitsum__Header *header, const void *const *payload, const size_t *sizes,
@@ -32,7 +33,7 @@ static size_t pack(Digitsum__Header *header, const void *const *payload, const s
 
 /* --- one by one ------------------------------------------------------------------------------- */
 
-/* One message as the wire target and, without flags, as the control target take it. */
+/* One message as the wire target and the control target take it. */
 static void seed_message(const char *name, Digitsum__Header *header, const void *const *payload,
                          const size_t *sizes, int count) {
     static struct seed seed;
@@ -48,6 +49,7 @@ static void seed_message(const char *name, Digitsum__Header *header, const void 
         char file[64];
         snprintf(file, sizeof file, "%s%s", name, router ? "_routed" : "");
         seed_write("wire", file, seed.bytes, seed.size);
+        seed.bytes[0] = header->type == DIGITSUM__TYPE__PAIRS ? TO_BATCHES : 0;
         if (!router)
             seed_write("control", file, seed.bytes, seed.size);
     }
@@ -97,8 +99,8 @@ static void seed_dialogue(void) {
     fetch.run = RUN;
     fetch.step = 20;
     fetch.fetch = &range;
-    range.offset = 4096;
-    range.size = 65536;
+    range.offset = 1024;
+    range.size = 2048;
     seed_message("fetch", &fetch, NULL, NULL, 0);
 
     Digitsum__Header report = DIGITSUM__HEADER__INIT;
@@ -132,7 +134,6 @@ static void seed_batches(void) {
     Digitsum__Header header = DIGITSUM__HEADER__INIT;
     header.type = DIGITSUM__TYPE__PAIRS;
     header.run = RUN;
-    header.step = 5;
     header.count = 2;
     seed_message("pairs", &header, pairs_frames, pairs_sizes, 2);
     header.type = DIGITSUM__TYPE__SAMPLES;
@@ -143,7 +144,7 @@ static void seed_batches(void) {
 
 enum { FROM_EVALUATOR = 0x80 };
 
-/* Adds a message to a life. */
+/* Adds a message to a life; the wire target gets one of each type on its own. */
 static void say_with(struct seed *life, uint8_t flags, Digitsum__Header *header,
                      const void *const *payload, const size_t *sizes, int count) {
     static uint8_t packed[WIRE_HEADER_MAXIMUM];
@@ -152,6 +153,12 @@ static void say_with(struct seed *life, uint8_t flags, Digitsum__Header *header,
     seed_frame(life, packed, size);
     for (int i = 0; i < count; i++)
         seed_frame(life, payload[i], sizes[i]);
+    static struct seed alone;
+    seed_begin(&alone, 2);
+    seed_frame(&alone, packed, size);
+    for (int i = 0; i < count; i++)
+        seed_frame(&alone, payload[i], sizes[i]);
+    seed_write("wire", wire_type_name(header->type), alone.bytes, alone.size);
 }
 
 static void say(struct seed *life, Digitsum__Header *header, Digitsum__Type type, uint64_t step) {
