@@ -24,7 +24,7 @@ static const struct option_row rows[] = {
     {"insecure", 0, OPTION_FLAG, AT(insecure), 0, 0, NULL, NULL, NULL,
      "accept workers from other machines without keys or encryption", 0},
     {"resume", 'r', OPTION_FLAG, AT(resume), 0, 0, NULL, NULL, NULL,
-     "go on from the newest whole checkpoint in --run-dir", 0},
+     "go on from the newest whole checkpoint of the run: trainer --resume runs/first", 0},
 
     {.help = "What"},
     {"describe", 0, OPTION_TEXT, AT(describe), 0, 0, NULL, NULL, "NAME|FILE",
@@ -122,6 +122,8 @@ const struct options_program trainer_program = {
     .example = "trainer --bind tcp://127.0.0.1:5555 --run-dir runs/first --net quick",
     .rows = rows,
     .count = sizeof rows / sizeof rows[0],
+    .positional = "[RUN-DIR]", /* `trainer --resume runs/first` */
+    .positional_offset = AT(run_dir),
 };
 
 static int parse_goal(const char *text, struct goal *goal, struct error *error) {

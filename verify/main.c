@@ -35,16 +35,18 @@ static const struct options_program program = {
     .summary = "Makes every batch that a run consumed again, from the dataset and the run's "
                "settings, without training, and says whether they are the same, and whether each "
                "pair was used exactly once.",
-    .example = "verify --run-dir runs/first",
+    .example = "verify runs/first",
     .rows = rows,
     .count = sizeof rows / sizeof rows[0],
+    .positional = "[RUN-DIR]",
+    .positional_offset = AT(run_dir),
 };
 
 static int verify(const struct settings *settings, const struct log *log, struct error *error) {
     struct verify_result result;
     char hex[SHA256_HEX];
     if (!settings->run_dir)
-        return error_set(error, ERROR_INVALID, "--run-dir is missing: which run?");
+        return error_set(error, ERROR_INVALID, "which run? verify runs/first");
     struct dataset_request request = {.data = settings->data,
                                       .hold_out = (uint32_t)settings->hold_out,
                                       .train_limit = (uint32_t)settings->train_limit,

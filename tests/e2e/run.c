@@ -196,10 +196,15 @@ int e2e_plain_lines(const struct e2e *self, int index) {
 }
 
 void e2e_expect(struct e2e *self, int index, const char *text) {
+    e2e_expect_count(self, index, text, 1);
+}
+
+void e2e_expect_count(struct e2e *self, int index, const char *text, int count) {
     int64_t since = clock_now();
     struct e2e_process *process = &self->list[index];
-    while (!e2e_logged(self, index, text)) {
-        if (process_reap(&process->process, &process->status) && !e2e_logged(self, index, text)) {
+    while (e2e_count(self, index, text) < count) {
+        if (process_reap(&process->process, &process->status) &&
+            e2e_count(self, index, text) < count) {
             show_log(process);
             cr_assert(false, "%s ended with %d before it said '%s'", process->name, process->status,
                       text);

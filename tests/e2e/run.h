@@ -57,6 +57,9 @@ int e2e_wait(struct e2e *self, int process);
 /* Waits until `text` stands in the process's log. */
 void e2e_expect(struct e2e *self, int process, const char *text);
 
+/* The same for so many lines with that text. */
+void e2e_expect_count(struct e2e *self, int process, const char *text, int count);
+
 /* Whether `text` stands in its log now. */
 bool e2e_logged(const struct e2e *self, int process, const char *text);
 

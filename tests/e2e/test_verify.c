@@ -36,10 +36,9 @@ static void train(struct e2e *run, bool disturbed) {
 
 /* Expects this status and this text in what verify says. */
 static void expect(struct e2e *run, const char *train_limit, int status, const char *text) {
-    int verify =
-        e2e_start(run, "verify", "verify",
-                  (const char *const[]){"--run-dir", run->run, "--data", run->data, "--train-limit",
-                                        train_limit, "--test-limit", "500", NULL});
+    int verify = e2e_start(run, "verify", "verify",
+                           (const char *const[]){run->run, "--data", run->data, "--train-limit",
+                                                 train_limit, "--test-limit", "500", NULL});
     int got = e2e_wait(run, verify);
     cr_expect_eq(got, status, "%s: status %d", text, got);
     cr_expect(e2e_logged(run, verify, text), "verify did not say '%s'", text);
