@@ -224,7 +224,7 @@ $(out)/tests/cuda: $(cuda_objects) $(emulator_objects)
 $(out)/tests/plans: $(out)/obj/pic/cuda/backend.o $(out)/obj/pic/cuda/conv_plan.o
 $(out)/obj/tests/cuda/%.o $(out)/obj/tests/plans/%.o: CPPFLAGS += $(cuda_cppflags)
 
-.PHONY: test tests check clean format check-format check-includes help
+.PHONY: test tests check clean format check-format check-includes check-deploy help
 test: ## build and run every test (SAN=1: under ASan and UBSan)
 	@deploy/setup build runtime test
 	@$(MAKE) --no-print-directory tests
@@ -238,7 +238,7 @@ test_engines := $(if $(and $(cuda_built),$(filter conformance,$(test_folders))),
 tests: $(if $(filter e2e,$(test_folders)),build) $(test_folders:%=$(out)/tests/%) \
   $(if $(test_engines),$(cuda_engine) $(emulated_engine)) ## build the tests without running them
 
-check: check-format check-includes ## check the format and that includes follow the order of the rooms
+check: check-format check-includes check-deploy ## check the format, the order of the rooms, the files for other machines
 
 clean: ## remove everything that was built
 	rm -rf build
@@ -251,6 +251,10 @@ check-format:
 
 check-includes:
 	@.ci/check-includes $(everything)
+
+# What needs the programs is left out where they are not built; make test does not leave it out.
+check-deploy:
+	@tests/deploy/check-files $(if $(wildcard $(out)/bin/evaluator),$(out)/bin)
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile bench/bench.mk tests/fuzz/fuzz.mk
