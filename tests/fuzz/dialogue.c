@@ -47,22 +47,27 @@ static bool hear(void *socket, long patience, struct wire_message *message) {
     return input_wait(socket, patience) && wire_receive(socket, true, 0, message, &error) == 1;
 }
 
+/* Takes what was heard; true where it is this worker's HELLO: it is answered from there on. */
+static bool take(struct dialogue *self, struct wire_message *message) {
+    bool met = message->header->type == DIGITSUM__TYPE__HELLO &&
+               strcmp(message->header->hello->name, self->name) == 0;
+    if (met)
+        self->worker = message->from;
+    wire_release(message); /* another one: the last words of a worker before */
+    return met;
+}
+
 void dialogue_meet(struct dialogue *self) {
-    bool met = false;
-    while (!met) {
-        struct wire_message message;
+    struct wire_message message;
+    do
         must(hear(self->trainer, LONG_MS, &message), "the worker's HELLO");
-        met = message.header->type == DIGITSUM__TYPE__HELLO &&
-              strcmp(message.header->hello->name, self->name) == 0;
-        self->worker = message.from;
-        wire_release(&message); /* another one: the last words of a worker before */
-    }
+    while (!take(self, &message));
 }
 
 void dialogue_hush(struct dialogue *self) {
     struct wire_message message;
     while (hear(self->trainer, 0, &message))
-        wire_release(&message);
+        take(self, &message);
 }
 
 /* --- mending ---------------------------------------------------------------------------------- */

@@ -35,7 +35,8 @@ void dialogue_meet(struct dialogue *self);
 bool dialogue_say(struct dialogue *self, struct input_frames *frames, const uint8_t *bytes,
                   size_t size);
 
-/* Takes off what the worker said. */
+/* Takes off what the worker said. Where it has connected anew, because it was told to be impatient,
+ * it is spoken to there from now on; one message may be lost on the old connection. */
 void dialogue_hush(struct dialogue *self);
 
 #endif

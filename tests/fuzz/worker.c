@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IMAGES = 5, LONG_MS = 1000, FROM_EVALUATOR = 0x80 };
+enum { IMAGES = 5, PATIENCE_MS = 50, FROM_EVALUATOR = 0x80 };
 
 static struct dialogue dialogue;
 static struct log quiet;
@@ -109,8 +109,7 @@ static void live(struct peer *peer, bool loader, const uint8_t *bytes, size_t si
         } else if (!dialogue_say(&dialogue, &frames, bytes, size)) {
             continue;
         }
-        must(input_wait(from_evaluator ? items[1].socket : peer_socket(peer), LONG_MS),
-             "a message");
+        input_wait(from_evaluator ? items[1].socket : peer_socket(peer), PATIENCE_MS);
         status = hear(peer, loader, &generation);
         if (loader)
             work();
