@@ -38,8 +38,8 @@ void endpoint_remove(const char *bound);
 int endpoint_resolve(const char *joined, const char *announced,
                      char address[static ENDPOINT_MAXIMUM], struct error *error);
 
-/* A bound address as others are told it: `host` in place of its own for tcp, where host is not NULL;
- * otherwise copied. For what stands behind a forwarded port or a proxy. */
+/* A bound address as others are told it: `host` in place of its own for tcp, where host is not
+ * NULL; otherwise copied. For what stands behind a forwarded port or a proxy. */
 int endpoint_announce(const char *bound, const char *host, char address[static ENDPOINT_MAXIMUM],
                       struct error *error);
 

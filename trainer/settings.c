@@ -103,7 +103,7 @@ static const struct option_row rows[] = {
      "stop when an evaluation reaches this: digit=99.0,sum=99.0", 0},
     {"window", 0, OPTION_INT, AT(window), 1, 4096, NULL, "64", "N",
      "steps that may be under way at a time", 0},
-    {"hedge", 0, OPTION_INT, AT(hedge), 0, 5000, NULL, "100", "MS",
+    {"hedge", 0, OPTION_INT, AT(hedge), 0, 5000, NULL, "25", "MS",
      "least time after which a step that later ones have overtaken is asked of a second worker; 0 waits until its loader is gone, or 5 s", 0},
     {"drain", 0, OPTION_INT, AT(drain), 0, 86400, NULL, "120", "SECONDS",
      "wait at the end for the evaluators to score the last checkpoint", 0},
