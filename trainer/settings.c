@@ -123,7 +123,7 @@ const struct options_program trainer_program = {
     .rows = rows,
     .count = sizeof rows / sizeof rows[0],
     .positional = "[RUN-DIR]", /* `trainer --resume runs/first` */
-    .positional_offset = AT(run_dir),
+    .positional_offset = AT(folder),
 };
 
 static int parse_goal(const char *text, struct goal *goal, struct error *error) {

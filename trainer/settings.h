@@ -10,7 +10,8 @@
 
 struct settings {
     /* where */
-    const char *bind, *run_dir, *data_host;
+    const char *bind, *run_dir;
+    const char *folder; /* plain argument: stands for run_dir with resume */
     bool insecure, resume, tune, expect_evaluator;
     /* what */
     const char *describe, *dot; /* NULL: train */

@@ -189,12 +189,26 @@ static int show(const char *name, char *text_of(const struct net *), struct erro
     return status;
 }
 
+/* `trainer --resume runs/first`: the folder as a plain argument. Elsewhere a plain argument is a
+ * slip of the hand, and must not become a folder. */
+static int take_folder(struct settings *settings, struct error *error) {
+    if (!settings->folder)
+        return 0;
+    if (!settings->resume || settings->run_dir)
+        return error_set(error, ERROR_INVALID, "unexpected argument '%s'; see --help",
+                         settings->folder);
+    settings->run_dir = settings->folder;
+    return 0;
+}
+
 int start_prepare(struct start *start, int argc, char **argv, struct log *log,
                   struct error *error) {
     *start = (struct start){0};
     struct settings *settings = &start->settings;
     start->options = options_parse(&trainer_program, argc, argv, settings, error);
     if (!start->options)
+        return -1;
+    if (take_folder(settings, error) != 0)
         return -1;
     if (settings->describe)
         return show(settings->describe, net_describe, error);

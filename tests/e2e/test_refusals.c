@@ -58,6 +58,8 @@ Test(refusals, unknown_options_and_impossible_values) {
         refused(&run, programs[i], (const char *const[]){"surplus", NULL}, 2, "surplus");
     }
     run.count = 0;
+    refused(&run, "trainer", (const char *const[]){"--resume", "--run-dir", "a", "b", NULL}, 2,
+            "unexpected argument 'b'");
     refused(&run, "trainer", (const char *const[]){"--batch", "0", NULL}, 2,
             "--batch 0: must be a whole number from 1 to 8192");
     refused(&run, "trainer", (const char *const[]){"--rate", "fast", NULL}, 2, "--rate fast");
