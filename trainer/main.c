@@ -16,7 +16,7 @@ int main(int argc, char **argv) {
     /* Batches are freed and made anew all the time: keep their pages instead of returning them. */
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
-    if (start_prepare(&start, argc, argv, &log, &error) != 0 || signals_install(&error) != 0)
+    if (signals_install(&error) != 0 || start_prepare(&start, argc, argv, &log, &error) != 0)
         goto done;
     const struct checkpoint *from = start.checkpoint;
     double earlier = 0, seconds_to_target = -1;

@@ -35,6 +35,14 @@ static struct checkpoint *newest(const char *run_dir, const struct log *log, str
     }
 }
 
+/* "auto" is what the run was begun with. */
+static void take_precision(struct settings *settings, const char *was) {
+    static const char *const words[] = {"f32", "tf32", "bf16"};
+    for (size_t i = 0; was && i < sizeof words / sizeof *words; i++)
+        if (strcmp(was, words[i]) == 0)
+            settings->precision = words[i];
+}
+
 /* The settings that made the checkpoint hold on, and may not be contradicted. */
 static int take_settings(struct start *start, struct error *error) {
     json_error_t json_error;
@@ -49,6 +57,10 @@ static int take_settings(struct start *start, struct error *error) {
     if (now)
         json_object_foreach(values, key, value) {
             json_t *ours = json_object_get(now, key);
+            if (strcmp(key, "precision") == 0 && strcmp(start->settings.precision, "auto") == 0) {
+                take_precision(&start->settings, json_string_value(value));
+                continue;
+            }
             /* A run may be made longer or shorter; everything else made its weights. */
             if (json_equal(ours, value) || strcmp(key, "epochs") == 0 || strcmp(key, "steps") == 0)
                 continue;
@@ -63,6 +75,21 @@ static int take_settings(struct start *start, struct error *error) {
     json_decref(now);
     json_decref(values);
     return status;
+}
+
+/* Two runs in one folder would be mixed up for good: the record of what was trained on begins anew,
+ * and --resume takes the newest checkpoint, whosesoever it is. */
+static int refuse_old_run(const struct settings *settings, struct error *error) {
+    char folder[480];
+    uint64_t step;
+    snprintf(folder, sizeof folder, "%.460s/checkpoints",
+             settings->run_dir ? settings->run_dir : "");
+    if (!settings->run_dir || !saver_next(folder, 0, &step))
+        return 0;
+    return error_set(error, ERROR_INVALID,
+                     "%s has checkpoints of an earlier run: go on with it (--resume), name another "
+                     "--run-dir, or remove it",
+                     settings->run_dir);
 }
 
 /* bf16 where the machine has it, unless told otherwise; from here on the setting says which. */
@@ -228,7 +255,7 @@ int start_prepare(struct start *start, int argc, char **argv, struct log *log,
     settle_pairs(start);
     if (settings_check(settings, &start->goal, error) != 0 || choose_engine(start, log, error) != 0)
         return -1;
-    if (!start->checkpoint)
+    if (!start->checkpoint && refuse_old_run(settings, error) == 0)
         start->checkpoint = fresh(start, error);
     if (!start->checkpoint)
         return -1;

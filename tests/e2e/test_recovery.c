@@ -70,7 +70,8 @@ Test(recovery, broken_checkpoints_are_skipped_and_workers_join_the_next_trainer)
             continue;
         (broken++ % 2 ? tear : flip_a_bit)(&run, steps[i]);
     }
-    const char *const again[] = {"--bind", "@ADDRESS", "--resume", "@RUN", NULL};
+    const char *const again[] = {"--bind",      "@ADDRESS", "--resume", "@RUN",
+                                 "--precision", "auto",     NULL};
     int second = e2e_start(&run, "trainer", "trainer-again", again);
     cr_assert_eq(e2e_wait(&run, second), 0);
     cr_expect_eq(e2e_count(&run, second, "trying the one before"), broken);
@@ -87,6 +88,20 @@ Test(recovery, broken_checkpoints_are_skipped_and_workers_join_the_next_trainer)
     e2e_summary_text(&run, "chain_sha256", chain_resumed, sizeof chain_resumed);
     cr_expect_str_eq(calm, resumed);
     cr_expect_str_eq(chain_calm, chain_resumed);
+    e2e_end(&run);
+}
+
+Test(recovery, no_run_is_begun_over_another) {
+    struct e2e run;
+    e2e_begin(&run);
+    e2e_loader(&run, "loader-1", "2000");
+    e2e_augment(&run, "augment-1");
+    const char *const steps[] = {"--steps", "40", NULL};
+    cr_assert_eq(e2e_wait(&run, e2e_trainer(&run, steps)), 0);
+    int second = e2e_trainer(&run, steps);
+    cr_expect_eq(e2e_wait(&run, second), 2);
+    cr_expect(e2e_logged(&run, second, "has checkpoints of an earlier run"));
+    cr_expect_eq(e2e_summary_number(&run, "steps"), 40, "it was touched");
     e2e_end(&run);
 }
 
