@@ -10,7 +10,13 @@
  * happen, or, a few times, too early: a hedge), joining and leaving (a killed worker comes back at
  * once and has lost everything).
  *
- * The adversary has a budget of each fault: with endless faults nothing could be promised. */
+ * The adversary has a budget of each fault: with endless faults nothing could be promised.
+ *
+ * BROKEN=1…4 takes away one thing that the protocol rests on; the check must then find a run that
+ * goes wrong, or it would find nothing anywhere. */
+#ifndef BROKEN
+#define BROKEN 0
+#endif
 
 #ifndef STEPS
 #define STEPS 3 /* of the whole run */
@@ -127,9 +133,17 @@ inline give_any(s) {
 inline arrive(r, s) {
     if
     :: r != life -> skip            /* stale: of an earlier incarnation */
+#if BROKEN == 2 /* what was trained on already is taken again */
+    :: r == life && !in_window(s) -> feed ! s
+#else
     :: r == life && !in_window(s) -> skip /* a stray or an old duplicate */
+#endif
+#if BROKEN == 1 /* duplicates are taken for new */
+    :: r == life && in_window(s) ->
+#else
     :: r == life && in_window(s) && state[s] == HERE -> skip /* a duplicate */
     :: r == life && in_window(s) && state[s] != HERE ->
+#endif
         assert(slot[s % WINDOW] == 0); /* nothing is overwritten */
         slot[s % WINDOW] = s + 1;
         state[s] = HERE
@@ -145,7 +159,9 @@ inline restart() {
     :: empty(feed) -> break
     od;
     life++;
+#if BROKEN != 4 /* the weights of a checkpoint go on at another step than it says */
     trained = saved;
+#endif
     base = saved;
     i = 0;
     do
@@ -171,11 +187,13 @@ proctype coordinator() {
     :: atomic { in_window(base) && state[base] == DUE -> give_any(base) }
     :: atomic { in_window(base + 1) && state[base + 1] == DUE -> give_any(base + 1) }
     :: atomic { hedges > 0 && in_window(base) && state[base] == OUT -> hedges--; give_any(base) }
+#if BROKEN != 3 /* what is late is never leased again */
     :: atomic { timeout -> /* nothing else moves: what is out is late */
             if
             :: in_window(base) && state[base] == OUT -> give_any(base)
             :: in_window(base + 1) && state[base + 1] == OUT -> give_any(base + 1)
             fi }
+#endif
     :: atomic { trainer_kills > 0 -> restart() }
     :: trained == STEPS && base == STEPS -> break
     od;
