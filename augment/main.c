@@ -33,7 +33,8 @@ static const struct option_row rows[] = {
     {"threads", 't', OPTION_INT, AT(threads), 1, 256, NULL, "1", "N", "that warp images", 0},
     {"patience", 0, OPTION_INT, AT(patience), 1, 86400, NULL, "60", "SECONDS",
      "give up when the trainer is silent for so long", 0},
-    {"name", 'n', OPTION_TEXT, AT(name), 0, 0, NULL, "augment", "NAME", "of this process", 0},
+    {"name", 'n', OPTION_TEXT, AT(name), 0, 0, NULL, NULL, "NAME",
+     "of this process; without it, its role, host and number", 0},
     {"log-level", 0, OPTION_CHOICE, AT(log_level), 0, 0, "debug|info|warning|error", "info",
      "LEVEL", "least level that is logged", 0},
 };
@@ -50,6 +51,7 @@ static const struct options_program program = {
 
 struct augment {
     struct settings settings;
+    char name[PEER_NAME];
     const struct log *log;
     void *context;
     struct peer *peer;
@@ -310,6 +312,7 @@ int main(int argc, char **argv) {
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     struct options *options = options_parse(&program, argc, argv, &self.settings, &error);
     if (options && signals_install(&error) == 0) {
+        self.settings.name = peer_name(self.settings.name, "augment", self.name);
         log_init(&log, 2, self.settings.name, log_level_of(self.settings.log_level));
         if (open_all(&self, &error) == 0 && loop(&self, &error) == 0)
             error.code = ERROR_NONE;

@@ -4,9 +4,13 @@
 #include "common/clock.h"
 #include "common/options.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <openssl/rand.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     CONTROL_QUEUE = 256,
@@ -20,7 +24,8 @@ struct peer {
     void *socket; /* DEALER, owned */
     const struct log *log;
     char trainer[ENDPOINT_MAXIMUM];
-    char name[64];
+    char name[PEER_NAME];
+    uint64_t instance; /* of this process, at random */
     Digitsum__Role role;
     char *endpoints[4]; /* owned copies */
     size_t endpoint_count;
@@ -69,11 +74,27 @@ void *peer_new_data_socket(void *context, int type, int queue, struct error *err
     return socket;
 }
 
+const char *peer_name(const char *given, const char *role, char name[static PEER_NAME]) {
+    char host[PEER_NAME] = "";
+    if (given)
+        return given;
+    if (gethostname(host, sizeof host) != 0)
+        host[0] = '\0';
+    host[sizeof host - 1] = '\0';
+    host[strcspn(host, ".")] = '\0'; /* without its domain */
+    for (char *c = host; *c; c++)
+        if (!isalnum((unsigned char)*c) || (unsigned char)*c >= 0x80)
+            *c = '-';
+    snprintf(name, PEER_NAME, "%s-%.32s-%ld", role, host, (long)getpid());
+    return name;
+}
+
 static int send_hello(struct peer *self, struct error *error) {
     Digitsum__Hello hello = DIGITSUM__HELLO__INIT;
     hello.role = self->role;
     hello.name = self->name;
     hello.program = (char *)DIGITSUM_VERSION;
+    hello.instance = self->instance;
     hello.n_endpoints = self->endpoint_count;
     hello.endpoints = self->endpoints;
     hello.dataset = self->has_dataset ? &self->dataset : NULL;
@@ -112,6 +133,8 @@ struct peer *peer_create(void *context, const struct peer_hello *hello, const st
         error_set(error, ERROR_MEMORY, "no memory to join %s", hello->trainer);
         return NULL;
     }
+    if (RAND_bytes((unsigned char *)&self->instance, sizeof self->instance) != 1)
+        self->instance = 0; /* unknown: a namesake is taken for a restart then */
     self->log = log;
     self->role = hello->role;
     self->patience = hello->patience * CLOCK_SECOND;

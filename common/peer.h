@@ -7,6 +7,13 @@
 #include "common/log.h"
 #include "common/wire.h"
 
+#define PEER_NAME 64 /* bytes, NUL included */
+
+/* What a worker is called: the name that it was given, or where it was given none (NULL) its role,
+ * host and process, as "augment-gpu7-4711", so that no two are called the same. Returns `given`, or
+ * `name` filled in. */
+const char *peer_name(const char *given, const char *role, char name[static PEER_NAME]);
+
 struct peer_hello {
     const char *trainer; /* address to join */
     Digitsum__Role role;

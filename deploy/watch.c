@@ -79,6 +79,7 @@ int main(int argc, char **argv) {
     struct error error = {0};
     struct settings settings = {0};
     struct log log;
+    char name[PEER_NAME];
     struct telemetry *telemetry = NULL;
     struct view *view = NULL;
     void *context = NULL;
@@ -100,8 +101,8 @@ int main(int argc, char **argv) {
         error_set(&error, ERROR_MEMORY, "no memory to begin");
         goto done;
     }
-    telemetry =
-        telemetry_create(context, settings.join, "watch", settings.progress, INT_MAX, &log, &error);
+    telemetry = telemetry_create(context, settings.join, peer_name(NULL, "watch", name),
+                                 settings.progress, INT_MAX, &log, &error);
     if (telemetry)
         status = follow(telemetry, view, &error);
 done:

@@ -1,4 +1,5 @@
 /* The evaluator: options → open → loop of "wait, handle one" → close. */
+#include "common/peer.h"
 #include "common/signals.h"
 #include "evaluator/run.h"
 
@@ -7,10 +8,12 @@
 int main(int argc, char **argv) {
     struct error error = {0};
     struct log log = {0};
+    char name[PEER_NAME];
     struct run_settings settings = {0};
     struct run *run = NULL;
     struct options *options = options_parse(&evaluator_program, argc, argv, &settings, &error);
     if (options && signals_install(&error) == 0) {
+        settings.name = peer_name(settings.name, "evaluator", name);
         log_init(&log, 2, settings.name, log_level_of(settings.log_level));
         run = run_create(&settings, &log, &error);
         if (run && run_loop(run, &error) == 0)

@@ -24,7 +24,8 @@ static const struct option_row rows[] = {
      "own address that watchers reach; without it the one that faces the trainer", 0},
     {"patience", 0, OPTION_INT, AT(patience), 1, 86400, NULL, "60", "SECONDS",
      "give up when the trainer is silent for so long", 0},
-    {"name", 'n', OPTION_TEXT, AT(name), 0, 0, NULL, "evaluator", "NAME", "of this process", 0},
+    {"name", 'n', OPTION_TEXT, AT(name), 0, 0, NULL, NULL, "NAME",
+     "of this process; without it, its role, host and number", 0},
     {"log-level", 0, OPTION_CHOICE, AT(log_level), 0, 0, "debug|info|warning|error", "info",
      "LEVEL", "least level that is logged", 0},
 };

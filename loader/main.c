@@ -39,7 +39,8 @@ static const struct option_row rows[] = {
      "what others are told in place of --host, where its ports are forwarded one to one", 0},
     {"patience", 0, OPTION_INT, AT(patience), 1, 86400, NULL, "60", "SECONDS",
      "give up when the trainer is silent for so long", 0},
-    {"name", 'n', OPTION_TEXT, AT(name), 0, 0, NULL, "loader", "NAME", "of this process", 0},
+    {"name", 'n', OPTION_TEXT, AT(name), 0, 0, NULL, NULL, "NAME",
+     "of this process; without it, its role, host and number", 0},
     {"log-level", 0, OPTION_CHOICE, AT(log_level), 0, 0, "debug|info|warning|error", "info",
      "LEVEL", "least level that is logged", 0},
 };
@@ -109,6 +110,7 @@ static struct dataset *open_dataset(const struct settings *settings, const struc
 
 struct loader {
     struct settings settings;
+    char name[PEER_NAME];
     const struct log *log;
     struct dataset *dataset;
     void *context;
@@ -186,6 +188,7 @@ int main(int argc, char **argv) {
     struct options *options = options_parse(&program, argc, argv, &loader.settings, &error);
     if (!options || signals_install(&error) != 0)
         goto done;
+    loader.settings.name = peer_name(loader.settings.name, "loader", loader.name);
     log_init(&log, 2, loader.settings.name, log_level_of(loader.settings.log_level));
     if (loader.settings.find) {
         find_data(&loader.settings, &log, &error);

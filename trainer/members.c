@@ -112,6 +112,12 @@ struct member *members_join(struct members *self, const struct wire_address *add
         if (self->list[i].present && self->list[i].role == hello->role &&
             (strcmp(self->list[i].name, hello->name) == 0))
             member = &self->list[i];
+    if (member && hello->instance && hello->instance == member->former) {
+        error_set(error, ERROR_REFUSED,
+                  "another %s has joined under the name %s: give each a --name of its own",
+                  wire_role_name(hello->role), hello->name);
+        return NULL;
+    }
     if (member)
         *replaced = *member;
     else
@@ -126,6 +132,11 @@ struct member *members_join(struct members *self, const struct wire_address *add
                               .address = *address,
                               .role = hello->role,
                               .heard = now,
+                              .instance = hello->instance,
+                              .former = replaced->present && replaced->instance != hello->instance
+                                            ? replaced->instance
+                                        : replaced->present ? replaced->former
+                                                            : 0,
                               .loader = -1,
                               .evaluator = -1,
                               .endpoint_count = (int)hello->n_endpoints};

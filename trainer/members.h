@@ -15,7 +15,8 @@ struct member {
     struct wire_address address;
     Digitsum__Role role;
     char name[64];
-    char peer[WIRE_PEER]; /* where it is, for logs */
+    uint64_t instance, former; /* of its process, and of the one before of that name; 0: unknown */
+    char peer[WIRE_PEER];      /* where it is, for logs */
     int endpoint_count;
     char endpoints[4][ENDPOINT_MAXIMUM];
     int64_t heard; /* clock_now() of its last message */
@@ -42,7 +43,9 @@ struct members {
 /* Takes in the sender of a checked HELLO. NULL when it is refused: error says why in words for the
  * peer (ERROR_REFUSED): no role or name, bad endpoints, other dataset than the run's, no room. A
  * member of the same role and name is replaced: it restarted and was not missed yet; *replaced is
- * a copy of what it was (present = false: nobody). The first loader sets the dataset. */
+ * a copy of what it was (present = false: nobody). One that was replaced so and comes back lives
+ * beside a namesake: it is refused, or they would throw each other out for ever. The first loader
+ * sets the dataset. */
 struct member *members_join(struct members *self, const struct wire_address *address,
                             const Digitsum__Hello *hello, int64_t now, struct member *replaced,
                             struct error *error);

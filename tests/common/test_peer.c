@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define RUN UINT64_C(0xabc)
 
@@ -342,4 +343,15 @@ Test(peer, addresses_that_cannot_be) {
     cr_expect_null(peer_create(context, &hello, NULL, &error));
     cr_expect_eq(error.code, ERROR_INVALID);
     cr_expect_str_eq(error.text, "address 'localhost': write tcp://host:port or ipc://path");
+}
+
+Test(peer, is_called_as_it_was_told_or_by_role_host_and_process) {
+    char name[PEER_NAME], end[32];
+    cr_expect_str_eq(peer_name("given", "loader", name), "given");
+    cr_assert_eq(peer_name(NULL, "loader", name), name);
+    snprintf(end, sizeof end, "-%d", (int)getpid());
+    cr_expect_eq(strncmp(name, "loader-", 7), 0, "%s", name);
+    cr_expect_str_eq(name + strlen(name) - strlen(end), end);
+    cr_expect_eq(strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"),
+                 strlen(name), "%s", name);
 }

@@ -145,3 +145,26 @@ Test(recovery, fifth_death_within_a_minute_ends_the_run_with_the_last_words) {
     e2e_expect_no_process(&run);
     e2e_end(&run);
 }
+
+Test(recovery, workers_without_names_live_side_by_side_and_namesakes_do_not) {
+    struct e2e run;
+    const char *const nameless[] = {"--join", "@ADDRESS", NULL};
+    const char *const named[] = {"--join", "@ADDRESS", "--name", "twin", NULL};
+    e2e_begin(&run);
+    int trainer = e2e_trainer(&run, (const char *const[]){"--steps", "150", NULL});
+    int first = e2e_start(&run, "augment", "augment-a", nameless);
+    int second = e2e_start(&run, "augment", "augment-b", nameless);
+    int twin = e2e_start(&run, "augment", "twin-a", named);
+    e2e_expect(&run, trainer, "augment twin joined");
+    int other = e2e_start(&run, "augment", "twin-b", named);
+    cr_expect_eq(e2e_wait(&run, twin), 4);
+    cr_expect(e2e_logged(&run, twin, "give each a --name of its own"));
+    int loader = e2e_loader(&run, "loader-1", "2000");
+    cr_expect_eq(e2e_wait(&run, trainer), 0);
+    int members[] = {first, second, other, loader};
+    for (int i = 0; i < 4; i++) {
+        cr_expect_eq(e2e_wait(&run, members[i]), 0, "%s", run.list[members[i]].name);
+        cr_expect_eq(e2e_count(&run, members[i], "joined ipc://"), 1);
+    }
+    e2e_end(&run);
+}

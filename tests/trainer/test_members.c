@@ -265,3 +265,28 @@ Test(members, who_left_makes_room) {
     cr_expect_eq(join(&caller, 1), first);
     cr_expect_eq(first->role, DIGITSUM__ROLE__LOADER);
 }
+
+Test(members, a_restart_takes_its_place_and_a_namesake_is_refused) {
+    struct caller first, second;
+    call(&first, DIGITSUM__ROLE__AUGMENT, "augment-1", 'a');
+    call(&second, DIGITSUM__ROLE__AUGMENT, "augment-1", 'b');
+    first.hello.instance = 11;
+    second.hello.instance = 22;
+    cr_assert_not_null(join(&first, 1));
+    cr_assert_not_null(join(&first, 1), "the same process again, by a new connection");
+    cr_assert_not_null(join(&second, 1), "a restart");
+    cr_expect(replaced.present);
+    expect_refused(&first, "another augment has joined under the name augment-1: give each a "
+                           "--name of its own");
+    cr_assert_not_null(join(&second, 1));
+    expect_refused(&first, "another augment has joined under the name augment-1: give each a "
+                           "--name of its own");
+    /* Processes that do not say who they are replace each other as before. */
+    first.hello.instance = second.hello.instance = 0;
+    cr_assert_not_null(join(&first, 1));
+    cr_assert_not_null(join(&second, 1));
+    /* When the second is gone, the name is free. */
+    members_leave(members, join(&second, 1));
+    first.hello.instance = 11;
+    cr_assert_not_null(join(&first, 1));
+}
