@@ -392,7 +392,8 @@ static void handle_bad(struct coordinator *self, const struct wire_message *mess
 }
 
 int control_receive(struct coordinator *self, struct error *error) {
-    for (int i = 0; i < MESSAGES_AT_ONCE; i++) {
+    bool rest = !rest_over(&self->control_rest, clock_now());
+    for (int i = 0; i < MESSAGES_AT_ONCE && !rest; i++) {
         struct wire_message message;
         struct error bad;
         int status = wire_receive(self->control, true, self->run, &message, &bad);
@@ -404,8 +405,10 @@ int control_receive(struct coordinator *self, struct error *error) {
         }
         if (status < 0) {
             handle_bad(self, &message, &bad);
+            rest = rest_note(&self->control_rest, false);
             continue;
         }
+        rest_note(&self->control_rest, true);
         status = handle(self, &message, error);
         wire_release(&message);
         if (status != 0)

@@ -20,7 +20,9 @@ enum {
     PROGRESS_QUEUE = 16,
     FEED_CAPACITY = 4,
     LEAVE_MS = 1500, /* how long members may take to say goodbye */
-    REPEAT_MS = 250  /* those that have not are told again: what told them may have been lost */
+    REST_AFTER = 32, /* bad messages without a good one between */
+    REST_MS = 2,
+    REPEAT_MS = 250 /* those that have not are told again: what told them may have been lost */
 };
 
 #define PROGRESS_PERIOD (200 * CLOCK_MILLISECOND)
@@ -306,6 +308,19 @@ static void do_periodic(struct coordinator *self) {
     }
 }
 
+bool rest_note(struct rest *rest, bool good) {
+    rest->bad = good ? 0 : rest->bad + 1;
+    if (rest->bad < REST_AFTER)
+        return false;
+    rest->bad = 0;
+    rest->until = clock_now() + REST_MS * CLOCK_MILLISECOND;
+    return true;
+}
+
+bool rest_over(const struct rest *rest, int64_t now) {
+    return now >= rest->until;
+}
+
 /* Milliseconds that the loop may sleep. */
 static long sleep_time(const struct coordinator *self) {
     int64_t now = clock_now();
@@ -315,6 +330,10 @@ static long sleep_time(const struct coordinator *self) {
         if (deadline < until)
             until = deadline;
     }
+    const struct rest *rests[] = {&self->control_rest, &self->data_rest};
+    for (int i = 0; i < 2; i++)
+        if (!rest_over(rests[i], now) && rests[i]->until < until)
+            until = rests[i]->until;
     return until <= now ? 0 : (long)((until - now) / CLOCK_MILLISECOND) + 1;
 }
 
@@ -334,8 +353,11 @@ static bool run_is_over(struct coordinator *self) {
 }
 
 static int wait_for_events(struct coordinator *self, struct error *error) {
-    zmq_pollitem_t items[] = {{self->control, 0, ZMQ_POLLIN, 0},
-                              {self->data, 0, ZMQ_POLLIN, 0},
+    int64_t now = clock_now();
+    short hear = rest_over(&self->control_rest, now) ? ZMQ_POLLIN : 0;
+    short take = rest_over(&self->data_rest, now) ? ZMQ_POLLIN : 0;
+    zmq_pollitem_t items[] = {{self->control, 0, hear, 0},
+                              {self->data, 0, take, 0},
                               {NULL, self->wake, ZMQ_POLLIN, 0},
                               {NULL, signals_descriptor(), ZMQ_POLLIN, 0}};
     /* After the signal its descriptor stays readable: it must not keep the loop awake. */

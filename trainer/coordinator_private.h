@@ -13,6 +13,14 @@
 
 #define LOG_PERIOD (60 * CLOCK_SECOND) /* of lines that a peer can cause: one a period, or few */
 
+/* A socket on which nothing but garbage comes rests for a moment after each handful of it. What
+ * waits behind it comes in turn (libzmq takes one message from each peer), so little is lost, and
+ * who floods us is held up by TCP instead of being listened to at full rate. */
+struct rest {
+    int bad;       /* messages in a row */
+    int64_t until; /* clock_now() */
+};
+
 struct coordinator {
     struct coordinator_settings settings;
     const struct log *log;
@@ -48,13 +56,18 @@ struct coordinator {
     struct train_progress seen; /* what train_look gave last */
     struct train_progress sums; /* since the last PROGRESS message */
     int64_t sums_since;
-    double first_batch, last_batch;                  /* clock_seconds() */
-    uint64_t images;                                 /* trained by this process */
-    uint64_t rejected;                               /* bad messages */
+    double first_batch, last_batch; /* clock_seconds() */
+    uint64_t images;                /* trained by this process */
+    uint64_t rejected;              /* bad messages */
+    struct rest control_rest, data_rest;
     struct log_limits bad_control, bad_data, visits; /* lines about each peer */
     int64_t told_unknown; /* when a worker was last told to join again after a damaged message */
     struct summary summary;
 };
+
+/* Notes whether a message was good; true: rest now. */
+bool rest_note(struct rest *rest, bool good);
+bool rest_over(const struct rest *rest, int64_t now);
 
 /* --- control.c: the dialogue --- */
 

@@ -73,8 +73,8 @@ static void reject_data(struct coordinator *self, const char *peer, const struct
                     held);
 }
 
-/* One PAIRS message: into its window slot, or dropped with the reason. */
-static void take_batch(struct coordinator *self, struct wire_message *message) {
+/* One PAIRS message: into its window slot, or dropped with the reason (false). */
+static bool take_batch(struct coordinator *self, struct wire_message *message) {
     struct batch batch;
     struct error error;
     if (message->header->type != DIGITSUM__TYPE__PAIRS)
@@ -88,20 +88,22 @@ static void take_batch(struct coordinator *self, struct wire_message *message) {
         if (self->ledger && !self->ending &&
             ledger_arrive(self->ledger, batch.step, clock_now()) == ARRIVAL_NEW)
             wire_move(&self->window[batch.step % self->window_size], message);
-        return;
+        return true;
     }
     reject_data(self, message->peer, &error);
+    return false;
 }
 
 int flow_receive(struct coordinator *self, struct error *error) {
-    for (int i = 0; i < BATCHES_AT_ONCE; i++) {
+    bool rest = !rest_over(&self->data_rest, clock_now());
+    for (int i = 0; i < BATCHES_AT_ONCE && !rest; i++) {
         struct wire_message message;
         struct error bad;
         int status = wire_receive(self->data, false, self->run, &message, &bad);
         if (status == 0)
             return 0;
         if (status == 1) {
-            take_batch(self, &message);
+            rest = rest_note(&self->data_rest, take_batch(self, &message));
             wire_release(&message);
             continue;
         }
@@ -110,6 +112,7 @@ int flow_receive(struct coordinator *self, struct error *error) {
             return -1;
         }
         reject_data(self, message.peer, &bad);
+        rest = rest_note(&self->data_rest, false);
     }
     return 0;
 }

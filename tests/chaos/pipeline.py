@@ -197,8 +197,9 @@ class Pipeline:
                 return
 
     def stranger(self, kind, seconds):
-        """Starts a peer that floods the pairs socket; see strangers.py."""
-        words = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "strangers.py"), kind, "127.0.0.1", str(self.port + 1), str(seconds)]
+        """Starts a peer that floods the pairs socket (chatter: the control socket); see strangers.py."""
+        port = self.port + (kind != "chatter")
+        words = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "strangers.py"), kind, "127.0.0.1", str(port), str(seconds)]
         self.strangers.append(subprocess.Popen(words, stderr=subprocess.DEVNULL))
 
     def fill_disk(self, seconds):

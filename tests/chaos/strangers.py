@@ -3,6 +3,7 @@
 
     strangers.py noise HOST PORT SECONDS      random bytes, which are not even ZeroMQ's protocol
     strangers.py garbage HOST PORT SECONDS    joins as a PUSH socket does, then floods well-formed messages of garbage
+    strangers.py chatter HOST PORT SECONDS    the same as a DEALER, for the control socket
     strangers.py sink HOST PORT SECONDS       what garbage is sent to in the comparison: reads it, and does nothing else
 
 ZMTP 3.0 (rfc.zeromq.org/spec/23): a greeting of 64 bytes, a READY command, then frames."""
@@ -80,6 +81,8 @@ def main():
         flood(port, host, until, b"", random_.randbytes(65536))
     elif kind == "garbage":
         flood(port, host, until, GREETING + ready(b"PUSH"), garbage(random_))
+    elif kind == "chatter":
+        flood(port, host, until, GREETING + ready(b"DEALER"), garbage(random_))
     elif kind == "sink":
         drain(host, port, until)
     else:
