@@ -163,9 +163,10 @@ static const char net_text[] =
     "{ name = \"s\"; kind = \"dense\"; input = \"d\"; units = 19; });"
     "outputs = { digit = \"d\"; sum = \"s\"; };";
 
-uint8_t *seed_make_checkpoint(size_t *size) {
+uint8_t *seed_make_checkpoint(uint64_t step, size_t *size) {
     const struct optimizer optimizer = {.kind = OPTIMIZER_ADAMW, .ema = 0.9f};
-    struct checkpoint checkpoint = {.step = 20, .epoch = 0.5, .samples = 2560, .seed = 1, .run = 9};
+    struct checkpoint checkpoint = {
+        .step = step, .epoch = 0.5, .samples = 2560, .seed = 1, .run = 9};
     char settings[] = "{\"batch\":128,\"seed\":1}";
     struct error error;
     uint8_t *bytes;
@@ -183,7 +184,7 @@ uint8_t *seed_make_checkpoint(size_t *size) {
 
 static void seed_checkpoint(void) {
     size_t size;
-    uint8_t *bytes = seed_make_checkpoint(&size);
+    uint8_t *bytes = seed_make_checkpoint(20, &size);
     seed_write("checkpoint", "adamw", bytes, size);
     free(bytes);
 }

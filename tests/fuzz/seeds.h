@@ -24,8 +24,8 @@ void seed_begin(struct seed *seed, uint8_t flags);
 void seed_flags(struct seed *seed, uint8_t flags);
 void seed_frame(struct seed *seed, const void *bytes, size_t size);
 
-/* A checkpoint's file; the caller frees it. */
-uint8_t *seed_make_checkpoint(size_t *size);
+/* The file of a step's checkpoint; the caller frees it. */
+uint8_t *seed_make_checkpoint(uint64_t step, size_t *size);
 
 /* Those of wire, control, worker and evaluator: seeds_messages.c. */
 void seed_messages(void);

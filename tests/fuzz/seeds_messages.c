@@ -264,18 +264,19 @@ static void say_split(struct seed *life, uint32_t first, uint32_t count) {
     say_with(life, 0, &header, payload, sizes, 2);
 }
 
-/* A checkpoint whose digest is to be put right, and its one piece. */
-static void say_checkpoint(struct seed *life, uint64_t step, uint32_t sequence, bool final) {
+/* A checkpoint whose digest is to be put right, with 0, or is wrong; and its one piece. */
+static void say_offer(struct seed *life, uint64_t step, uint32_t sequence, size_t size,
+                      uint8_t digest) {
     Digitsum__Header header = DIGITSUM__HEADER__INIT;
     Digitsum__CheckpointInfo info = DIGITSUM__CHECKPOINT_INFO__INIT;
-    uint8_t sha256[32] = {0};
-    info.size = 4096;
+    uint8_t sha256[32] = {digest};
+    info.size = size;
     info.sha256.data = sha256;
     info.sha256.len = sizeof sha256;
     info.epoch = 0.5;
     info.samples = 2560;
     info.sequence = sequence;
-    info.final = info.epoch_end = final;
+    info.epoch_end = sequence % 2;
     info.seconds = 3.5;
     header.checkpoint = &info;
     say(life, &header, DIGITSUM__TYPE__CHECKPOINT, step);
@@ -318,16 +319,16 @@ static void seed_workers(void) {
 static void seed_evaluators(void) {
     static struct seed life;
     size_t size;
-    uint8_t *bytes = seed_make_checkpoint(&size);
+    uint8_t *bytes = seed_make_checkpoint(20, &size);
     for (uint8_t files = 0; files < 2; files++) {
         seed_begin(&life, files);
         say_welcome(&life);
         say_peers(&life, (char *)"L");
         say_split(&life, 0, 2);
         say_split(&life, 2, 1);
-        say_checkpoint(&life, 20, 1, true);
+        say_offer(&life, 20, 1, 4096, 0);
         say_chunk(&life, 20, bytes, size);
-        say_checkpoint(&life, 30, 3, false);
+        say_offer(&life, 30, 3, 4096, 0);
         say_chunk(&life, 30, bytes, size / 2);
         say_end(&life, DIGITSUM__TYPE__STOP);
         seed_write("evaluator", files ? "with_files" : "without_files", life.bytes, life.size);
@@ -335,9 +336,43 @@ static void seed_evaluators(void) {
     free(bytes);
 }
 
+/* What a life has more seldom: a step offered again once it is scored, another network, a digest
+ * that stays wrong, and more offers than are kept. */
+static void seed_seldom(void) {
+    static struct seed life;
+    static const uint8_t piece[64];
+    size_t size, more;
+    uint8_t *bytes = seed_make_checkpoint(20, &size), *other = seed_make_checkpoint(30, &more);
+    uint8_t *name = memmem(other, more, "small", 5);
+    seed_must(name != NULL, "the network's name");
+    memcpy(name, "other", 5);
+    seed_begin(&life, 1);
+    say_welcome(&life);
+    say_peers(&life, (char *)"L");
+    say_split(&life, 0, 3);
+    for (uint32_t i = 0; i < 2; i++) {
+        say_offer(&life, 20, 1 + i, 4096, 0);
+        say_chunk(&life, 20, bytes, size);
+    }
+    say_offer(&life, 30, 3, 4096, 0);
+    say_chunk(&life, 30, other, more);
+    say_offer(&life, 40, 4, sizeof piece, 1);
+    for (int try = 0; try < 3; try++)
+        say_chunk(&life, 40, piece, sizeof piece);
+    seed_write("evaluator", "seldom", life.bytes, life.size);
+    seed_begin(&life, 0);
+    say_welcome(&life);
+    for (uint32_t i = 0; i < 260; i++)
+        say_offer(&life, 100 + i, 1 + i, 4096, 1);
+    seed_write("evaluator", "many", life.bytes, life.size);
+    free(bytes);
+    free(other);
+}
+
 void seed_messages(void) {
     seed_dialogue();
     seed_batches();
     seed_workers();
     seed_evaluators();
+    seed_seldom();
 }
