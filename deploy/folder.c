@@ -177,6 +177,18 @@ failed:
     return -1;
 }
 
+bool folder_has_checkpoint(const struct folder *self) {
+    char path[PATH_MAX + 16];
+    bool found = false;
+    snprintf(path, sizeof path, "%s/checkpoints", self->path);
+    DIR *directory = opendir(path);
+    for (struct dirent *entry; directory && !found && (entry = readdir(directory));)
+        found = strncmp(entry->d_name, "step-", 5) == 0;
+    if (directory)
+        closedir(directory);
+    return found;
+}
+
 void folder_close(struct folder *self) {
     if (self->sockets[0])
         remove_sockets(self->sockets);

@@ -7,6 +7,7 @@
 #include "common/error.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <time.h>
 
 #define FOLDER_NAME 65 /* bytes of a run's name, NUL included */
@@ -40,6 +41,9 @@ void folder_standard_name(const char *net, time_t now, char name[static FOLDER_N
  * FOLDER_FORCE. */
 int folder_open(struct folder *self, const char *runs, const char *name, enum folder_mode mode,
                 struct error *error);
+
+/* Whether the run has a checkpoint to go on from. */
+bool folder_has_checkpoint(const struct folder *self);
 
 /* Removes the sockets and their folder, and unlocks. Everything else stays. Harmless twice. */
 void folder_close(struct folder *self);

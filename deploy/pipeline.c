@@ -379,22 +379,30 @@ static int report(struct run *run, struct error *error) {
     return 0;
 }
 
+/* How a run that was cut short goes on. */
+static void tell_how_to_go_on(const struct run *run) {
+    const char *name = strrchr(run->folder.path, '/') + 1;
+    if (folder_has_checkpoint(&run->folder))
+        fprintf(stderr, "To go on from the last checkpoint: make run-pipeline RUN=%s RESUME=1\n",
+                name);
+    else
+        fprintf(stderr,
+                "It had no checkpoint yet; to begin again: make run-pipeline RUN=%s FORCE=1\n",
+                name);
+}
+
 /* Says how it went; returns the exit status. */
 static int conclude(struct run *run) {
-    const char *name = strrchr(run->folder.path, '/') + 1;
     struct error error = {0};
     view_clear(run->view);
     if (run->failure[0]) {
         fprintf(stderr, "pipeline: %s\n", run->failure);
-        if (run->status == error_exit_status(ERROR_DEVICE))
-            fprintf(stderr,
-                    "To go on from the last checkpoint: make run-pipeline RUN=%s RESUME=1\n", name);
+        tell_how_to_go_on(run);
         return run->status;
     }
     int reported = run->phase == KILLED ? 0 : report(run, &error);
     if (run->interrupted) {
-        if (run->phase != KILLED)
-            view_line(run->view, "To go on: make run-pipeline RUN=%s RESUME=1", name);
+        tell_how_to_go_on(run);
         return error_exit_status(ERROR_INTERRUPTED);
     }
     if (reported != 0)

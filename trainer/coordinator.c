@@ -460,8 +460,7 @@ int coordinator_run(struct coordinator *self, struct summary *summary, struct er
         *error = self->failure;
         status = -1;
     } else if (status == 0 && self->interrupted) {
-        status = error_set(error, ERROR_INTERRUPTED,
-                           "stopped at step %" PRIu64 " of %" PRIu64 "; go on with --resume",
+        status = error_set(error, ERROR_INTERRUPTED, "stopped at step %" PRIu64 " of %" PRIu64,
                            self->seen.step, self->steps);
     }
     fill_summary(self, summary);

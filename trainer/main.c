@@ -1,10 +1,28 @@
 /* The trainer: options → open → run → close. */
 #include "common/clock.h"
 #include "common/signals.h"
+#include "trainer/save.h"
 #include "trainer/start.h"
 
+#include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <string.h>
+
+/* The last line: what happened, what is safe, and how it goes on. `run_dir` is NULL where nothing
+ * had begun, or nothing is kept. */
+static void tell(const struct error *error, const char *run_dir) {
+    char folder[480];
+    uint64_t step;
+    snprintf(folder, sizeof folder, "%.460s/checkpoints", run_dir ? run_dir : "");
+    if (!run_dir)
+        fprintf(stderr, "trainer: %s\n", error->text);
+    else if (saver_newest(folder, UINT64_MAX, &step))
+        fprintf(stderr, "trainer: %s. Step %" PRIu64 " is safe; to go on: trainer --resume %s\n",
+                error->text, step, run_dir);
+    else
+        fprintf(stderr, "trainer: %s. There was no checkpoint yet: begin again\n", error->text);
+}
 
 int main(int argc, char **argv) {
     double began = clock_seconds();
@@ -13,6 +31,8 @@ int main(int argc, char **argv) {
     struct start start = {0};
     struct summary summary = {0};
     struct coordinator *coordinator = NULL;
+    const char *run_dir = NULL; /* once the run has begun */
+    char path[512];
     /* Batches are freed and made anew all the time: keep their pages instead of returning them. */
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
@@ -35,6 +55,8 @@ int main(int argc, char **argv) {
         &log, &error);
     if (!coordinator)
         goto done;
+    if (start.settings.run_dir && strcmp(start.settings.engine, "null") != 0)
+        run_dir = strcpy(path, start.settings.run_dir); /* settings_check: it fits */
     coordinator_run(coordinator, &summary, &error);
     struct error unwritten = {0};
     if (start.settings.run_dir &&
@@ -44,12 +66,7 @@ int main(int argc, char **argv) {
 done:
     coordinator_destroy(&coordinator);
     start_free(&start);
-    if (error.code == ERROR_DEVICE)
-        fprintf(stderr,
-                "trainer: %s. Checkpoints written before this are safe: go on from the newest with "
-                "the same command and --resume\n",
-                error.text);
-    else if (error.code != ERROR_NONE)
-        fprintf(stderr, "trainer: %s\n", error.text);
+    if (error.code != ERROR_NONE)
+        tell(&error, run_dir);
     return error_exit_status(error.code);
 }

@@ -178,6 +178,16 @@ bool saver_next(const char *folder, uint64_t from, uint64_t *step) {
     return *step != UINT64_MAX;
 }
 
+bool saver_newest(const char *folder, uint64_t below, uint64_t *step) {
+    bool found = false;
+    uint64_t next;
+    for (uint64_t from = 0; saver_next(folder, from, &next) && next < below; from = next + 1) {
+        *step = next;
+        found = true;
+    }
+    return found;
+}
+
 /* Whether an epoch became complete with this checkpoint's last step. From the samples that it names
  * follow those of a batch and of an epoch. */
 static bool ends_epoch(const struct checkpoint *checkpoint) {

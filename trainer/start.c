@@ -16,23 +16,16 @@
 static struct checkpoint *newest(const char *run_dir, const struct log *log, struct error *error) {
     char folder[480], path[512];
     snprintf(folder, sizeof folder, "%.460s/checkpoints", run_dir);
-    uint64_t below = UINT64_MAX;
-    for (;;) {
-        uint64_t step, newest_step = UINT64_MAX;
-        for (uint64_t from = 0; saver_next(folder, from, &step) && step < below; from = step + 1)
-            newest_step = step;
-        if (newest_step == UINT64_MAX) {
-            error_set(error, ERROR_INVALID, "--resume: there is no whole checkpoint in %s", folder);
-            return NULL;
-        }
-        saver_file(folder, newest_step, path);
+    for (uint64_t step = UINT64_MAX; saver_newest(folder, step, &step);) {
+        saver_file(folder, step, path);
         struct error bad;
         struct checkpoint *checkpoint = checkpoint_read(path, &bad);
         if (checkpoint)
             return checkpoint;
         log_warning(log, "%s; trying the one before", bad.text);
-        below = newest_step;
     }
+    error_set(error, ERROR_INVALID, "--resume: there is no whole checkpoint in %s", folder);
+    return NULL;
 }
 
 /* "auto" is what the run was begun with. */

@@ -143,3 +143,20 @@ Test(folder, long_paths_get_a_temporary_folder_that_goes_away) {
     cr_expect_eq(scratch_count(sockets), -1);
     scratch_end(base);
 }
+
+Test(folder, knows_whether_there_is_a_checkpoint) {
+    char scratch[64], path[SCRATCH_PATH], file[SCRATCH_PATH];
+    struct folder folder;
+    struct error error;
+    scratch_begin(scratch);
+    cr_assert_eq(folder_open(&folder, scratch, "one", FOLDER_NEW, &error), 0, "%s", error.text);
+    cr_expect_not(folder_has_checkpoint(&folder));
+    snprintf(path, sizeof path, "%s/one/checkpoints", scratch);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    scratch_write(path, ".checkpoint-x.tmp", "half", file);
+    cr_expect_not(folder_has_checkpoint(&folder), "one that is being written is none");
+    scratch_write(path, "step-000000020.safetensors", "whole", file);
+    cr_expect(folder_has_checkpoint(&folder));
+    folder_close(&folder);
+    scratch_end(scratch);
+}
