@@ -95,7 +95,8 @@ class Pipeline:
         return [os.path.join(self.programs, role)] + words
 
     def environment(self, name):
-        environment = dict(os.environ, GOMP_SPINCOUNT="0")
+        known = os.path.join(ROOT, "tests/support/lsan.supp")
+        environment = dict(os.environ, GOMP_SPINCOUNT="0", LSAN_OPTIONS=f"suppressions={known}:print_suppressions=0")
         if self.faked:
             # Only the clock that people set jumps: the one that measures time cannot.
             environment.update(LD_PRELOAD=faketime_library(), FAKETIME_TIMESTAMP_FILE=self.clock_file(name),
@@ -135,6 +136,8 @@ class Pipeline:
             if status is None or not self.wanted.get(name):
                 continue
             now = time.monotonic()
+            if -status in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
+                raise AssertionError(f"{name} crashed ({signal.Signals(-status).name}): {self.last_line(name)}")
             if name == "trainer" and status == 0:
                 self.trainer_done = True
                 self.wanted[name] = False
@@ -165,6 +168,11 @@ class Pipeline:
     def lines(self, name):
         with open(self.log_path(name), encoding="utf-8", errors="replace") as log:
             return log.read().splitlines()
+
+    def complaints(self):
+        """What sanitizers found, where the programs were built with them."""
+        return [f"{name}: {line}" for name in self.processes for line in self.lines(name)
+                if re.search(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:", line)]  # fmt: skip
 
     def send(self, name, number):
         process = self.processes.get(name)
