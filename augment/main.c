@@ -20,6 +20,9 @@ enum {
     LOADERS_MOST = 128
 };
 
+#define STRANGE_WAIT CLOCK_SECOND
+#define STRANGE_EVERY (5 * CLOCK_SECOND)
+
 struct settings {
     const char *join, *name, *log_level;
     int64_t threads, patience;
@@ -63,6 +66,9 @@ struct augment {
     int loader_count;
     struct wire_message pending; /* PAIRS that the trainer had no room for yet */
     bool has_pending;
+    struct wire_message strange; /* SAMPLES of a run that we have not joined: not yet? */
+    bool has_strange;
+    int64_t strange_since;
     uint64_t batches;
     struct log_limits bad; /* of each loader */
 };
@@ -150,7 +156,11 @@ static int check_samples(const struct augment *self, const struct wire_message *
     if (header->type != DIGITSUM__TYPE__SAMPLES)
         return error_set(error, ERROR_CORRUPT, "%s on the samples socket",
                          wire_type_name(header->type));
-    if (!run || header->count != run->batch)
+    if (!run || header->run != run->run)
+        return error_set(error, ERROR_CORRUPT,
+                         "SAMPLES of another run: expected %016llx, got %016llx",
+                         run ? (unsigned long long)run->run : 0, (unsigned long long)header->run);
+    if (header->count != run->batch)
         return error_set(error, ERROR_CORRUPT, "SAMPLES of step %" PRIu64 " with %u rows",
                          header->step, header->count);
     const uint8_t *labels = wire_frame(message, 1);
@@ -199,48 +209,94 @@ static int send_pairs(struct augment *self, struct wire_message *message, struct
     return status;
 }
 
+static void drop_sample(struct augment *self, struct wire_message *message,
+                        const struct error *bad) {
+    uint64_t held;
+    if (log_limits_pass(&self->bad, message->peer, clock_now(), 60 * CLOCK_SECOND, 1, &held))
+        log_warning(self->log, "bad samples from %s dropped: %s (%" PRIu64 " more)", message->peer,
+                    bad->text, held);
+    wire_release(message);
+}
+
+/* One SAMPLES message that arrived whole. 1: dealt with, 0: the trainer has no room. */
+static int take(struct augment *self, struct wire_message *message, struct error *error) {
+    struct error bad;
+    if (check_samples(self, message, &bad) != 0) {
+        drop_sample(self, message, &bad);
+        return 1;
+    }
+    int status = make_pairs(self, message, error);
+    if (status == 0)
+        status = send_pairs(self, message, error);
+    if (status == 0) {
+        wire_move(&self->pending, message);
+        self->has_pending = true;
+        return 0;
+    }
+    wire_release(message);
+    return status;
+}
+
+/* A trainer that restarted is noticed by its loaders and by us at different moments. Samples of a
+ * run that we do not know make us ask, and wait for a moment: were they dropped, nothing would be
+ * left to overtake them, and the run would stand still for seconds. Now and then only, for they may
+ * also come from a loader that is behind. */
+static bool hold(struct augment *self, const struct peer_run *run, struct wire_message *message) {
+    int64_t now = clock_now();
+    if (message->header->run == run->run || now - self->strange_since < STRANGE_EVERY)
+        return false;
+    self->strange_since = now;
+    wire_move(&self->strange, message);
+    self->has_strange = true;
+    peer_ask(self->peer);
+    return true;
+}
+
+/* What we held, once we have joined its run, or given up to. As take. */
+static int take_strange(struct augment *self, const struct peer_run *run, struct error *error) {
+    struct wire_message message = {0};
+    bool ours = self->strange.header->run == run->run;
+    if (!ours && clock_now() - self->strange_since < STRANGE_WAIT)
+        return 0;
+    wire_move(&message, &self->strange);
+    self->has_strange = false;
+    if (ours)
+        self->strange_since = 0; /* it was right to wait, and may be again */
+    return take(self, &message, error);
+}
+
 static int work(struct augment *self, struct error *error) {
     const struct peer_run *run = peer_run(self->peer);
+    int status = 1;
     if (!run || !self->pairs)
         return 0;
     if (self->has_pending) {
-        int status = send_pairs(self, &self->pending, error);
+        status = send_pairs(self, &self->pending, error);
         if (status != 1)
             return status;
         wire_release(&self->pending);
         self->has_pending = false;
     }
-    for (int i = 0; i < BATCHES_AT_ONCE; i++) {
+    if (self->has_strange)
+        status = take_strange(self, run, error);
+    for (int i = 0; i < BATCHES_AT_ONCE && status == 1; i++) {
         struct wire_message message;
         struct error bad;
-        uint64_t held;
-        int status = wire_receive(self->samples, false, run->run, &message, &bad);
-        if (status == 0)
+        int got = wire_receive(self->samples, false, 0, &message, &bad);
+        if (got == 0)
             return 0;
-        if (status < 0 && bad.code == ERROR_IO) {
+        if (got < 0 && bad.code == ERROR_IO) {
             *error = bad;
             return -1;
         }
-        if (status < 0 || check_samples(self, &message, &bad) != 0) {
-            if (log_limits_pass(&self->bad, message.peer, clock_now(), 60 * CLOCK_SECOND, 1, &held))
-                log_warning(self->log, "bad samples from %s dropped: %s (%" PRIu64 " more)",
-                            message.peer, bad.text, held);
-            wire_release(&message);
-            continue;
-        }
-        status = make_pairs(self, &message, error);
-        if (status == 0)
-            status = send_pairs(self, &message, error);
-        if (status == 0) {
-            wire_move(&self->pending, &message);
-            self->has_pending = true;
+        if (got < 0)
+            drop_sample(self, &message, &bad);
+        else if (hold(self, run, &message))
             return 0;
-        }
-        wire_release(&message);
-        if (status < 0)
-            return -1;
+        else
+            status = take(self, &message, error);
     }
-    return 0;
+    return status < 0 ? -1 : 0;
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -276,11 +332,11 @@ static int hear(struct augment *self, struct error *error) {
 
 static int loop(struct augment *self, struct error *error) {
     while (!signals_stop()) {
-        zmq_pollitem_t items[] = {
-            {peer_socket(self->peer), 0, ZMQ_POLLIN, 0},
-            {NULL, signals_descriptor(), ZMQ_POLLIN, 0},
-            {self->samples, 0, (short)(self->has_pending || !self->pairs ? 0 : ZMQ_POLLIN), 0},
-            {self->pairs, 0, ZMQ_POLLOUT, 0}};
+        bool full = self->has_pending || self->has_strange || !self->pairs;
+        zmq_pollitem_t items[] = {{peer_socket(self->peer), 0, ZMQ_POLLIN, 0},
+                                  {NULL, signals_descriptor(), ZMQ_POLLIN, 0},
+                                  {self->samples, 0, (short)(full ? 0 : ZMQ_POLLIN), 0},
+                                  {self->pairs, 0, ZMQ_POLLOUT, 0}};
         if (zmq_poll(items, self->has_pending ? 4 : 3, peer_wait(self->peer)) < 0 && errno != EINTR)
             return error_set(error, ERROR_IO, "waiting for messages: %s", zmq_strerror(errno));
         if (hear(self, error) != 0)
@@ -293,6 +349,7 @@ static int loop(struct augment *self, struct error *error) {
 
 static void close_all(struct augment *self) {
     peer_destroy(&self->peer);
+    wire_release(&self->strange);
     if (self->has_pending)
         wire_release(&self->pending);
     if (self->samples)

@@ -16,8 +16,9 @@ enum {
     CONTROL_QUEUE = 256,
     LINGER_MS = 500,
     DATA_BUFFER = 256 << 10, /* bytes; the system's own choice grows to megabytes */
-    DATA_PING_MS = 1000,
-    DATA_SILENCE_MS = 3000
+    ALIVE_AFTER = 10, /* s without a byte, after which the system asks whether the other side is */
+    ALIVE_EVERY = 2,  /* s between questions */
+    ALIVE_TRIES = 3
 };
 
 struct peer {
@@ -46,11 +47,16 @@ void *peer_new_socket(void *context, int type, int queue, struct error *error) {
     void *socket = zmq_socket(context, type);
     int64_t frame = WIRE_FRAME_MAXIMUM;
     int linger = LINGER_MS, yes = 1;
+    int idle = ALIVE_AFTER, every = ALIVE_EVERY, tries = ALIVE_TRIES;
     if (!socket || zmq_setsockopt(socket, ZMQ_SNDHWM, &queue, sizeof queue) != 0 ||
         zmq_setsockopt(socket, ZMQ_RCVHWM, &queue, sizeof queue) != 0 ||
         zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame, sizeof frame) != 0 ||
         zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger) != 0 ||
-        zmq_setsockopt(socket, ZMQ_IPV6, &yes, sizeof yes) != 0) {
+        zmq_setsockopt(socket, ZMQ_IPV6, &yes, sizeof yes) != 0 ||
+        zmq_setsockopt(socket, ZMQ_TCP_KEEPALIVE, &yes, sizeof yes) != 0 ||
+        zmq_setsockopt(socket, ZMQ_TCP_KEEPALIVE_IDLE, &idle, sizeof idle) != 0 ||
+        zmq_setsockopt(socket, ZMQ_TCP_KEEPALIVE_INTVL, &every, sizeof every) != 0 ||
+        zmq_setsockopt(socket, ZMQ_TCP_KEEPALIVE_CNT, &tries, sizeof tries) != 0) {
         error_set(error, ERROR_IO, "cannot make a socket: %s", zmq_strerror(errno));
         if (socket)
             zmq_close(socket);
@@ -61,12 +67,9 @@ void *peer_new_socket(void *context, int type, int queue, struct error *error) {
 
 void *peer_new_data_socket(void *context, int type, int queue, struct error *error) {
     void *socket = peer_new_socket(context, type, queue, error);
-    int buffer = DATA_BUFFER, interval = DATA_PING_MS, patience = DATA_SILENCE_MS;
-    if (socket &&
-        (zmq_setsockopt(socket, ZMQ_SNDBUF, &buffer, sizeof buffer) != 0 ||
-         zmq_setsockopt(socket, ZMQ_RCVBUF, &buffer, sizeof buffer) != 0 ||
-         zmq_setsockopt(socket, ZMQ_HEARTBEAT_IVL, &interval, sizeof interval) != 0 ||
-         zmq_setsockopt(socket, ZMQ_HEARTBEAT_TIMEOUT, &patience, sizeof patience) != 0)) {
+    int buffer = DATA_BUFFER;
+    if (socket && (zmq_setsockopt(socket, ZMQ_SNDBUF, &buffer, sizeof buffer) != 0 ||
+                   zmq_setsockopt(socket, ZMQ_RCVBUF, &buffer, sizeof buffer) != 0)) {
         error_set(error, ERROR_IO, "cannot make a socket: %s", zmq_strerror(errno));
         zmq_close(socket);
         return NULL;
@@ -315,6 +318,10 @@ int peer_receive(struct peer *self, struct wire_message *message, struct error *
         if (status < 0)
             return -1;
     }
+}
+
+void peer_ask(struct peer *self) {
+    self->due = clock_now();
 }
 
 const struct peer_run *peer_run(const struct peer *self) {

@@ -56,6 +56,10 @@ long peer_wait(const struct peer *self);
  * word for `patience` seconds), ERROR_IO. Call until it returns 0. */
 int peer_receive(struct peer *self, struct wire_message *message, struct error *error);
 
+/* Asks the trainer at the next peer_receive whether it still knows us, before the heartbeat is due:
+ * what came from elsewhere looks as if it had restarted. */
+void peer_ask(struct peer *self);
+
 /* NULL until welcomed, and while the trainer is silent. */
 const struct peer_run *peer_run(const struct peer *self);
 
@@ -66,12 +70,14 @@ int peer_send(struct peer *self, Digitsum__Header *header, struct error *error);
 void peer_destroy(struct peer **self);
 
 /* A zmq socket with this house's limits: high-water marks of `queue` messages on both sides, the
- * largest frame, a short linger, IPv6 allowed. NULL with the reason. */
+ * largest frame, a short linger, IPv6 allowed, connections to hosts that are gone closed by TCP's
+ * keep-alive. NULL with the reason. */
 void *peer_new_socket(void *context, int type, int queue, struct error *error);
 
 /* The same for batches. A peer that takes them and never answers must not swallow many: the
- * system's buffers are bounded as well, and a connection whose other end says nothing for three
- * seconds, not even ZeroMQ's own pings, is closed. */
+ * system's buffers are bounded as well. Not by ZMTP's heartbeats, which would also close its
+ * connection: where a connection ends while its socket's queue is full, libzmq 4.3.4's next
+ * heartbeat fails an assertion, and takes the process along (zeromq/libzmq issue 4364). */
 void *peer_new_data_socket(void *context, int type, int queue, struct error *error);
 
 #endif

@@ -325,7 +325,8 @@ bool rest_over(const struct rest *rest, int64_t now) {
 static long sleep_time(const struct coordinator *self) {
     int64_t now = clock_now();
     int64_t until = self->next_progress < self->next_check ? self->next_progress : self->next_check;
-    if (self->ledger && !self->ending && members_of_role(self->members, DIGITSUM__ROLE__LOADER)) {
+    if (self->ledger && !self->ending && members_of_role(self->members, DIGITSUM__ROLE__LOADER) &&
+        members_of_role(self->members, DIGITSUM__ROLE__AUGMENT)) {
         int64_t deadline = ledger_deadline(self->ledger);
         if (deadline < until)
             until = deadline;

@@ -152,6 +152,10 @@ void flow_advance(struct coordinator *self) {
             self->first_batch = clock_seconds();
         self->waiting_since = 0;
     }
+    /* Before an augmenter has joined, samples would go to those of an earlier incarnation, which
+     * drop them. */
+    if (members_of_role(self->members, DIGITSUM__ROLE__AUGMENT) == 0)
+        return;
     struct lease lease;
     int64_t now = clock_now();
     while (ledger_lease(self->ledger, now, &lease))

@@ -13,6 +13,7 @@ struct entry {
     int loader;     /* of the newest lease; -1: it left */
     uint32_t tries; /* leases given */
     bool overtaken; /* when it was leased again */
+    uint64_t order; /* of the newest lease among all */
     int64_t since;  /* of the newest lease */
 };
 
@@ -25,7 +26,8 @@ struct ledger {
     uint32_t out[LEDGER_LOADERS];  /* steps whose newest lease is with this loader */
     int64_t avoid[LEDGER_LOADERS]; /* until when others are asked first: it let a step be late */
     double smoothed;               /* ns from lease to arrival; 0: none seen yet */
-    int64_t newest;                /* when the most recently leased step that arrived was leased */
+    uint64_t given;                /* leases of single steps so far */
+    uint64_t newest;               /* order of the most recently leased step that arrived */
     struct ledger_counts counts;
 };
 
@@ -108,7 +110,7 @@ static int choose_loader(const struct ledger *self, int last, int64_t now) {
  * try comes after all others of the window, and nothing may be left to overtake it. */
 static int64_t late_at(const struct ledger *self, const struct entry *entry) {
     double patience = (double)self->settings.patience_most;
-    if (self->settings.hedge && (entry->overtaken || entry->since < self->newest)) {
+    if (self->settings.hedge && (entry->overtaken || entry->order < self->newest)) {
         patience = 4.0 * self->smoothed;
         if (patience < (double)self->settings.patience_least)
             patience = (double)self->settings.patience_least;
@@ -122,12 +124,13 @@ static void give(struct ledger *self, uint64_t step, int loader, int64_t now) {
     struct entry *entry = entry_of(self, step);
     if (entry->state == STEP_LEASED && entry->loader >= 0)
         self->out[entry->loader]--;
-    if (entry->tries > 0 && entry->since < self->newest)
+    if (entry->tries > 0 && entry->order < self->newest)
         entry->overtaken = true;
     entry->state = STEP_LEASED;
     entry->loader = loader;
     entry->tries++;
     entry->since = now;
+    entry->order = ++self->given;
     self->out[loader]++;
 }
 
@@ -189,8 +192,8 @@ enum arrival ledger_arrive(struct ledger *self, uint64_t step, int64_t now) {
         }
     }
     /* Nor does a later try say what has overtaken what. */
-    if (entry->tries == 1 && entry->since > self->newest)
-        self->newest = entry->since;
+    if (entry->tries == 1 && entry->order > self->newest)
+        self->newest = entry->order;
     entry->state = STEP_ARRIVED;
     return ARRIVAL_NEW;
 }

@@ -141,6 +141,23 @@ Test(ledger, overtaken_step_goes_to_another_loader_soon) {
     ledger_destroy(&ledger);
 }
 
+Test(ledger, what_was_leased_at_one_moment_is_overtaken_by_its_order) {
+    struct ledger *ledger = ledger_create(&usual);
+    ledger_join(ledger);
+    for (int i = 0; i < 8; i++)
+        must_lease(ledger, 0); /* a whole window, as after a restart */
+    for (uint64_t step = 1; step < 8; step += 2)
+        ledger_arrive(ledger, step, 5 * MS);
+    no_lease(ledger, 99 * MS);
+    for (uint64_t step = 0; step < 8; step += 2) {
+        struct lease again = must_lease(ledger, 100 * MS);
+        cr_expect(again.again);
+        cr_expect_eq(again.first, step);
+    }
+    no_lease(ledger, 100 * MS);
+    ledger_destroy(&ledger);
+}
+
 Test(ledger, without_hedging_only_the_long_patience_counts) {
     struct ledger_settings settings = usual;
     settings.hedge = false;
