@@ -180,7 +180,9 @@ void e2e_expect_no_process(const struct e2e *self) {
 
 void e2e_kill_matching(const struct e2e *self, const char *text) {
     pid_t pid = 0;
-    cr_assert_eq(find_processes(self->folder, text, &pid), 1, "%s", text);
+    int64_t since = clock_now();
+    while (find_processes(self->folder, text, &pid) != 1) /* it may be about to be executed */
+        look_again(since, text);
     cr_assert_eq(kill(pid, SIGKILL), 0);
 }
 
