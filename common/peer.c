@@ -14,6 +14,7 @@
 
 enum {
     CONTROL_QUEUE = 256,
+    MESSAGES_AT_ONCE = 256,
     LINGER_MS = 500,
     DATA_BUFFER = 256 << 10, /* bytes; the system's own choice grows to megabytes */
     ALIVE_AFTER = 10, /* s without a byte, after which the system asks whether the other side is */
@@ -39,6 +40,7 @@ struct peer {
     int64_t asked;              /* when anew, because of a damaged message; 0: never */
     int64_t heard;              /* when the trainer last said anything */
     int64_t connected;          /* when the connection was made, or made anew */
+    int handled;                /* messages since peer_receive last returned 0 */
     int64_t due;                /* when to send the next HELLO or HEARTBEAT */
     struct log_limit bad;       /* lines about bad messages */
 };
@@ -281,12 +283,13 @@ static int keep_up(struct peer *self, struct error *error) {
 }
 
 int peer_receive(struct peer *self, struct wire_message *message, struct error *error) {
-    for (;;) {
+    while (self->handled < MESSAGES_AT_ONCE) {
         uint64_t expected = self->joined ? self->run.run : 0;
         struct error bad = {0};
         int status = wire_receive(self->socket, false, 0, message, &bad);
         if (status == 0)
-            return keep_up(self, error);
+            break;
+        self->handled++;
         if (status < 0) {
             uint64_t held;
             if (bad.code == ERROR_IO) {
@@ -318,6 +321,8 @@ int peer_receive(struct peer *self, struct wire_message *message, struct error *
         if (status < 0)
             return -1;
     }
+    self->handled = 0;
+    return keep_up(self, error);
 }
 
 void peer_ask(struct peer *self) {

@@ -53,7 +53,8 @@ long peer_wait(const struct peer *self);
 /* Does all that is due (heartbeats, answers, rejoining) and returns 1 with a message of work that
  * the caller releases (LEASE, PEERS, CHECKPOINT, CHUNK), or 0. -1 ends the worker: ERROR_CLOSED
  * (the trainer ended the run in good order), ERROR_REFUSED (with its reason), ERROR_TIMEOUT (no
- * word for `patience` seconds), ERROR_IO. Call until it returns 0. */
+ * word for `patience` seconds), ERROR_IO. Call until it returns 0: when nothing is left, or now and
+ * then while messages keep coming, so that the caller hears its signals whoever floods it. */
 int peer_receive(struct peer *self, struct wire_message *message, struct error *error);
 
 /* Asks the trainer at the next peer_receive whether it still knows us, before the heartbeat is due:

@@ -355,3 +355,26 @@ Test(peer, is_called_as_it_was_told_or_by_role_host_and_process) {
     cr_expect_eq(strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"),
                  strlen(name), "%s", name);
 }
+
+Test(peer, lets_its_caller_go_while_messages_keep_coming) {
+    enum { FLOOD = 600 };
+    struct wire_message message;
+    join(RUN);
+    for (int i = 0; i < FLOOD; i++)
+        say_lease(RUN, (uint64_t)i);
+    int heard = 0, pauses = 0;
+    while (heard < FLOOD) {
+        zmq_pollitem_t item = {peer_socket(peer), 0, ZMQ_POLLIN, 0};
+        cr_assert_eq(zmq_poll(&item, 1, LONG_MS), 1);
+        int status, before = heard;
+        while ((status = peer_receive(peer, &message, &error)) == 1) {
+            cr_assert_eq(message.header->lease->first, heard);
+            wire_release(&message);
+            heard++;
+        }
+        cr_assert_eq(status, 0, "%s", error.text);
+        cr_expect_leq(heard - before, 256);
+        pauses++;
+    }
+    cr_expect_geq(pauses, 3);
+}
