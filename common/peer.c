@@ -19,7 +19,8 @@ enum {
     DATA_BUFFER = 256 << 10, /* bytes; the system's own choice grows to megabytes */
     ALIVE_AFTER = 10, /* s without a byte, after which the system asks whether the other side is */
     ALIVE_EVERY = 2,  /* s between questions */
-    ALIVE_TRIES = 3
+    ALIVE_TRIES = 3,
+    UNREAD_MS = 5000 /* a tcp connection whose other side takes nothing for so long is closed */
 };
 
 struct peer {
@@ -69,9 +70,11 @@ void *peer_new_socket(void *context, int type, int queue, struct error *error) {
 
 void *peer_new_data_socket(void *context, int type, int queue, struct error *error) {
     void *socket = peer_new_socket(context, type, queue, error);
-    int buffer = DATA_BUFFER;
-    if (socket && (zmq_setsockopt(socket, ZMQ_SNDBUF, &buffer, sizeof buffer) != 0 ||
-                   zmq_setsockopt(socket, ZMQ_RCVBUF, &buffer, sizeof buffer) != 0)) {
+    int buffer = DATA_BUFFER, most = UNREAD_MS;
+    if (socket &&
+        ((type == ZMQ_PUSH && zmq_setsockopt(socket, ZMQ_TCP_MAXRT, &most, sizeof most) != 0) ||
+         zmq_setsockopt(socket, ZMQ_SNDBUF, &buffer, sizeof buffer) != 0 ||
+         zmq_setsockopt(socket, ZMQ_RCVBUF, &buffer, sizeof buffer) != 0)) {
         error_set(error, ERROR_IO, "cannot make a socket: %s", zmq_strerror(errno));
         zmq_close(socket);
         return NULL;

@@ -76,7 +76,8 @@ void peer_destroy(struct peer **self);
 void *peer_new_socket(void *context, int type, int queue, struct error *error);
 
 /* The same for batches. A peer that takes them and never answers must not swallow many: the
- * system's buffers are bounded as well. Not by ZMTP's heartbeats, which would also close its
+ * system's buffers are bounded as well, and TCP closes the connection of a PUSH socket whose other
+ * side takes nothing for five seconds. Not by ZMTP's heartbeats, which would also close its
  * connection: where a connection ends while its socket's queue is full, libzmq 4.3.4's next
  * heartbeat fails an assertion, and takes the process along (zeromq/libzmq issue 4364). */
 void *peer_new_data_socket(void *context, int type, int queue, struct error *error);

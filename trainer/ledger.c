@@ -115,7 +115,7 @@ static int64_t late_at(const struct ledger *self, const struct entry *entry) {
         if (patience < (double)self->settings.patience_least)
             patience = (double)self->settings.patience_least;
     }
-    for (uint32_t i = 1; i < entry->tries && i < 6; i++)
+    for (uint32_t i = 1; i < entry->tries && i < 3; i++)
         patience *= 2.0;
     return entry->since + (int64_t)patience;
 }

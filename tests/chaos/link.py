@@ -37,6 +37,8 @@ class Link:
                 continue
             for end in (near, far):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for side in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                    end.setsockopt(socket.SOL_SOCKET, side, 65536)  # a link is no store
             self.pairs.append((near, far))
             lag = self.random.random()
             for source, sink in ((near, far), (far, near)):

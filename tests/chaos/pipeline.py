@@ -77,7 +77,7 @@ class Pipeline:
 
     def command(self, name):
         role = name.split("-")[0]
-        join = ["--join", f"tcp://{self.hosts.get(role, '127.0.0.1')}:{self.port}", "--name", name, "--patience", "15"]
+        join = ["--join", f"tcp://{self.hosts.get(role, '127.0.0.1')}:{self.port}", "--name", name, "--patience", "10"]
         if role == "trainer":
             words = ["--bind", f"tcp://127.0.0.1:{self.port}", "--run-dir", self.run_dir, *self.trainer_options]
             if glob.glob(os.path.join(self.run_dir, "checkpoints", "step-*.safetensors")):
@@ -148,7 +148,7 @@ class Pipeline:
                 raise AssertionError(f"{name} ended with {status}: {self.last_line(name)}")
             # Who left in good order was told that the run is over: it may be. The system's refusals
             # (a full disk) are not answered by trying again at once.
-            elif self.due.setdefault(name, now + {0: 1.0, 1: 0.2}.get(status, 0.0)) <= now:
+            elif self.due.setdefault(name, now + {0: 2.5, 1: 0.2}.get(status, 0.0)) <= now:
                 del self.due[name]
                 self.start(name)
 

@@ -299,7 +299,7 @@ Test(ledger, each_try_doubles_the_patience_up_to_a_bound) {
         no_lease(ledger, now + patience - 1);
         now += patience;
         cr_expect(must_lease(ledger, now).again); /* to the same: there is no other */
-        patience = patience < 32 * 5000 * MS ? 2 * patience : patience;
+        patience = patience < 4 * 5000 * MS ? 2 * patience : patience;
     }
     ledger_destroy(&ledger);
 }
