@@ -37,6 +37,7 @@ OUT ?=#          where the table goes (docs/reproduced.md)
 # --- of chaos and fuzz ---
 N ?= 15#         scenarios of make chaos
 TIME ?= 60#      seconds for each target of make fuzz
+WHAT ?=#         what make faults measures: heal, peers or soak
 # --- of watch ---
 JOIN ?=#         address of the trainer, tcp://host:port or ipc://path
 

@@ -15,6 +15,11 @@ bench: ## measure against the targets and PyTorch, into bench/results/ (QUICK=1:
 	@$(MAKE) --no-print-directory -s build bench-programs
 	@bench/run $(if $(filter-out 0,$(QUICK)),--quick)
 
+.PHONY: faults
+faults: build ## measure what faults cost: WHAT=heal (20 minutes), peers (6) or soak (30)
+	@deploy/setup build runtime chaos
+	@bench/faults '$(or $(strip $(WHAT)),peers)' $(ARGS)
+
 .PHONY: reproduce
 reproduce: build ## train every shipped network (or NETS='plain7 quick') and write docs/reproduced.md
 	@deploy/setup build runtime reproduce
