@@ -265,7 +265,7 @@ help: ## this list
 	  /^[A-Z_]+ \?=.*#/ { name = $$1; sub(/^[^#]*# */, ""); printf "    %-11s %s\n", name, $$0 }' Makefile cuda/cuda.mk
 
 .PHONY: chaos
-chaos: build ## disturb real runs in N ways: the weights must come out the same (N=200 for an hour's worth)
+chaos: build ## disturb real runs in N ways: the weights must come out the same (N=200: ten minutes)
 	@deploy/setup build runtime chaos
 	@tests/chaos/run --count '$(strip $(N))' $(call option,seed,SEED) $(ARGS)
 

@@ -1,0 +1,350 @@
+/* See exchange.h. */
+#include "augment/exchange.h"
+
+#include "augment/stage.h"
+#include "common/clock.h"
+#include "common/peer.h"
+#include "common/signals.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SAMPLES_QUEUE = 2,    /* batches that may wait from each loader */
+    PAIRS_QUEUE = 4,      /* batches that may wait for the trainer */
+    BATCHES_AT_ONCE = 16, /* between two looks at the other sockets */
+    LOADERS_MOST = 128
+};
+
+#define STRANGE_WAIT CLOCK_SECOND
+#define STRANGE_EVERY (5 * CLOCK_SECOND)
+
+struct exchange {
+    struct exchange_settings settings; /* texts borrowed */
+    const struct log *log;
+    void *context;
+    struct peer *peer;
+    void *samples; /* PULL from loaders */
+    void *pairs;   /* PUSH to the trainer, NULL until welcomed */
+    struct stage *stage;
+    int generation;
+    char loaders[LOADERS_MOST][ENDPOINT_MAXIMUM]; /* connected now */
+    int loader_count;
+    struct wire_message pending; /* PAIRS that the trainer had no room for yet */
+    bool has_pending;
+    struct wire_message strange; /* SAMPLES of a run that we have not joined: not yet? */
+    bool has_strange;
+    int64_t strange_since;
+    uint64_t batches;
+    struct log_limits bad; /* of each loader */
+};
+
+/* --- joining a run ---------------------------------------------------------------------------- */
+
+/* A new run, or the same trainer started anew: everything towards it is made afresh. */
+static int begin_run(struct exchange *self, const struct peer_run *run, struct error *error) {
+    char address[ENDPOINT_MAXIMUM];
+    self->generation = run->generation;
+    if (self->has_pending)
+        wire_release(&self->pending);
+    self->has_pending = false;
+    if (self->pairs)
+        zmq_close(self->pairs);
+    stage_destroy(&self->stage);
+    const struct warps warps = {.shift = run->warps.shift,
+                                .rotate = run->warps.rotate,
+                                .scale = run->warps.scale,
+                                .shear = run->warps.shear,
+                                .elastic = run->warps.elastic};
+    self->stage = stage_create(run->seed, &warps, (int)self->settings.threads, error);
+    self->pairs = peer_new_data_socket(self->context, ZMQ_PUSH, PAIRS_QUEUE, error);
+    if (!self->stage || !self->pairs ||
+        endpoint_resolve(self->settings.join, run->pairs, address, error) != 0)
+        return -1;
+    int no_linger = 0; /* what is lost is leased again */
+    zmq_setsockopt(self->pairs, ZMQ_LINGER, &no_linger, sizeof no_linger);
+    if (zmq_connect(self->pairs, address) != 0)
+        return error_set(error, ERROR_IO, "cannot connect to %s: %s", address, zmq_strerror(errno));
+    return 0;
+}
+
+static bool listed(const Digitsum__Peers *peers, const char *address) {
+    for (size_t i = 0; i < peers->n_endpoints; i++)
+        if (strcmp(peers->endpoints[i]->address, address) == 0)
+            return true;
+    return false;
+}
+
+static bool connected(const struct exchange *self, const char *address) {
+    for (int i = 0; i < self->loader_count; i++)
+        if (strcmp(self->loaders[i], address) == 0)
+            return true;
+    return false;
+}
+
+/* Follows the trainer's list of loaders: leaves those that went, joins those that came. */
+static void follow_loaders(struct exchange *self, const Digitsum__Peers *peers) {
+    for (int i = self->loader_count - 1; i >= 0; i--) {
+        if (listed(peers, self->loaders[i]))
+            continue;
+        zmq_disconnect(self->samples, self->loaders[i]);
+        self->loader_count--;
+        memmove(self->loaders[i], self->loaders[self->loader_count], ENDPOINT_MAXIMUM);
+    }
+    for (size_t i = 0; i < peers->n_endpoints; i++) {
+        const char *address = peers->endpoints[i]->address;
+        struct error error;
+        if (connected(self, address) || self->loader_count == LOADERS_MOST)
+            continue;
+        if (endpoint_check(address, false, &error) != 0 ||
+            zmq_connect(self->samples, address) != 0) {
+            log_warning(self->log, "cannot connect to loader %.63s at %.200s",
+                        peers->endpoints[i]->name, address);
+            continue;
+        }
+        snprintf(self->loaders[self->loader_count++], ENDPOINT_MAXIMUM, "%s", address);
+    }
+}
+
+/* --- samples in, pairs out -------------------------------------------------------------------- */
+
+/* Reads `count` little-endian numbers: frames need not be aligned. */
+static void read_numbers(const uint8_t *bytes, uint32_t count, uint32_t *numbers) {
+    for (uint32_t i = 0; i < count; i++)
+        numbers[i] = (uint32_t)bytes[4 * i] | (uint32_t)bytes[4 * i + 1] << 8 |
+                     (uint32_t)bytes[4 * i + 2] << 16 | (uint32_t)bytes[4 * i + 3] << 24;
+}
+
+static int check_samples(const struct exchange *self, const struct wire_message *message,
+                         struct error *error) {
+    const struct peer_run *run = peer_run(self->peer);
+    const Digitsum__Header *header = message->header;
+    if (header->type != DIGITSUM__TYPE__SAMPLES)
+        return error_set(error, ERROR_CORRUPT, "%s on the samples socket",
+                         wire_type_name(header->type));
+    if (!run || header->run != run->run)
+        return error_set(error, ERROR_CORRUPT,
+                         "SAMPLES of another run: expected %016llx, got %016llx",
+                         run ? (unsigned long long)run->run : 0, (unsigned long long)header->run);
+    if (header->count != run->batch)
+        return error_set(error, ERROR_CORRUPT, "SAMPLES of step %" PRIu64 " with %u rows",
+                         header->step, header->count);
+    const uint8_t *labels = wire_frame(message, 1);
+    for (uint32_t i = 0; i < header->count; i++)
+        if (labels[i] > 9)
+            return error_set(error, ERROR_CORRUPT, "SAMPLES of step %" PRIu64 ", row %u: label %u",
+                             header->step, i, labels[i]);
+    return 0;
+}
+
+/* Turns SAMPLES into PAIRS in place: the images' frame goes on as it came, warped where the run
+ * warps, and one small frame of labels, digits and sums takes the place of the other three. */
+static int make_pairs(struct exchange *self, struct wire_message *message, struct error *error) {
+    uint32_t count = message->header->count;
+    uint32_t *numbers = malloc(2 * sizeof *numbers * count);
+    zmq_msg_t pairs;
+    if (!numbers)
+        return error_set(error, ERROR_MEMORY, "no memory for a batch of %u", count);
+    if (zmq_msg_init_size(&pairs, 3 * (size_t)count) != 0) {
+        free(numbers);
+        return error_set(error, ERROR_MEMORY, "no memory for a batch of %u", count);
+    }
+    read_numbers(wire_frame(message, 2), count, numbers);
+    read_numbers(wire_frame(message, 3), count, numbers + count);
+    uint8_t *images = zmq_msg_data(&message->frames[0]);
+    stage_run(self->stage, count, images, wire_frame(message, 1), numbers, numbers + count, images,
+              zmq_msg_data(&pairs));
+    free(numbers);
+    zmq_msg_move(&message->frames[1], &pairs);
+    zmq_msg_close(&pairs);
+    while (message->frame_count > 2)
+        zmq_msg_close(&message->frames[--message->frame_count]);
+    message->header->type = DIGITSUM__TYPE__PAIRS;
+    return 0;
+}
+
+/* 1: sent, 0: the trainer has no room (pending holds it). */
+static int send_pairs(struct exchange *self, struct wire_message *message, struct error *error) {
+    Digitsum__Header header = DIGITSUM__HEADER__INIT;
+    header.run = message->header->run;
+    header.type = DIGITSUM__TYPE__PAIRS;
+    header.step = message->header->step;
+    header.count = message->header->count;
+    int status = wire_send(self->pairs, NULL, &header, message->frames, 2, error);
+    self->batches += status == 1;
+    return status;
+}
+
+static void drop_sample(struct exchange *self, struct wire_message *message,
+                        const struct error *bad) {
+    uint64_t held;
+    if (log_limits_pass(&self->bad, message->peer, clock_now(), 60 * CLOCK_SECOND, 1, &held))
+        log_warning(self->log, "bad samples from %s dropped: %s (%" PRIu64 " more)", message->peer,
+                    bad->text, held);
+    wire_release(message);
+}
+
+/* One SAMPLES message that arrived whole. 1: dealt with, 0: the trainer has no room. */
+static int take(struct exchange *self, struct wire_message *message, struct error *error) {
+    struct error bad;
+    if (check_samples(self, message, &bad) != 0) {
+        drop_sample(self, message, &bad);
+        return 1;
+    }
+    int status = make_pairs(self, message, error);
+    if (status == 0)
+        status = send_pairs(self, message, error);
+    if (status == 0) {
+        wire_move(&self->pending, message);
+        self->has_pending = true;
+        return 0;
+    }
+    wire_release(message);
+    return status;
+}
+
+/* A trainer that restarted is noticed by its loaders and by us at different moments. Samples of a
+ * run that we do not know make us ask, and wait for a moment: were they dropped, nothing would be
+ * left to overtake them, and the run would stand still for seconds. Now and then only, for they may
+ * also come from a loader that is behind. */
+static bool hold(struct exchange *self, const struct peer_run *run, struct wire_message *message) {
+    int64_t now = clock_now();
+    if (message->header->run == run->run || now - self->strange_since < STRANGE_EVERY)
+        return false;
+    self->strange_since = now;
+    wire_move(&self->strange, message);
+    self->has_strange = true;
+    peer_ask(self->peer);
+    return true;
+}
+
+/* What we held, once we have joined its run, or given up to. As take. */
+static int take_strange(struct exchange *self, const struct peer_run *run, struct error *error) {
+    struct wire_message message = {0};
+    bool ours = self->strange.header->run == run->run;
+    if (!ours && clock_now() - self->strange_since < STRANGE_WAIT)
+        return 0;
+    wire_move(&message, &self->strange);
+    self->has_strange = false;
+    if (ours)
+        self->strange_since = 0; /* it was right to wait, and may be again */
+    return take(self, &message, error);
+}
+
+static int work(struct exchange *self, struct error *error) {
+    const struct peer_run *run = peer_run(self->peer);
+    int status = 1;
+    if (!run || !self->pairs)
+        return 0;
+    if (self->has_pending) {
+        status = send_pairs(self, &self->pending, error);
+        if (status != 1)
+            return status;
+        wire_release(&self->pending);
+        self->has_pending = false;
+    }
+    if (self->has_strange)
+        status = take_strange(self, run, error);
+    for (int i = 0; i < BATCHES_AT_ONCE && status == 1; i++) {
+        struct wire_message message;
+        struct error bad;
+        int got = wire_receive(self->samples, false, 0, &message, &bad);
+        if (got == 0)
+            return 0;
+        if (got < 0 && bad.code == ERROR_IO) {
+            *error = bad;
+            return -1;
+        }
+        if (got < 0)
+            drop_sample(self, &message, &bad);
+        else if (hold(self, run, &message))
+            return 0;
+        else
+            status = take(self, &message, error);
+    }
+    return status < 0 ? -1 : 0;
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+struct exchange *exchange_create(const struct exchange_settings *settings, const struct log *log,
+                                 struct error *error) {
+    struct exchange *self = calloc(1, sizeof *self);
+    if (!self) {
+        error_set(error, ERROR_MEMORY, "no memory for the augmenter");
+        return NULL;
+    }
+    self->settings = *settings;
+    self->log = log;
+    self->context = zmq_ctx_new();
+    if (!self->context)
+        error_set(error, ERROR_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
+    else
+        self->samples = peer_new_data_socket(self->context, ZMQ_PULL, SAMPLES_QUEUE, error);
+    struct peer_hello hello = {.trainer = settings->join,
+                               .role = DIGITSUM__ROLE__AUGMENT,
+                               .name = settings->name,
+                               .patience = (int)settings->patience};
+    if (self->samples)
+        self->peer = peer_create(self->context, &hello, log, error);
+    if (!self->peer)
+        exchange_destroy(&self);
+    return self;
+}
+
+/* Control messages. 0 go on, -1 end (ERROR_CLOSED: in good order). */
+static int hear(struct exchange *self, struct error *error) {
+    struct wire_message message;
+    int status;
+    while ((status = peer_receive(self->peer, &message, error)) == 1) {
+        if (message.header->type == DIGITSUM__TYPE__PEERS)
+            follow_loaders(self, message.header->peers);
+        wire_release(&message);
+    }
+    const struct peer_run *run = peer_run(self->peer);
+    if (status == 0 && run && run->generation != self->generation)
+        status = begin_run(self, run, error);
+    return status;
+}
+
+int exchange_loop(struct exchange *self, struct error *error) {
+    while (!signals_stop()) {
+        bool full = self->has_pending || self->has_strange || !self->pairs;
+        zmq_pollitem_t items[] = {{peer_socket(self->peer), 0, ZMQ_POLLIN, 0},
+                                  {NULL, signals_descriptor(), ZMQ_POLLIN, 0},
+                                  {self->samples, 0, (short)(full ? 0 : ZMQ_POLLIN), 0},
+                                  {self->pairs, 0, ZMQ_POLLOUT, 0}};
+        if (zmq_poll(items, self->has_pending ? 4 : 3, peer_wait(self->peer)) < 0 && errno != EINTR)
+            return error_set(error, ERROR_IO, "waiting for messages: %s", zmq_strerror(errno));
+        if (hear(self, error) != 0)
+            return error->code == ERROR_CLOSED ? 0 : -1;
+        if (work(self, error) != 0)
+            return -1;
+    }
+    return error_set(error, ERROR_INTERRUPTED, "stopped by a signal");
+}
+
+uint64_t exchange_batches(const struct exchange *self) {
+    return self->batches;
+}
+
+void exchange_destroy(struct exchange **pointer) {
+    struct exchange *self = *pointer;
+    if (!self)
+        return;
+    peer_destroy(&self->peer);
+    wire_release(&self->strange);
+    wire_release(&self->pending);
+    if (self->samples)
+        zmq_close(self->samples);
+    if (self->pairs)
+        zmq_close(self->pairs);
+    if (self->context)
+        zmq_ctx_term(self->context);
+    stage_destroy(&self->stage);
+    free(self);
+    *pointer = NULL;
+}
