@@ -20,6 +20,7 @@ struct saver {
     char folder[400];
     int wake; /* borrowed */
     bool full, ending;
+    bool broken; /* one could not be written: no later one may be */
     struct checkpoint snapshot; /* valid while full; owns the state's arrays */
     bool epoch_end, final;
     struct saved done[SAVED_MOST]; /* ring */
@@ -66,6 +67,7 @@ static void *run(void *argument) {
         pthread_mutex_lock(&self->mutex);
         self->done[(self->first + self->count) % SAVED_MOST] = saved;
         self->count++;
+        self->broken |= saved.failed;
         self->full = false;
         pthread_cond_broadcast(&self->changed);
         uint64_t one = 1;
@@ -108,6 +110,12 @@ void saver_give(struct saver *self, struct checkpoint *snapshot, bool epoch_end,
     pthread_mutex_lock(&self->mutex);
     while (self->full)
         pthread_cond_wait(&self->changed, &self->mutex);
+    if (self->broken) {
+        pthread_mutex_unlock(&self->mutex);
+        state_free(&snapshot->state);
+        snapshot->state = (struct engine_state){0};
+        return;
+    }
     self->snapshot = *snapshot;
     snapshot->state = (struct engine_state){0};
     self->epoch_end = epoch_end;
