@@ -11,6 +11,7 @@
 
 #define TEXT 256
 /* Losses beyond these are drawn at the edge; keeps the axis to a few decades. */
+#define POINTS_MOST 1000 /* more than a picture has columns to tell apart */
 #define LOSS_LEAST 1e-6
 #define LOSS_MOST 1e6
 
@@ -38,10 +39,12 @@ static void picture_free(struct picture *picture) {
 
 static int picture_fill(struct picture *picture, const struct plot_title *title,
                         const struct evaluation *evaluations, size_t count, struct error *error) {
-    *picture = (struct picture){.list = malloc((count + 1) * sizeof *picture->list)};
+    /* A long run's are thinned out, or its evaluator and its pictures would grow without end. */
+    size_t stride = count / POINTS_MOST + 1, room = count / stride + 2;
+    *picture = (struct picture){.list = malloc(room * sizeof *picture->list)};
     bool enough = picture->list;
     for (int i = 0; i < CHART_SERIES; i++) {
-        picture->points[i] = malloc((count + 1) * sizeof **picture->points);
+        picture->points[i] = malloc(room * sizeof **picture->points);
         enough = enough && picture->points[i];
     }
     if (!enough) {
@@ -49,7 +52,8 @@ static int picture_fill(struct picture *picture, const struct plot_title *title,
         return error_set(error, ERROR_MEMORY, "no memory to draw %zu evaluations", count);
     }
     for (size_t i = 0; i < count; i++)
-        if (!evaluations[i].error[0] && evaluations[i].count > 0)
+        if ((i % stride == 0 || i == count - 1) && !evaluations[i].error[0] &&
+            evaluations[i].count > 0)
             picture->list[picture->count++] = evaluations[i];
     qsort(picture->list, picture->count, sizeof *picture->list, by_step);
     report_clean_text(picture->title, TEXT, title->run);

@@ -60,6 +60,28 @@ Test(plot, draws_any_number_of_evaluations) {
     scratch_end(folder);
 }
 
+Test(plot, long_runs_are_thinned_out_but_for_their_end) {
+    enum { MANY = 20000 };
+    char folder[64], plots[80];
+    static uint8_t one[1 << 20], other[1 << 20];
+    struct evaluation *list = calloc(MANY, sizeof *list);
+    struct error error;
+    struct plot_title title = {"run", "MNIST", false};
+    scratch_begin(folder);
+    snprintf(plots, sizeof plots, "%s/plots", folder);
+    for (uint64_t i = 0; i < MANY; i++)
+        list[i] = evaluation_of(i + 1);
+    cr_assert_eq(plot_write(plots, &title, list, MANY, &error), 0, "%s", error.text);
+    size_t size = read_file(plots, "accuracy.svg", one, sizeof one);
+    cr_expect_lt(size, sizeof one / 2, "%zu bytes", size);
+    list[MANY - 1].digit_hits = 1234;
+    cr_assert_eq(plot_write(plots, &title, list, MANY, &error), 0, "%s", error.text);
+    size_t again = read_file(plots, "accuracy.svg", other, sizeof other);
+    cr_expect(size != again || memcmp(one, other, size) != 0, "the last one is not shown");
+    free(list);
+    scratch_end(folder);
+}
+
 /* A band goes along the upper ends of the intervals and back along the lower ones, and nowhere
  * else: not to where a text before it ended. */
 /* The step between two ticks was rounded to 0, and no number of them reached the end. */
