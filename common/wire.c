@@ -170,6 +170,9 @@ static bool is_sealed(const uint8_t *frame, size_t size) {
  */
 static void name_peer(zmq_msg_t *frame, char peer[static WIRE_PEER]) {
     const char *address = zmq_msg_gets(frame, "Peer-Address");
+    static const char mapped[] = "::ffff:"; /* an IPv4 address on a socket that takes both */
+    if (address && strncmp(address, mapped, strlen(mapped)) == 0 && strchr(address, '.'))
+        address += strlen(mapped);
     const char *colon = address ? strchr(address, ':') : NULL;
     unsigned process;
     if (!address || !address[0])

@@ -384,6 +384,8 @@ Test(wire, names_the_peer_by_address_or_process) {
         size_t size = sizeof bound;
         struct wire_message message;
         struct error error;
+        int both = 1; /* IPv4 and IPv6, as our sockets are */
+        zmq_setsockopt(pull, ZMQ_IPV6, &both, sizeof both);
         snprintf(address, sizeof address, addresses[i], (int)getpid());
         cr_assert_eq(zmq_bind(pull, address), 0);
         cr_assert_eq(zmq_getsockopt(pull, ZMQ_LAST_ENDPOINT, bound, &size), 0);
