@@ -57,8 +57,8 @@ void ledger_leave(struct ledger *self, int loader);
  * there. Late steps come first and go to another loader than the last where there is one. A step is
  * late when steps leased after it have arrived and it has been out for four smoothed production
  * times, at least patience_least (a hedge: the first copy wins); or in any case after
- * patience_most. Each further try doubles the patience, up to four times. A loader that let a step be
- * late gets nothing for a second, or until something of it comes, where another is there. While
+ * patience_most. Each further try doubles the patience, up to four times. A loader that let a step
+ * be late gets nothing for a second, or until something of it comes, where another is there. While
  * more than half of the window is out, new steps wait until a whole group has room. */
 bool ledger_lease(struct ledger *self, int64_t now, struct lease *lease);
 

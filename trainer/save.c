@@ -20,7 +20,7 @@ struct saver {
     char folder[400];
     int wake; /* borrowed */
     bool full, ending;
-    bool broken; /* one could not be written: no later one may be */
+    bool broken;                /* one could not be written: no later one may be */
     struct checkpoint snapshot; /* valid while full; owns the state's arrays */
     bool epoch_end, final;
     struct saved done[SAVED_MOST]; /* ring */

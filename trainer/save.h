@@ -28,8 +28,8 @@ struct saver;
 struct saver *saver_start(const char *folder, int wake, struct error *error);
 
 /* Takes over the state's arrays (the caller's are cleared) and the rest by copy; the net and texts
- * inside must outlive the saver. Waits while an earlier snapshot is being written. Once one could not
- * be written, all later ones are dropped: a run that goes on from before the hole fills it. */
+ * inside must outlive the saver. Waits while an earlier snapshot is being written. Once one could
+ * not be written, all later ones are dropped: a run that goes on from before the hole fills it. */
 void saver_give(struct saver *self, struct checkpoint *snapshot, bool epoch_end, bool final);
 
 /* The next saved (or failed) checkpoint that was not yet asked for. */
