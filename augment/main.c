@@ -41,7 +41,7 @@ static const struct options_program program = {
 int main(int argc, char **argv) {
     struct error error = {0};
     struct log log = {0};
-    struct settings settings;
+    struct settings settings = {0};
     struct exchange *exchange = NULL;
     char name[PEER_NAME];
     mallopt(M_MMAP_THRESHOLD, 64 << 20); /* batches come and go: keep their pages */

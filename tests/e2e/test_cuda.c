@@ -84,9 +84,7 @@ Test(cuda, a_lost_device_costs_no_bit) {
 
     e2e_begin(&run);
     cr_expect_eq(train(&run, "7"), DEVICE_LOST);
-    cr_expect(e2e_logged(&run, 0,
-                         "are safe: go on from the newest with the same command and "
-                         "--resume"));
+    cr_expect(e2e_logged(&run, 0, " is safe; to go on: trainer --resume "));
     int trainer = resume(&run, (const char *const[]){"--device", "cuda", NULL});
     e2e_loader(&run, "loader-2", "2000");
     e2e_augment(&run, "augment-2");
