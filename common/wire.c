@@ -165,9 +165,8 @@ static bool is_sealed(const uint8_t *frame, size_t size) {
     return true;
 }
 
-/* What libzmq knows of the other end: an IP address for tcp, "localhost:user:group:process" for
- * ipc.
- */
+/* What libzmq knows of the other end: for tcp an IP address, for ipc
+ * "localhost:user:group:process". */
 static void name_peer(zmq_msg_t *frame, char peer[static WIRE_PEER]) {
     const char *address = zmq_msg_gets(frame, "Peer-Address");
     static const char mapped[] = "::ffff:"; /* an IPv4 address on a socket that takes both */

@@ -128,15 +128,15 @@ struct member *members_join(struct members *self, const struct wire_address *add
     }
     if (hello->role == DIGITSUM__ROLE__LOADER && !self->dataset.known)
         set_dataset(&self->dataset, hello->dataset);
+    uint64_t former = 0;
+    if (replaced->present) /* the same process by a new connection throws nobody out */
+        former = replaced->instance != hello->instance ? replaced->instance : replaced->former;
     *member = (struct member){.present = true,
                               .address = *address,
                               .role = hello->role,
                               .heard = now,
                               .instance = hello->instance,
-                              .former = replaced->present && replaced->instance != hello->instance
-                                            ? replaced->instance
-                                        : replaced->present ? replaced->former
-                                                            : 0,
+                              .former = former,
                               .loader = -1,
                               .evaluator = -1,
                               .endpoint_count = (int)hello->n_endpoints};
