@@ -5,6 +5,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "common/notices.h"
 #include "common/sha256.h"
 #include "loader/fetch.h"
 #include "loader/split.h"
@@ -22,6 +23,7 @@ struct dataset {
     bool synthetic;              /* drawn, not handwriting: every report must say so */
     uint8_t sha256[SHA256_SIZE]; /* over images, then labels of train, then of test, as kept */
     struct split train, test;
+    struct notices notices; /* what is suspicious about it, a sentence each */
 };
 
 struct dataset_request {
