@@ -68,12 +68,17 @@ static int open_engine(struct judge *self, const struct checkpoint *checkpoint,
                                    .tf32 = strcmp(wanted, "tf32") == 0,
                                    .batch = (int)self->settings->batch,
                                    .threads = (int)self->settings->threads};
-    char reason[256];
-    self->ops = engine_choose(self->settings->device, &config, reason, sizeof reason, error);
+    char reason[ENGINE_REASON];
+    struct error why;
+    self->ops = engine_choose(self->settings->device, &config, reason, sizeof reason, &why);
     if (!self->ops && automatic && (config.precision == PRECISION_BF16 || config.tf32)) {
         config.precision = PRECISION_F32;
         config.tf32 = false;
         self->ops = engine_choose(self->settings->device, &config, reason, sizeof reason, error);
+        if (self->ops)
+            log_info(self->log, "scoring in f32, for there is no %s here: %s", wanted, why.text);
+    } else if (!self->ops) {
+        *error = why;
     }
     if (!self->ops || self->ops->create(checkpoint->net, &config, &self->engine, error) != 0)
         return -1;

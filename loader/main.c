@@ -183,6 +183,7 @@ int main(int argc, char **argv) {
     struct error error = {0};
     struct log log = {0};
     struct loader loader = {.log = &log};
+    int status = -1;
     mallopt(M_MMAP_THRESHOLD, 64 << 20); /* batches come and go: keep their pages */
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     struct options *options = options_parse(&program, argc, argv, &loader.settings, &error);
@@ -191,7 +192,7 @@ int main(int argc, char **argv) {
     loader.settings.name = peer_name(loader.settings.name, "loader", loader.name);
     log_init(&log, 2, loader.settings.name, log_level_of(loader.settings.log_level));
     if (loader.settings.find) {
-        find_data(&loader.settings, &log, &error);
+        status = find_data(&loader.settings, &log, &error);
         goto done;
     }
     loader.dataset = open_dataset(&loader.settings, &log, &error);
@@ -199,8 +200,8 @@ int main(int argc, char **argv) {
         goto done;
     log_info(&log, "%s: %u training and %u test images", loader.dataset->name,
              loader.dataset->train.count, loader.dataset->test.count);
-    if (open_all(&loader, &error) == 0 && loop(&loader, &error) == 0)
-        error.code = ERROR_NONE;
+    if (open_all(&loader, &error) == 0)
+        status = loop(&loader, &error);
     if (loader.serve)
         log_info(&log, "made %" PRIu64 " batches", serve_steps(loader.serve));
 done:
@@ -210,7 +211,7 @@ done:
         zmq_ctx_term(loader.context);
     dataset_close(&loader.dataset);
     options_destroy(&options);
-    if (error.code != ERROR_NONE)
+    if (status != 0)
         fprintf(stderr, "loader: %s\n", error.text);
-    return error_exit_status(error.code);
+    return status == 0 ? 0 : error_exit_status(error.code);
 }

@@ -88,6 +88,9 @@ struct engine_ops {
     void (*destroy)(struct engine **engine);
 };
 
+/* Room for the sentence of engine_choose: a description and the reason why there is no GPU. */
+#define ENGINE_REASON 768
+
 /* `device`: "auto", "cpu" or "cuda". Auto takes a GPU where there is one. Writes into `reason` what
  * was chosen and why, for the log ("cpu: 2 threads, AVX512 (as asked for)"). NULL with
  * ERROR_UNSUPPORTED where it cannot be had, ERROR_INVALID for another word. */

@@ -85,11 +85,38 @@ static int refuse_old_run(const struct settings *settings, struct error *error) 
                      settings->run_dir);
 }
 
+static const char *precision_word(const struct engine_config *config) {
+    return config->precision == PRECISION_BF16 ? "bf16" : config->tf32 ? "tf32" : "f32";
+}
+
+/* Why a precision that was named cannot be had: where f32 could be had in its place, it is the
+ * setting that is wrong, not the machine. */
+static int refuse_precision(const struct start *start, const struct error *why,
+                            struct error *error) {
+    const struct settings *settings = &start->settings;
+    struct engine_config config = start->config;
+    char reason[ENGINE_REASON];
+    config.precision = PRECISION_F32;
+    config.tf32 = false;
+    if (strcmp(settings->precision, "f32") == 0 ||
+        !engine_choose(settings->device, &config, reason, sizeof reason, NULL)) {
+        *error = *why;
+        return -1;
+    }
+    if (settings->resume)
+        return error_set(error, ERROR_INVALID,
+                         "--resume: the run was begun in %s (%s): go on with it on a machine that "
+                         "has %s, or begin a new run with --precision=f32",
+                         settings->precision, why->text, settings->precision);
+    return error_set(error, ERROR_INVALID, "--precision=%s: %s", settings->precision, why->text);
+}
+
 /* bf16 where the machine has it, unless told otherwise; from here on the setting says which. */
 static int choose_engine(struct start *start, const struct log *log, struct error *error) {
     struct settings *settings = &start->settings;
     struct engine_config *config = &start->config;
-    char reason[256];
+    char reason[ENGINE_REASON];
+    struct error why = {0}; /* of the first attempt: handed on only where no other one is made */
     *config = (struct engine_config){.batch = (int)settings->batch,
                                      .threads = (int)settings->threads,
                                      .ahead = (int)settings->ahead,
@@ -104,19 +131,20 @@ static int choose_engine(struct start *start, const struct log *log, struct erro
         return 0;
     }
     bool automatic = strcmp(settings->precision, "auto") == 0;
-    bool f32 = strcmp(settings->precision, "f32") == 0;
     config->tf32 = strcmp(settings->precision, "tf32") == 0;
-    config->precision = f32 || config->tf32 ? PRECISION_F32 : PRECISION_BF16;
-    start->ops = engine_choose(settings->device, config, reason, sizeof reason, error);
-    if (!start->ops && automatic) {
+    config->precision =
+        automatic || strcmp(settings->precision, "bf16") == 0 ? PRECISION_BF16 : PRECISION_F32;
+    start->ops = engine_choose(settings->device, config, reason, sizeof reason, &why);
+    if (!start->ops && !automatic)
+        return refuse_precision(start, &why, error);
+    if (!start->ops) {
         config->precision = PRECISION_F32;
         start->ops = engine_choose(settings->device, config, reason, sizeof reason, error);
+        if (!start->ops)
+            return -1;
+        log_info(log, "training in f32, for there is no bf16 here: %s", why.text);
     }
-    if (!start->ops)
-        return -1;
-    settings->precision = config->precision == PRECISION_BF16 ? "bf16"
-                          : config->tf32                      ? "tf32"
-                                                              : "f32";
+    settings->precision = precision_word(config);
     log_info(log, "engine %s, %s: %s", start->ops->name, settings->precision, reason);
     return 0;
 }
