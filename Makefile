@@ -25,6 +25,7 @@ HOLD_OUT ?=#     score so many training images, not trained on, in place of the 
 LOADERS ?=#      how many loaders (1)
 AUGMENTERS ?=#   how many augmenters (2)
 RESUME ?=#       1 = go on with the run named RUN
+OTHER_BITS ?=#   1 = go on even where threads, instructions or library are others than before
 FORCE ?=#        1 = throw away an older run of that name
 ARGS ?=#         any other options of build/bin/pipeline
 # --- of test ---
@@ -139,7 +140,7 @@ run-pipeline: build ## train, evaluate and report on this machine: the main job
 	  $(call option,steps,STEPS) $(call option,until,UNTIL) $(call option,device,DEVICE) \
 	  $(call option,precision,PRECISION) $(call option,hold-out,HOLD_OUT) \
 	  $(call option,loaders,LOADERS) $(call option,augmenters,AUGMENTERS) \
-	  $(call flag,resume,RESUME) $(call flag,force,FORCE) $(ARGS)
+	  $(call flag,resume,RESUME) $(call flag,other-bits,OTHER_BITS) $(call flag,force,FORCE) $(ARGS)
 
 watch: $(out)/bin/watch ## print the evaluators' reports of a run anywhere: make watch JOIN=tcp://host:port
 	@$(out)/bin/watch $(call option,join,JOIN) $(ARGS)
@@ -159,6 +160,18 @@ $(out)/gen/proto/%.pb-c.c $(out)/gen/proto/%.pb-c.h: proto/%.proto
 $(out)/obj/proto/%.o: $(out)/gen/proto/%.pb-c.c
 	@mkdir -p $(@D)
 	$(call quiet,cc ) $(CC) $(CPPFLAGS) -O2 -w -c $< -o $@
+
+# The commit lies in a file that changes when it does, so that one object is built anew and no more.
+commit := $(shell git ls-files --error-unmatch Makefile >/dev/null 2>&1 && git describe --always --dirty --exclude='*' --abbrev=12 2>/dev/null)
+commit_file := $(out)/gen/commit
+ifneq ($(or $(commit),unknown),$(shell cat $(commit_file) 2>/dev/null))
+.PHONY: $(commit_file)
+endif
+$(commit_file):
+	@mkdir -p $(@D)
+	@echo '$(or $(commit),unknown)' > $@
+$(out)/obj/common/build.o: CPPFLAGS += -DBUILD_COMMIT='"$(or $(commit),unknown)"'
+$(out)/obj/common/build.o: $(commit_file)
 
 $(out)/obj/%.o: %.c | $(proto_source)
 	@mkdir -p $(@D)

@@ -38,6 +38,8 @@ static const struct option_row rows[] = {
      .help = "folder that the run's own folder is made in"},
     {.name = "resume", .kind = OPTION_FLAG, .offset = AT(resume),
      .help = "go on with the run of that name from its last checkpoint"},
+    {.name = "other-bits", .kind = OPTION_FLAG, .offset = AT(other_bits),
+     .help = "go on even where threads, instruction set, library or engine are others than before: other weights"},
     {.name = "force", .kind = OPTION_FLAG, .offset = AT(force),
      .help = "throw away an older run of that name"},
     {.help = "Training (the trainer's --help tells the defaults)"},
@@ -95,6 +97,7 @@ static const struct passed {
     {"trainer", "epochs", false},   {"trainer", "steps", false},      {"trainer", "until", false},
     {"trainer", "device", false},   {"trainer", "precision", false},  {"trainer", "tune", false},
     {"trainer", "ahead", false},    {"trainer", "graph-steps", false}, {"trainer", "resume", false},
+    {"trainer", "other-bits", false},
     {"loader", "data", true},       {"loader", "hold-out", true},    {"evaluator", "device", false},
 };
 /* clang-format on */

@@ -98,7 +98,8 @@ static int check_precision(const struct run_settings *settings, struct error *er
                                    .threads = (int)settings->threads};
     char reason[ENGINE_REASON];
     struct error why;
-    if ((!bf16 && !tf32) || engine_choose(settings->device, &config, reason, sizeof reason, &why))
+    if ((!bf16 && !tf32) ||
+        engine_choose(settings->device, &config, NULL, reason, sizeof reason, &why))
         return 0;
     return error_set(error, why.code == ERROR_UNSUPPORTED ? ERROR_INVALID : why.code,
                      "--precision=%s: %s", settings->precision, why.text);

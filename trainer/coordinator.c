@@ -413,6 +413,7 @@ static void fill_summary(struct coordinator *self, struct summary *summary) {
     snprintf(summary->engine, sizeof summary->engine, "%s", self->settings.ops->name);
     snprintf(summary->precision, sizeof summary->precision, "%s", settings->precision);
     summary->threads = self->settings.config.threads;
+    summary->computed_with = self->settings.start->computed;
     summary->seed = (uint64_t)settings->seed;
     summary->steps = self->seen.step;
     if (dataset->known)

@@ -25,6 +25,8 @@ static const struct option_row rows[] = {
      "accept workers from other machines without keys or encryption", 0},
     {"resume", 'r', OPTION_FLAG, AT(resume), 0, 0, NULL, NULL, NULL,
      "go on from the newest whole checkpoint of the run: trainer --resume runs/first", 0},
+    {"other-bits", 0, OPTION_FLAG, AT(other_bits), 0, 0, NULL, NULL, NULL,
+     "resume even where the number of threads, the instruction set, the library or the engine is another than before, so that the weights come out otherwise; recorded in summary.json", 0},
 
     {.help = "What"},
     {"describe", 0, OPTION_TEXT, AT(describe), 0, 0, NULL, NULL, "NAME|FILE",
@@ -42,7 +44,7 @@ static const struct option_row rows[] = {
     {"precision", 0, OPTION_CHOICE, AT(precision), 0, 0, "auto|f32|tf32|bf16", "auto", "TYPE",
      "of activations and products; tf32 is f32 with products on a GPU's tensor cores; auto is bf16 where the device has it", RESULT},
     {"threads", 0, OPTION_INT, AT(threads), 0, 1024, NULL, "0", "N",
-     "compute threads; 0 is one per core that the process may use", OPTION_SETTING},
+     "compute threads: at most one for each processor that this process may use (affinity, control group), and no more than OMP_NUM_THREADS and OMP_THREAD_LIMIT; 0 is as many as that. A resumed run keeps its number, and shares processors only where that number is named", OPTION_SETTING},
     {"ahead", 0, OPTION_INT, AT(ahead), 0, 64, NULL, "0", "N",
      "batches staged on a GPU before they are needed; 0 is as the engine sees fit", 0},
     {"graph-steps", 0, OPTION_INT, AT(graph_steps), 0, 32, NULL, "0", "N",

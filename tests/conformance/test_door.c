@@ -191,7 +191,8 @@ Test(door, the_engine_under_test_can_be_opened) {
     cr_assert(plugin, "%s has no digitsum_engine", path);
     cr_expect_eq(plugin->door, ENGINE_DOOR);
     if (dlsym(object, "emulator_calls"))
-        cr_expect(engine_choose("cuda", &config, reason, sizeof reason, &error), "%s", error.text);
+        cr_expect(engine_choose("cuda", &config, NULL, reason, sizeof reason, &error), "%s",
+                  error.text);
     dlclose(object);
 }
 

@@ -3,6 +3,7 @@
 #include "tests/e2e/run.h"
 
 #include <criterion/criterion.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,5 +105,128 @@ Test(processors, a_run_in_bf16_is_not_gone_on_with_where_there_is_none) {
     cr_expect_eq(e2e_wait(&run, pipeline), 2);
     cr_expect(e2e_logged(&run, pipeline, "--resume: the run was begun in bf16"));
     cr_expect(e2e_logged(&run, pipeline, "go on with it on a machine that has bf16"));
+    e2e_end(&run);
+}
+
+/* --- as many threads as there are processors ---------------------------------------------------
+ */
+
+static void keep_first_processor(void) {
+    cpu_set_t all, one;
+    CPU_ZERO(&one);
+    cr_assert_eq(sched_getaffinity(0, sizeof all, &all), 0);
+    for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; i++)
+        if (CPU_ISSET(i, &all))
+            CPU_SET(i, &one);
+    cr_assert_eq(sched_setaffinity(0, sizeof one, &one), 0);
+}
+
+static void need_two_processors(void) {
+    cpu_set_t all;
+    cr_assert_eq(sched_getaffinity(0, sizeof all, &all), 0);
+    if (CPU_COUNT(&all) < 2)
+        cr_skip_test("there is one processor");
+}
+
+static int recorded_threads(const struct e2e *run) {
+    json_t *summary = e2e_summary(run);
+    const json_t *computed = json_object_get(summary, "computed_with");
+    json_int_t threads = json_integer_value(json_object_get(computed, "threads"));
+    cr_expect_eq(json_integer_value(json_object_get(summary, "threads")), threads);
+    cr_expect_not_null(json_string_value(json_object_get(computed, "instructions")));
+    cr_expect_not_null(json_string_value(json_object_get(computed, "library")));
+    json_decref(summary);
+    return (int)threads;
+}
+
+/* Under this setting of the environment ten steps end, with so many threads; 0: however many. */
+static void ends_with(const char *name, const char *value, int threads) {
+    struct e2e run;
+    setenv(name, value, 1);
+    e2e_begin(&run);
+    const char *const steps[] = {"--steps=10", NULL};
+    int pipeline = start(&run, steps);
+    cr_expect_eq(e2e_wait(&run, pipeline), 0, "%s=%s", name, value);
+    int got = recorded_threads(&run);
+    cr_expect(threads == 0 ? got > 0 : got == threads, "%s=%s: %d threads", name, value, got);
+    e2e_end(&run);
+    unsetenv(name);
+}
+
+/* It stood at step 0 for ever. */
+Test(processors, a_thread_limit_below_the_processors_does_not_hang) {
+    ends_with("OMP_THREAD_LIMIT", "1", 1);
+}
+
+Test(processors, the_environment_of_openmp_is_respected) {
+    ends_with("OMP_NUM_THREADS", "1", 1);
+    ends_with("OMP_NUM_THREADS", "1,4", 1);
+    ends_with("OMP_NUM_THREADS", "many", 0);
+    ends_with("OMP_MAX_ACTIVE_LEVELS", "0", 0);
+    ends_with("OMP_DYNAMIC", "true", 0);
+    ends_with("OMP_PROC_BIND", "true", 0);
+}
+
+Test(processors, more_threads_than_processors_are_cut_and_told) {
+    struct e2e run;
+    keep_first_processor();
+    e2e_begin(&run);
+    const char *const steps[] = {"--steps=10", "--trainer=--threads=4", NULL};
+    cr_expect_eq(e2e_wait(&run, start(&run, steps)), 0);
+    cr_expect_eq(recorded_threads(&run), 1);
+    cr_expect(in_log(&run, "trainer", "--threads=4 is cut to 1: there are no more processors"));
+    e2e_end(&run);
+}
+
+/* Two threads to step 5, then one processor: refused, shared when told to, or recorded. */
+Test(processors, a_run_goes_on_with_its_threads_or_not_at_all) {
+    struct e2e run;
+    char calm[80], shared[80];
+    need_two_processors();
+    e2e_begin(&run);
+    const char *const calm_steps[] = {"--steps=10", "--net=quick", "--trainer=--schedule=constant",
+                                      "--trainer=--threads=2", NULL};
+    const char *const steps[] = {
+        "--steps=5", "--net=quick", "--trainer=--schedule=constant", "--trainer=--threads=2",
+        "--force",   NULL};
+    const char *const more[] = {"--steps=10", "--net=quick", "--resume", NULL};
+    const char *const named[] = {"--steps=10", "--net=quick", "--resume", "--trainer=--threads=2",
+                                 NULL};
+    const char *const others[] = {"--steps=15", "--net=quick", "--resume", "--other-bits", NULL};
+    cr_assert_eq(e2e_wait(&run, start(&run, calm_steps)), 0);
+    e2e_summary_text(&run, "weights_sha256", calm, sizeof calm);
+    cr_assert_eq(e2e_wait(&run, start(&run, steps)), 0);
+    cr_expect_eq(recorded_threads(&run), 2);
+    keep_first_processor();
+    int refused = start(&run, more);
+    cr_expect_eq(e2e_wait(&run, refused), 2);
+    cr_expect(e2e_logged(&run, refused, "was trained with 2 threads, and this process may use 1"));
+    cr_expect(e2e_logged(&run, refused, "--threads=2 to share"));
+    cr_expect_eq(e2e_summary_number(&run, "steps"), 5, "it was touched");
+    cr_expect_eq(e2e_wait(&run, start(&run, named)), 0);
+    e2e_summary_text(&run, "weights_sha256", shared, sizeof shared);
+    cr_expect_str_eq(shared, calm);
+    cr_expect(in_log(&run, "trainer", "2 threads share 1 processor"));
+    cr_expect_eq(e2e_wait(&run, start(&run, others)), 0);
+    cr_expect_eq(recorded_threads(&run), 1);
+    json_t *summary = e2e_summary(&run);
+    json_t *changed = json_object_get(json_object_get(summary, "computed_with"), "changed_at");
+    cr_assert_eq(json_array_size(changed), 1);
+    cr_expect_eq(json_integer_value(json_array_get(changed, 0)), 10);
+    json_decref(summary);
+    e2e_end(&run);
+}
+
+Test(processors, a_run_is_not_gone_on_with_on_other_instructions) {
+    struct e2e run;
+    setenv("ONEDNN_MAX_CPU_ISA", "AVX2", 1);
+    e2e_begin(&run);
+    const char *const steps[] = {"--steps=5", NULL}, *const more[] = {"--steps=10", "--resume",
+                                                                      NULL};
+    cr_assert_eq(e2e_wait(&run, start(&run, steps)), 0);
+    setenv("ONEDNN_MAX_CPU_ISA", "SSE41", 1);
+    int refused = start(&run, more);
+    cr_expect_eq(e2e_wait(&run, refused), 2);
+    cr_expect(e2e_logged(&run, refused, "with the instruction set AVX2, and here it is SSE41"));
     e2e_end(&run);
 }

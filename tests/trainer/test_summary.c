@@ -76,7 +76,9 @@ static void expect_text(const json_t *values, const char *key, const char *expec
 
 Test(summary, has_every_figure) {
     struct summary summary = usual();
+    summary.computed_with = "{\"threads\": 2, \"library\": \"oneDNN 2.6.3\"}";
     json_t *values = written(&summary);
+    expect_text(json_object_get(values, "computed_with"), "library", "oneDNN 2.6.3");
     expect_text(values, "network", "quick");
     expect_text(values, "dataset", "MNIST");
     expect_text(values, "engine", "cpu");
@@ -109,7 +111,7 @@ Test(summary, has_every_figure) {
                    {"messages_rejected", 3}};
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
         cr_expect_eq(real(values, figures[i].key), figures[i].value, "%s", figures[i].key);
-    cr_expect_eq(json_object_size(values), 8 + sizeof figures / sizeof *figures);
+    cr_expect_eq(json_object_size(values), 9 + sizeof figures / sizeof *figures);
     json_decref(values);
 }
 

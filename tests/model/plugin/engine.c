@@ -9,14 +9,14 @@
 #define PLUGIN_DOOR ENGINE_DOOR
 #endif
 
-static int probe(const struct engine_config *config, char *description, size_t size,
+static int probe(const struct engine_config *config, struct engine_traits *traits,
                  struct error *error) {
     if (config->device != 0) {
         error->code = ERROR_UNSUPPORTED;
         snprintf(error->text, sizeof error->text, "no CUDA device (none found)");
         return -1;
     }
-    snprintf(description, size, "stand-in, 139 GiB");
+    snprintf(traits->description, sizeof traits->description, "stand-in, 139 GiB");
     return 0;
 }
 
