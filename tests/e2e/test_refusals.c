@@ -108,7 +108,7 @@ Test(refusals, trainer_says_what_is_wrong_with_its_settings) {
             "device cuda: DIGITSUM_CUDA=/nowhere");
     unsetenv("DIGITSUM_CUDA");
     refused(&run, "trainer",
-            (const char *const[]){TRAINER, "--device", "cpu", "--precision", "tf32", NULL}, 1,
+            (const char *const[]){TRAINER, "--device", "cpu", "--precision", "tf32", NULL}, 2,
             "TF32 is a format of GPUs; use f32 or bf16");
     refused(&run, "trainer", (const char *const[]){TRAINER, "--graph-steps", "33", NULL}, 2,
             "--graph-steps 33: must be a whole number from 0 to 32");
