@@ -226,9 +226,11 @@ $(out)/tests/$(1): $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/$(1)/*.c)) $(t
 	$$(call quiet,ld ) $(CC) $(CFLAGS) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) $(if $(filter cuda,$(1)),-lstdc++) $(if $(filter plans,$(1)),$(cuda_link)) -lcriterion -o $$@
 endef
 $(foreach folder,$(test_folders),$(eval $(call test_program,$(folder))))
-# What the choice of an engine opens in its tests: an engine of this version, and one of another.
-test_plugins := $(addprefix $(out)/tests/plugin/,same_door.so other_door.so)
-$(out)/tests/model: | $(test_plugins)
+# What the choice of an engine opens in its tests: an engine of this version, one of another, and
+# one whose steps never end.
+test_plugins := $(addprefix $(out)/tests/plugin/,same_door.so other_door.so hanging.so)
+$(out)/tests/model $(out)/tests/e2e: | $(test_plugins)
+$(out)/tests/plugin/hanging.so: CPPFLAGS += -DPLUGIN_HANGS
 $(out)/tests/plugin/other_door.so: CPPFLAGS += -DPLUGIN_DOOR='(ENGINE_DOOR+1)'
 $(test_plugins): $(out)/tests/plugin/%.so: tests/model/plugin/engine.c
 	@mkdir -p $(@D) $(out)/obj/tests

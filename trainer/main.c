@@ -8,6 +8,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The last line: what happened, what is safe, and how it goes on. `run_dir` is NULL where nothing
  * had begun, or nothing is kept. */
@@ -26,9 +27,9 @@ static void tell(const struct error *error, const char *run_dir) {
 
 /* From the state to the end of the run. `path` is filled once there is something to go on with. The
  * summary is written in every case; that it cannot be is an error only where nothing else went
- * wrong. */
+ * wrong. `stuck`: see coordinator_stuck. */
 static int train(const struct start *start, double began, const struct log *log,
-                 char path[static 512], struct error *error) {
+                 char path[static 512], bool *stuck, struct error *error) {
     const struct settings *settings = &start->settings;
     const struct checkpoint *from = start->checkpoint;
     struct summary summary = {0};
@@ -57,6 +58,7 @@ static int train(const struct start *start, double began, const struct log *log,
         *error = unwritten;
         status = -1;
     }
+    *stuck = coordinator_stuck(coordinator);
     coordinator_destroy(&coordinator);
     return status;
 }
@@ -67,6 +69,7 @@ int main(int argc, char **argv) {
     struct log log = {0};
     struct start start = {0};
     char path[512] = "";
+    bool stuck = false;
     /* Batches are freed and made anew all the time: keep their pages instead of returning them. */
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
@@ -74,9 +77,11 @@ int main(int argc, char **argv) {
     if (status == 0)
         status = start_prepare(&start, argc, argv, &log, &error);
     if (status == 0)
-        status = train(&start, began, &log, path, &error);
-    start_free(&start);
+        status = train(&start, began, &log, path, &stuck, &error);
     if (status < 0)
         tell(&error, path[0] ? path : NULL);
+    if (stuck) /* the thread that trains still uses everything */
+        _exit(error_exit_status(error.code));
+    start_free(&start);
     return status < 0 ? error_exit_status(error.code) : 0;
 }
