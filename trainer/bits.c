@@ -21,6 +21,11 @@ int bits_threads(const struct processors *machine, int asked, int recorded, bool
         return 0;
     }
     *threads = recorded;
+    /* The same command that began a run goes on with it: what was cut then is cut again. */
+    if (asked > recorded && processors_threads(machine, asked, NULL) == recorded) {
+        processors_threads(machine, asked, notices);
+        return 0;
+    }
     if (asked > 0 && asked != recorded)
         return error_set(
             error, ERROR_INVALID,

@@ -14,9 +14,10 @@
 
 /* Compute threads on this machine; `asked` is --threads, 0: not named. A new run (`recorded` 0)
  * takes what processors_threads says. One that is resumed takes as many as before, whatever
- * OMP_NUM_THREADS says, and is refused (-1, ERROR_INVALID) where another number was asked for or
- * this process may not use so many processors; but --threads with the number of before is obeyed
- * and shares what processors there are. With `other_bits` nothing is refused. 0: *threads is set.
+ * OMP_NUM_THREADS says, and is refused (-1, ERROR_INVALID) where another number was asked for (one
+ * that is cut to the same is the same) or this process may not use so many processors; but
+ * --threads with the number of before is obeyed and shares what processors there are. With
+ * `other_bits` nothing is refused. 0: *threads is set.
  */
 int bits_threads(const struct processors *machine, int asked, int recorded, bool other_bits,
                  int *threads, struct notices *notices, struct error *error);

@@ -25,6 +25,8 @@ static const struct row rows[] = {
     {{8, 0, 1, 0}, 0, 2, false, 2, NULL},
     {{2, 0, 0, 0}, 2, 2, false, 2, NULL},
     {{1, 0, 0, 0}, 0, 1, false, 1, NULL},
+    /* the command that began the run, unchanged */
+    {{2, 0, 0, 0}, 8, 2, false, 2, "--threads=8 is cut to 2: there are no more processors here"},
     /* fewer processors */
     {{1, 0, 0, 0},
      0,
