@@ -185,6 +185,12 @@ void coordinator_destroy(struct coordinator **pointer) {
     *pointer = NULL;
 }
 
+void coordinator_warn(struct coordinator *self, const char *text) {
+    struct notices *warnings = &self->summary.warnings;
+    if (notices_add(warnings, "%s", text))
+        log_warning(self->log, "%s", warnings->texts[warnings->count - 1]);
+}
+
 /* --- what the threads report ------------------------------------------------------------------ */
 
 static void take_progress(struct coordinator *self) {
@@ -198,6 +204,8 @@ static void take_progress(struct coordinator *self) {
         self->images += seen->images;
         self->last_batch = clock_seconds();
     }
+    if (seen->trouble[0])
+        coordinator_warn(self, seen->trouble);
     if (seen->finished && !self->training_over) {
         self->training_over = self->ending = true;
         self->drain_until = clock_now() + self->settings.settings->drain * CLOCK_SECOND;
