@@ -27,6 +27,7 @@ AUGMENTERS ?=#   how many augmenters (2)
 RESUME ?=#       1 = go on with the run named RUN
 OTHER_BITS ?=#   1 = go on even where threads, instructions or library are others than before
 FORCE ?=#        1 = throw away an older run of that name
+KEEP_GOING ?=#   1 = train on when the loss is not a number or has exploded
 ARGS ?=#         any other options of build/bin/pipeline
 # --- of test ---
 TESTS ?=#        only these folders of tests/, for example TESTS='common trainer'
@@ -140,7 +141,8 @@ run-pipeline: build ## train, evaluate and report on this machine: the main job
 	  $(call option,steps,STEPS) $(call option,until,UNTIL) $(call option,device,DEVICE) \
 	  $(call option,precision,PRECISION) $(call option,hold-out,HOLD_OUT) \
 	  $(call option,loaders,LOADERS) $(call option,augmenters,AUGMENTERS) \
-	  $(call flag,resume,RESUME) $(call flag,other-bits,OTHER_BITS) $(call flag,force,FORCE) $(ARGS)
+	  $(call flag,resume,RESUME) $(call flag,other-bits,OTHER_BITS) $(call flag,force,FORCE) \
+	  $(call flag,keep-going,KEEP_GOING) $(ARGS)
 
 watch: $(out)/bin/watch ## print the evaluators' reports of a run anywhere: make watch JOIN=tcp://host:port
 	@$(out)/bin/watch $(call option,join,JOIN) $(ARGS)
@@ -260,7 +262,7 @@ clean: ## remove everything that was built
 	rm -rf build
 
 format: ## let clang-format rewrite our sources
-	clang-format -i $(everything)
+	@clang-format -i $(sort $(everything))
 
 check-format:
 	@clang-format --dry-run --Werror $(everything)

@@ -10,6 +10,7 @@
 #include "evaluator/judge.h"
 #include "evaluator/plot.h"
 #include "evaluator/report.h"
+#include "evaluator/report_file.h"
 #include "evaluator/test_split.h"
 #include "model/engine.h"
 
@@ -20,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { REPORT_QUEUE = 256 };
 
@@ -33,6 +33,7 @@ struct run {
     char bound[ENDPOINT_MAXIMUM]; /* where reports is */
     struct peer *peer;
     int generation;
+    uint64_t run; /* id of the trainer that was joined last */
     struct follow *follow;
     struct test_split *split;
     struct judge *judge;      /* engine and scoring of one checkpoint at a time */
@@ -47,6 +48,19 @@ struct run {
 
 /* --- life ------------------------------------------------------------------------------------- */
 
+/* A new event file, beside those of before without what counts no more. */
+static int open_events(struct run *self, struct error *error) {
+    char folder[1024];
+    size_t count;
+    const struct evaluation *list = report_list(self->file, &count);
+    events_close(&self->events);
+    snprintf(folder, sizeof folder, "%.1000s/events", self->settings->run_dir);
+    if (file_make_folder(folder, error) != 0)
+        return -1;
+    self->events = events_open(folder, clock_wall(), list, count, error);
+    return self->events ? 0 : -1;
+}
+
 static int open_files(struct run *self, struct error *error) {
     char path[1024];
     if (!self->settings->run_dir)
@@ -60,11 +74,7 @@ static int open_files(struct run *self, struct error *error) {
     if (report_cut(self->file))
         log_warning(self->log, "%s ended in a torn line of %zu bytes: cut off", path,
                     report_cut(self->file));
-    snprintf(path, sizeof path, "%.1000s/events", self->settings->run_dir);
-    if (file_make_folder(path, error) != 0)
-        return -1;
-    self->events = events_open(path, (double)time(NULL), error);
-    return self->events ? 0 : -1;
+    return open_events(self, error);
 }
 
 static int open_sockets(struct run *self, struct error *error) {
@@ -169,15 +179,31 @@ static int tell(struct run *self, const struct evaluation *evaluation, struct er
     return 0;
 }
 
+/* Into the two files. Where the run went back, and this step or later ones were scored before, that
+ * is taken out first; after a crash in between it is made again. */
+static int keep(struct run *self, const struct evaluation *evaluation, struct error *error) {
+    size_t dropped;
+    if (report_rewind(self->file, evaluation->step, &dropped, error) != 0)
+        return -1;
+    if (dropped > 0) {
+        log_info(self->log,
+                 "the run went back and made step %" PRIu64
+                 " again: its evaluation and later ones, %zu in all, are made again too",
+                 evaluation->step, dropped);
+        if (open_events(self, error) != 0)
+            return -1;
+    }
+    self->plotted = false;
+    if (events_append(self->events, evaluation, clock_wall(), error) != 0)
+        return -1;
+    return report_append(self->file, evaluation, error);
+}
+
 /* An evaluation that was just made: kept, shown, told. */
 static int record(struct run *self, const struct evaluation *evaluation, struct error *error) {
     char line[EVALUATION_LINE];
-    if (self->file && !evaluation->error[0]) {
-        if (events_append(self->events, evaluation, (double)time(NULL), error) != 0 ||
-            report_append(self->file, evaluation, error) != 0)
-            return -1;
-        self->plotted = false;
-    }
+    if (self->file && !evaluation->error[0] && keep(self, evaluation, error) != 0)
+        return -1;
     printf("%s\n", evaluation_line(evaluation, line));
     fflush(stdout);
     return tell(self, evaluation, error);
@@ -225,6 +251,7 @@ static bool scored_before(struct run *self, const Digitsum__Header *header, int 
     sha256_hex(header->checkpoint->sha256.data, hex);
     if (!known || strcmp(known->checkpoint_sha256, hex) != 0)
         return false;
+    report_confirm(self->file, known->step);
     struct evaluation again = *known;
     again.epoch_end = header->checkpoint->epoch_end;
     again.final = header->checkpoint->final;
@@ -283,6 +310,9 @@ static int hear(struct run *self, struct error *error) {
         if (run && run->generation != self->generation) {
             self->generation = run->generation;
             self->began = 0;
+            if (self->file && self->run != run->run)
+                report_doubt(self->file);
+            self->run = run->run;
             follow_reset(self->follow);
             judge_drop(self->judge);
         }

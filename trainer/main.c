@@ -19,8 +19,8 @@ static void tell(const struct error *error, const char *run_dir) {
     if (!run_dir)
         fprintf(stderr, "trainer: %s\n", error->text);
     else if (saver_newest(folder, UINT64_MAX, &step))
-        fprintf(stderr, "trainer: %s. Step %" PRIu64 " is safe; to go on: trainer --resume %s\n",
-                error->text, step, run_dir);
+        fprintf(stderr, "trainer: %s. Step %" PRIu64 " is safe; to go on: trainer --resume %s%s\n",
+                error->text, step, run_dir, error->code == ERROR_DIVERGED ? " --keep-going" : "");
     else
         fprintf(stderr, "trainer: %s. There was no checkpoint yet: begin again\n", error->text);
 }
@@ -43,6 +43,7 @@ static int train(const struct start *start, double began, const struct log *log,
                                        .net = from->net,
                                        .config = start->config,
                                        .start = from,
+                                       .notices = &start->notices,
                                        .dataset = from->step > 0 ? from->dataset : "",
                                        .seconds_to_target = seconds_to_target,
                                        .began = began - earlier},
