@@ -24,7 +24,7 @@ struct train_settings {
     bool checkpoints;          /* false: none at all (null engine) */
     char dataset[SHA256_HEX];  /* written into checkpoints */
     uint64_t run;              /* likewise */
-    struct record *record;     /* takes the CRC of each step; borrowed; NULL: none */
+    struct record *record;     /* takes the digest of each step; borrowed; NULL: none */
 };
 
 /* What the socket side sees: sums since the last look, and where training is. */
