@@ -65,6 +65,17 @@ cudaError_t kernel_relu(struct values y, struct values x, size_t count, cudaStre
 cudaError_t kernel_relu_back(struct values dx, struct values dy, struct values y, size_t count,
                              bool add, cudaStream_t stream);
 
+enum kernel_function { KERNEL_TANH, KERNEL_SIGMOID, KERNEL_GELU }; /* common/elementary.h */
+
+/* y = f(x). One type. */
+cudaError_t kernel_activate(struct values y, struct values x, enum kernel_function function,
+                            size_t count, cudaStream_t stream);
+
+/* dx (+)= dy f'(x). One type. */
+cudaError_t kernel_activate_back(struct values dx, struct values dy, struct values x,
+                                 enum kernel_function function, size_t count, bool add,
+                                 cudaStream_t stream);
+
 /* y[row][c] += bias[c], then rectified where `relu`; bias may be NULL. In place. */
 cudaError_t kernel_bias(struct values y, const float *bias, size_t rows, int channels, bool relu,
                         cudaStream_t stream);
