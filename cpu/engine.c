@@ -144,7 +144,7 @@ static int allocate_state(struct engine *engine, struct error *error) {
     engine->moment1 = engine_alloc(engine, some, "the first moments", error);
     if (!engine->gradients || !engine->moment1)
         return -1;
-    if (optimizer->kind == OPTIMIZER_ADAMW &&
+    if (optimizer_has_squares(optimizer->kind) &&
         !(engine->moment2 = engine_alloc(engine, some, "the second moments", error)))
         return -1;
     if (optimizer->ema > 0 &&

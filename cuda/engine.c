@@ -167,7 +167,7 @@ static int allocate_state(struct engine *engine, struct error *error) {
         {bf16, all / 2, "the bf16 weights", (void **)&engine->weights16},
         {training, some, "the weights' gradients", (void **)&engine->gradients},
         {training, some, "the first moments", (void **)&engine->moment1},
-        {training && optimizer->kind == OPTIMIZER_ADAMW, some, "the second moments",
+        {training && optimizer_has_squares(optimizer->kind), some, "the second moments",
          (void **)&engine->moment2},
         {training && optimizer->ema > 0, all, "the moving average", (void **)&engine->ema},
         {training, kernel_loss_scratch(engine->batch), "the losses", &engine->loss_scratch},

@@ -33,8 +33,8 @@ struct checkpoint {
     struct engine_state state; /* own arrays */
 };
 
-/* A state with zeroed arrays for this net and optimizer: moment2 only for AdamW, ema only where it
- * is on. -1 when memory is short. state_free frees the arrays and clears. */
+/* A state with zeroed arrays for this net and optimizer: moment2 where it has squares, ema only
+ * where it is on. -1 when memory is short. state_free frees the arrays and clears. */
 int state_alloc(struct engine_state *state, const struct net *net,
                 const struct optimizer *optimizer, struct error *error);
 void state_free(struct engine_state *state);

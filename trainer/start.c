@@ -343,6 +343,7 @@ int start_prepare(struct start *start, int argc, char **argv, struct log *log,
         return -1;
     }
     settle_pairs(start);
+    settings_settle(settings);
     if (settings_check(settings, &start->goal, error) != 0 || choose_engine(start, log, error) != 0)
         return -1;
     if (!start->checkpoint && refuse_old_run(settings, error) == 0)

@@ -35,6 +35,14 @@ static const struct optimizer optimizers[] = {
      .ema = 0.99f,
      .digit_weight = 1,
      .sum_weight = 1},
+    {.kind = OPTIMIZER_ADADELTA,
+     .rho = 0.9f,
+     .epsilon = 1e-6f,
+     .weight_decay = 1e-3f,
+     .ema = 0.9f,
+     .digit_weight = 1,
+     .sum_weight = 1},
+    {.kind = OPTIMIZER_RMSPROP, .rho = 0.99f, .epsilon = 1e-8f, .digit_weight = 1, .sum_weight = 1},
 };
 
 /* An engine without a reference beside it. */
