@@ -63,13 +63,14 @@ int fetch_cache(char folder[PATH_MAX], struct error *error) {
 bool fetch_find(const struct log *log, char folder[PATH_MAX], struct idx_files *files) {
     char cache[PATH_MAX];
     const char *named = getenv("MNIST_DIR");
-    const char *folders[] = {named && named[0] ? named : NULL, "data/mnist", "../shared/mnist",
-                             fetch_cache(cache, NULL) ? NULL : cache};
+    const char *folders[] = {named && named[0] ? named : NULL, "data/mnist", "data",
+                             "../shared/mnist", fetch_cache(cache, NULL) ? NULL : cache};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         struct error error;
         if (!folders[i])
             continue;
-        if (idx_locate(folders[i], files, &error) == 0) {
+        /* A folder that a person named may hold any set; what is found must be MNIST's. */
+        if ((i == 0 ? idx_locate : idx_locate_mnist)(folders[i], files, &error) == 0) {
             snprintf(folder, PATH_MAX, "%s", folders[i]);
             return true;
         }

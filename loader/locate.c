@@ -1,0 +1,310 @@
+/* Finding IDX files. */
+#include "loader/locate.h"
+#include "loader/names.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SETS = 16, TOKENS = 16, NO_RANK = 1 << 20 };
+
+const char *const IDX_NAMES[IDX_FILES] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+                                          "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
+
+/* --- names ------------------------------------------------------------------------------------ */
+
+/* What a name says. */
+struct form {
+    char set[IDX_SET];
+    enum idx_file file;
+    int rank; /* of several for the same file the lowest is taken */
+};
+
+static bool is_one_of(const char *word, const char *const *list) {
+    for (; *list; list++)
+        if (names_equal(word, *list))
+            return true;
+    return false;
+}
+
+/* Cuts a name into its words. False where there are too many. */
+static bool cut(char *name, char **words, int *count) {
+    static const char separators[] = "-_. ()";
+    char *rest = NULL;
+    *count = 0;
+    for (char *word = strtok_r(name, separators, &rest); word;
+         word = strtok_r(NULL, separators, &rest)) {
+        if (*count == TOKENS)
+            return false;
+        words[(*count)++] = word;
+    }
+    return true;
+}
+
+/* The place of a word among those for the train (0) or the test split (1 …); -1: it is neither. */
+static int split_of(const char *word) {
+    static const char *const train[] = {"train", "training", NULL};
+    static const char *const test[] = {"t10k",  "test",       "testing", "val",
+                                       "valid", "validation", "eval"};
+    if (is_one_of(word, train))
+        return 0;
+    for (int i = 0; i < (int)(sizeof test / sizeof *test); i++)
+        if (names_equal(word, test[i]))
+            return i + 1;
+    return -1;
+}
+
+/* Joins words to the name of a set, in lower case. False where it is too long. */
+static bool join_set(char *const *words, int count, char set[IDX_SET]) {
+    size_t used = 0;
+    set[0] = 0;
+    for (int i = 0; i < count; i++) {
+        used += (size_t)snprintf(set + used, IDX_SET - used, "%s%s", i ? "-" : "", words[i]);
+        if (used >= IDX_SET)
+            return false;
+    }
+    for (char *c = set; *c; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    return true;
+}
+
+/* Reads a file's name; false where it is none of ours. */
+static bool parse(const char *name, struct form *form) {
+    static const char *const images[] = {"images", "image", NULL};
+    static const char *const labels[] = {"labels", "label", NULL};
+    static const char *const endings[] = {"idx", "idx1", "idx2", "idx3", "ubyte", "int", NULL};
+    char copy[NAME_MAX + 1], *words[TOKENS];
+    int count, at = 0, split = -1;
+    snprintf(copy, sizeof copy, "%s", name);
+    if (!cut(copy, words, &count))
+        return false;
+    while (at < count && (split = split_of(words[at])) < 0)
+        at++;
+    if (at + 1 >= count || !join_set(words, at, form->set))
+        return false;
+    bool label = is_one_of(words[at + 1], labels);
+    if (!label && !is_one_of(words[at + 1], images))
+        return false;
+    form->file = split ? (label ? IDX_TEST_LABELS : IDX_TEST_IMAGES)
+                       : (label ? IDX_TRAIN_LABELS : IDX_TRAIN_IMAGES);
+    form->rank = split > 0 ? split * 64 : 0;
+    bool gzip = false, copied = false;
+    for (int i = at + 2; i < count; i++) {
+        if (names_equal(words[i], "gz"))
+            gzip = true;
+        else if (strspn(words[i], "0123456789") == strlen(words[i]))
+            copied = true;
+        else if (!is_one_of(words[i], endings))
+            return false;
+    }
+    const char *own = IDX_NAMES[form->file];
+    bool exact = strncmp(name, own, strlen(own)) == 0;
+    form->rank += (copied ? 8 : 0) + (gzip ? 2 : 0) + (exact ? 0 : 1);
+    return true;
+}
+
+/* --- one folder ------------------------------------------------------------------------------- */
+
+struct set {
+    char name[IDX_SET];
+    int rank[IDX_FILES];
+    char path[IDX_FILES][PATH_MAX];
+};
+
+struct found {
+    int count;
+    struct set sets[SETS];
+};
+
+static struct set *set_of(struct found *found, const char *name) {
+    for (int i = 0; i < found->count; i++)
+        if (strcmp(found->sets[i].name, name) == 0)
+            return &found->sets[i];
+    if (found->count == SETS)
+        return NULL;
+    struct set *set = &found->sets[found->count++];
+    snprintf(set->name, sizeof set->name, "%s", name);
+    for (int file = 0; file < IDX_FILES; file++)
+        set->rank[file] = NO_RANK;
+    return set;
+}
+
+static void offer(struct found *found, const struct form *form, const char *path) {
+    struct set *set = set_of(found, form->set);
+    if (!set || form->rank >= set->rank[form->file])
+        return;
+    set->rank[form->file] = form->rank;
+    snprintf(set->path[form->file], PATH_MAX, "%s", path);
+}
+
+/* Archives unpacked by hand: the folder "train-images-idx3-ubyte" holds a file of that name. */
+static void look_inside(struct found *found, const struct form *form, const char *folder) {
+    struct names names;
+    struct form inner;
+    char path[PATH_MAX];
+    if (names_list(&names, folder, NULL) == 0)
+        for (int i = 0; i < names.count; i++)
+            if (parse(names.list[i], &inner) && inner.file == form->file &&
+                names_join(path, folder, names.list[i], NULL) == 0 && names_is_file(path)) {
+                memcpy(inner.set, form->set, sizeof inner.set);
+                inner.rank += 16;
+                offer(found, &inner, path);
+            }
+    names_free(&names);
+}
+
+static void look(struct found *found, const char *folder, const struct names *names) {
+    char path[PATH_MAX];
+    struct form form;
+    found->count = 0;
+    for (int i = 0; i < names->count; i++) {
+        if (!parse(names->list[i], &form) || names_join(path, folder, names->list[i], NULL) != 0)
+            continue;
+        if (names_is_file(path))
+            offer(found, &form, path);
+        else if (names_is_folder(path))
+            look_inside(found, &form, path);
+    }
+}
+
+/* How many files of a set are there. */
+static int complete(const struct set *set) {
+    int there = 0;
+    for (int file = 0; file < IDX_FILES; file++)
+        there += set->rank[file] < NO_RANK;
+    return there;
+}
+
+static int preference(const char *name) {
+    static const char *const order[] = {"", "mnist", "emnist-mnist", "emnist-digits"};
+    int at = 0;
+    while (at < (int)(sizeof order / sizeof *order) && strcmp(name, order[at]) != 0)
+        at++;
+    return at;
+}
+
+/* The set that is most complete, and of those the one that goes before; NULL where there is none.
+ * `wanted` (may be NULL) is the only one that counts. */
+static const struct set *choose(const struct found *found, const char *wanted) {
+    const struct set *best = NULL;
+    for (int i = 0; i < found->count; i++) {
+        const struct set *set = &found->sets[i];
+        if (wanted && strcmp(set->name, wanted) != 0)
+            continue;
+        int more = best ? complete(set) - complete(best) : 1;
+        int order = best ? preference(best->name) - preference(set->name) : 0;
+        if (more > 0 ||
+            (more == 0 && (order > 0 || (order == 0 && best && strcmp(set->name, best->name) < 0))))
+            best = set;
+    }
+    return best;
+}
+
+static int refuse(const char *folder, const struct set *set, const struct names *names,
+                  const char *wanted, struct error *error) {
+    int file = 0;
+    char there[256];
+    while (set && file < IDX_FILES - 1 && set->rank[file] < NO_RANK)
+        file++;
+    const char *prefix = set ? set->name : wanted ? wanted : "";
+    names_describe(names, there, sizeof there);
+    return error_set(error, ERROR_INVALID, "%s: holds no %s%s%s, plain or .gz; it holds %s", folder,
+                     prefix, prefix[0] ? "-" : "", IDX_NAMES[file], there);
+}
+
+/* Looks at one folder. Returns how many of the files are there; with fewer than all, *error says
+ * what is missing. -1 where it cannot be looked at. */
+static int look_at(const char *folder, const char *wanted, struct idx_files *files,
+                   struct error *error) {
+    struct names names;
+    int there = -1;
+    struct found *found = malloc(sizeof *found);
+    if (names_list(&names, folder, error) != 0)
+        goto done;
+    if (!found) {
+        error_set(error, ERROR_MEMORY, "%s: no memory to look for files", folder);
+        goto done;
+    }
+    look(found, folder, &names);
+    const struct set *set = choose(found, wanted);
+    there = set ? complete(set) : 0;
+    if (there == IDX_FILES) {
+        memcpy(files->path, set->path, sizeof files->path);
+        memcpy(files->set, set->name, sizeof files->set);
+    } else {
+        refuse(folder, set, &names, wanted, error);
+    }
+done:
+    names_free(&names);
+    free(found);
+    return there;
+}
+
+/* --- places ----------------------------------------------------------------------------------- */
+
+/* torchvision keeps <root>/MNIST/raw; EMNIST's archive unpacks into gzip. */
+static const char *const places[][2] = {
+    {"raw", NULL},           {"MNIST", "raw"},  {"MNIST", NULL},   {"gzip", NULL},
+    {"FashionMNIST", "raw"}, {"KMNIST", "raw"}, {"QMNIST", "raw"}, {"EMNIST", "raw"},
+};
+
+enum { PLACES = sizeof places / sizeof *places, MNIST_PLACES = 2 };
+
+static int locate(const char *folder, const char *wanted, int count, struct idx_files *files,
+                  struct error *error) {
+    char place[PATH_MAX], outer[PATH_MAX];
+    struct error reason;
+    int most = look_at(folder, wanted, files, error);
+    if (most == IDX_FILES)
+        return 0;
+    for (int i = 0; most >= 0 && i < count; i++) {
+        if (!names_find_folder(folder, places[i][0], place))
+            continue;
+        memcpy(outer, place, sizeof outer);
+        if (places[i][1] && !names_find_folder(outer, places[i][1], place))
+            continue;
+        int there = look_at(place, wanted, files, &reason);
+        if (there == IDX_FILES)
+            return 0;
+        if (there > most) {
+            most = there;
+            *error = reason;
+        }
+    }
+    return -1;
+}
+
+/* "folder/<set>", or one of the files: leaves its folder and the set's name. */
+static bool asks_for_set(const char *path, char folder[PATH_MAX], char set[IDX_SET]) {
+    char copy[NAME_MAX + 1], *words[TOKENS];
+    struct form form;
+    int count;
+    size_t size = strlen(path);
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    if (size >= PATH_MAX || !*name || strlen(name) > NAME_MAX || names_is_folder(path))
+        return false;
+    if (slash)
+        snprintf(folder, PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    else
+        snprintf(folder, PATH_MAX, ".");
+    if (!names_is_folder(folder))
+        return false;
+    if (parse(name, &form)) {
+        memcpy(set, form.set, IDX_SET);
+        return names_is_file(path);
+    }
+    snprintf(copy, sizeof copy, "%s", name);
+    return cut(copy, words, &count) && join_set(words, count, set) && !names_is_file(path);
+}
+
+int idx_locate(const char *folder, struct idx_files *files, struct error *error) {
+    char parent[PATH_MAX], set[IDX_SET];
+    if (asks_for_set(folder, parent, set) && locate(parent, set, PLACES, files, NULL) == 0)
+        return 0;
+    return locate(folder, NULL, PLACES, files, error);
+}
+
+int idx_locate_mnist(const char *folder, struct idx_files *files, struct error *error) {
+    return locate(folder, "", MNIST_PLACES, files, error);
+}
