@@ -1,7 +1,7 @@
 /* Opening what `--data` names. */
 #include "loader/dataset.h"
 #include "loader/idx.h"
-#include "loader/png.h"
+#include "loader/layout.h"
 #include "loader/synthetic.h"
 
 #include <inttypes.h>
@@ -19,30 +19,34 @@ enum { NAME_SHOWN = 120 }; /* bytes of a name that every report and plot has roo
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* The test split, read beside the train split. */
+/* One split to be read: both are read at once. */
 struct errand {
-    int (*read)(const struct errand *, struct split *, struct error *);
-    const char *first, *second;
+    const struct layout *layout;
+    bool test;
     struct split *split;
+    struct tree_passed passed;
     struct error error;
     int status;
 };
 
-static int read_idx(const struct errand *errand, struct split *split, struct error *error) {
-    return idx_read(errand->first, errand->second, split, error);
-}
-
-static int read_png_train(const struct errand *errand, struct split *split, struct error *error) {
-    return png_read_split(errand->first, "train", split, error);
-}
-
-static int read_png_test(const struct errand *errand, struct split *split, struct error *error) {
-    return png_read_test(errand->first, split, error);
+static int read_split(struct errand *errand) {
+    const struct layout *layout = errand->layout;
+    switch (layout->form) {
+    case LAYOUT_IDX: {
+        int images = errand->test ? IDX_TEST_IMAGES : IDX_TRAIN_IMAGES;
+        return idx_read(layout->files.path[images], layout->files.path[images + 1], errand->split,
+                        &errand->error);
+    }
+    case LAYOUT_PNG:
+        return tree_read(errand->test ? layout->tree.test : layout->tree.train, errand->split,
+                         &errand->passed, &errand->error);
+    }
+    return -1;
 }
 
 static void *run(void *context) {
     struct errand *errand = context;
-    errand->status = errand->read(errand, errand->split, &errand->error);
+    errand->status = read_split(errand);
     return NULL;
 }
 
@@ -61,25 +65,39 @@ static int read_both(struct errand *train, struct errand *test, struct error *er
     return 0;
 }
 
-static int open_idx(struct dataset *self, const char *folder, const struct idx_files *files,
-                    struct error *error) {
-    struct errand train = {.read = read_idx,
-                           .first = files->path[IDX_TRAIN_IMAGES],
-                           .second = files->path[IDX_TRAIN_LABELS],
-                           .split = &self->train};
-    struct errand test = {.read = read_idx,
-                          .first = files->path[IDX_TEST_IMAGES],
-                          .second = files->path[IDX_TEST_LABELS],
-                          .split = &self->test};
-    snprintf(self->name, sizeof self->name, "idx:%s", folder);
-    return read_both(&train, &test, error);
+/* Says which files are read, for there may be others beside them. */
+static void log_layout(const struct layout *layout, const struct log *log) {
+    if (layout->form == LAYOUT_IDX)
+        log_info(log, "read IDX files from %s: %s and those that belong to it", layout->path,
+                 layout->files.path[IDX_TRAIN_IMAGES]);
+    if (layout->form == LAYOUT_PNG)
+        log_info(log, "read PNG files from %s and %s%s%s", layout->tree.train,
+                 layout->tree.test[0] ? layout->tree.test : "no test split",
+                 layout->tree.others[0] ? "; beside them, not read: " : "", layout->tree.others);
 }
 
-static int open_png(struct dataset *self, const char *folder, struct error *error) {
-    struct errand train = {.read = read_png_train, .first = folder, .split = &self->train};
-    struct errand test = {.read = read_png_test, .first = folder, .split = &self->test};
-    snprintf(self->name, sizeof self->name, "png:%s", folder);
-    return read_both(&train, &test, error);
+static bool has_test(const struct layout *layout) {
+    return layout->form != LAYOUT_PNG || layout->tree.test[0];
+}
+
+static int open_layout(struct dataset *self, const struct layout *layout, const struct log *log,
+                       struct error *error) {
+    struct errand train = {.layout = layout, .split = &self->train};
+    struct errand test = {.layout = layout, .test = true, .split = &self->test};
+    snprintf(self->name, sizeof self->name, "%s:%.*s", layout_word(layout->form), DATASET_NAME - 8,
+             layout->path);
+    if (has_test(layout)) {
+        if (read_both(&train, &test, error))
+            return -1;
+    } else if (run(&train), train.status) {
+        return error_set(error, train.error.code, "%s", train.error.text);
+    }
+    log_layout(layout, log);
+    int before = self->notices.count;
+    tree_note_passed(&train.passed, &test.passed, &self->notices);
+    if (self->notices.count > before)
+        log_warning(log, "%s", self->notices.texts[before]);
+    return 0;
 }
 
 static uint32_t limited(uint32_t count, uint32_t limit) {
@@ -154,51 +172,43 @@ static int keep(struct dataset *self, const struct dataset_request *request, str
 /* --- the door --------------------------------------------------------------------------------- */
 
 /* Finds the four files of MNIST on disk, or downloads them. */
-static int obtain_mnist(const struct dataset_request *request, char folder[PATH_MAX],
-                        struct idx_files *files, struct error *error) {
-    if (fetch_find(request->log, folder, files))
+static int obtain_mnist(const struct dataset_request *request, struct layout *layout,
+                        struct error *error) {
+    memset(layout, 0, sizeof *layout);
+    layout->form = LAYOUT_IDX;
+    if (fetch_find(request->log, layout->path, &layout->files))
         return 0;
     struct fetch_settings settings = request->fetch ? *request->fetch : fetch_defaults();
-    if (fetch_cache(folder, error))
+    if (fetch_cache(layout->path, error))
         return -1;
-    log_info(request->log, "MNIST is not on this machine: downloading it into %s", folder);
-    if (fetch_download(&settings, folder, error))
+    log_info(request->log, "MNIST is not on this machine: downloading it into %s", layout->path);
+    if (fetch_download(&settings, layout->path, error))
         return -1;
-    return idx_locate(folder, files, error);
+    return idx_locate(layout->path, &layout->files, error);
 }
 
 static int open_mnist(struct dataset *self, const struct dataset_request *request,
                       bool or_synthetic, struct error *error) {
-    char folder[PATH_MAX];
-    struct idx_files files;
+    struct layout layout;
     struct error failure;
-    if (obtain_mnist(request, folder, &files, &failure)) {
+    if (obtain_mnist(request, &layout, &failure)) {
         if (!or_synthetic || failure.code == ERROR_INTERRUPTED)
             return error_set(error, failure.code, "%s", failure.text);
         log_warning(request->log, "MNIST cannot be had (%s): drawing synthetic digits instead",
                     failure.text);
         return open_synthetic(self, request, error);
     }
-    if (open_idx(self, folder, &files, error))
-        return -1;
-    log_info(request->log, "read IDX files from %s", folder);
-    return 0;
+    return open_layout(self, &layout, request->log, error);
 }
 
 static int open_named(struct dataset *self, const struct dataset_request *request,
                       struct error *error) {
-    const char *data = request->data;
-    if (strncmp(data, "png:", 4) == 0 && data[4])
-        return open_png(self, data + 4, error);
-    if (strncmp(data, "idx:", 4) == 0 && data[4]) {
-        struct idx_files files;
-        return idx_locate(data + 4, &files, error) ? -1 : open_idx(self, data + 4, &files, error);
-    }
-    if (strcmp(data, "synthetic") == 0)
+    struct layout layout;
+    if (strcmp(request->data, "synthetic") == 0)
         return open_synthetic(self, request, error);
-    return error_set(error, ERROR_INVALID,
-                     "data '%s': auto, mnist, idx:<folder>, png:<folder> or synthetic expected",
-                     data);
+    if (layout_find(request->data, request->hold_out > 0, &layout, error))
+        return -1;
+    return open_layout(self, &layout, request->log, error);
 }
 
 struct dataset *dataset_open(const struct dataset_request *request, struct error *error) {

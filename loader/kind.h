@@ -16,7 +16,7 @@ enum kind {
     KIND_GZIP,
     KIND_ZIP,
     KIND_PNG,
-    KIND_JPEG,
+    KIND_IMAGE, /* JPEG, GIF and others that are not PNG */
     KIND_HTML,
     KIND_TEXT, /* printable, in ASCII or UTF-8, and nothing below */
     KIND_OTHER /* known, of no use here: kind_describe names it */

@@ -143,7 +143,7 @@ static void look_inside(struct found *found, const struct form *form, const char
     struct names names;
     struct form inner;
     char path[PATH_MAX];
-    if (names_list(&names, folder, NULL) == 0)
+    if (names_list(&names, folder, NAMES_MAX, NULL) == 0)
         for (int i = 0; i < names.count; i++)
             if (parse(names.list[i], &inner) && inner.file == form->file &&
                 names_join(path, folder, names.list[i], NULL) == 0 && names_is_file(path)) {
@@ -220,7 +220,7 @@ static int look_at(const char *folder, const char *wanted, struct idx_files *fil
     struct names names;
     int there = -1;
     struct found *found = malloc(sizeof *found);
-    if (names_list(&names, folder, error) != 0)
+    if (names_list(&names, folder, NAMES_MAX, error) != 0)
         goto done;
     if (!found) {
         error_set(error, ERROR_MEMORY, "%s: no memory to look for files", folder);
@@ -256,23 +256,21 @@ static int locate(const char *folder, const char *wanted, int count, struct idx_
     char place[PATH_MAX], outer[PATH_MAX];
     struct error reason;
     int most = look_at(folder, wanted, files, error);
-    if (most == IDX_FILES)
-        return 0;
-    for (int i = 0; most >= 0 && i < count; i++) {
+    for (int i = 0; most >= 0 && most < IDX_FILES && i < count; i++) {
         if (!names_find_folder(folder, places[i][0], place))
             continue;
         memcpy(outer, place, sizeof outer);
         if (places[i][1] && !names_find_folder(outer, places[i][1], place))
             continue;
         int there = look_at(place, wanted, files, &reason);
-        if (there == IDX_FILES)
-            return 0;
         if (there > most) {
             most = there;
-            *error = reason;
+            if (error)
+                *error = reason;
         }
     }
-    return -1;
+    files->there = most < 0 ? 0 : most;
+    return most == IDX_FILES ? 0 : -1;
 }
 
 /* "folder/<set>", or one of the files: leaves its folder and the set's name. */

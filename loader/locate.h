@@ -18,6 +18,7 @@ struct idx_files {
     char path[IDX_FILES][PATH_MAX];
     char set[IDX_SET]; /* what their names begin with, in lower case: "emnist-digits"; "" for MNIST,
                           Fashion-MNIST and others with the same names */
+    int there;         /* how many of the four were found */
 };
 
 /* "train-images-idx3-ubyte" … in the order of enum idx_file. */

@@ -76,7 +76,7 @@ static int add(struct names *names, const char *name) {
     return 0;
 }
 
-int names_list(struct names *names, const char *folder, struct error *error) {
+int names_list(struct names *names, const char *folder, int most, struct error *error) {
     memset(names, 0, sizeof *names);
     DIR *directory = opendir(folder);
     if (!directory && (errno == ENOENT || errno == ENOTDIR))
@@ -86,10 +86,14 @@ int names_list(struct names *names, const char *folder, struct error *error) {
         return error_set_errno(error, "%s: cannot be listed", folder);
     int status = 0;
     const struct dirent *entry;
-    while (!status && names->count < NAMES_MAX && (errno = 0, entry = readdir(directory)))
-        if (!names_is_system(entry->d_name) && add(names, entry->d_name))
+    while (!status && !names->more && (errno = 0, entry = readdir(directory))) {
+        if (names_is_system(entry->d_name))
+            continue;
+        names->more = names->count == most;
+        if (!names->more && add(names, entry->d_name))
             status = error_set(error, ERROR_MEMORY, "%s: no memory for its file names", folder);
-    if (!status && names->count < NAMES_MAX && errno)
+    }
+    if (!status && !names->more && errno)
         status = error_set_errno(error, "%s: cannot be listed", folder);
     closedir(directory);
     if (names->count)
@@ -106,8 +110,8 @@ void names_describe(const struct names *names, char *text, size_t size) {
         used +=
             (size_t)snprintf(text + used, size - used, "%s%.40s", i ? ", " : "", names->list[i]);
     if (names->count > shown && used < size)
-        snprintf(text + used, size - used, " and %s%d more",
-                 names->count == NAMES_MAX ? "over " : "", names->count - shown);
+        snprintf(text + used, size - used, " and %s%d more", names->more ? "over " : "",
+                 names->count - shown);
 }
 
 bool names_find_folder(const char *folder, const char *name, char path[PATH_MAX]) {
@@ -115,7 +119,7 @@ bool names_find_folder(const char *folder, const char *name, char path[PATH_MAX]
     bool found = false;
     if (names_join(path, folder, name, NULL) == 0 && names_is_folder(path))
         return true;
-    if (names_list(&names, folder, NULL) == 0)
+    if (names_list(&names, folder, NAMES_MAX, NULL) == 0)
         for (int i = 0; i < names.count && !found; i++)
             found = names_equal(names.list[i], name) &&
                     names_join(path, folder, names.list[i], NULL) == 0 && names_is_folder(path);

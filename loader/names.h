@@ -10,12 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NAMES_MAX 65536 /* entries of one folder that are kept */
+#define NAMES_MAX 65536 /* entries of a folder that are looked at where a few are searched for */
 
 /* What a folder holds, without the files of a system, in byte order. Zero the struct to begin. */
 struct names {
     char **list; /* [count] */
-    int count;   /* at most NAMES_MAX: further entries are not looked at */
+    int count;
+    bool more; /* there are further ones, which were not looked at */
 };
 
 /* Whether both are the same but for the case of ASCII letters, whatever the locale is. */
@@ -35,9 +36,9 @@ int names_join(char path[PATH_MAX], const char *folder, const char *name, struct
 bool names_is_file(const char *path);
 bool names_is_folder(const char *path);
 
-/* Lists a folder into `names`; free with names_free, also after -1. -1: ERROR_INVALID where there
- * is no such folder, ERROR_IO where it cannot be listed, ERROR_MEMORY. */
-int names_list(struct names *names, const char *folder, struct error *error);
+/* Lists up to `most` entries of a folder into `names`; free with names_free, also after -1. -1:
+ * ERROR_INVALID where there is no such folder, ERROR_IO where it cannot be listed, ERROR_MEMORY. */
+int names_list(struct names *names, const char *folder, int most, struct error *error);
 
 /* Writes the first few for a sentence: "a, b, c and 12 more", or "nothing". */
 void names_describe(const struct names *names, char *text, size_t size);

@@ -1,0 +1,100 @@
+/* From --data to files. */
+#include "loader/layout.h"
+#include "loader/kind.h"
+#include "loader/names.h"
+#include "loader/source.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const words[] = {[LAYOUT_IDX] = "idx", [LAYOUT_PNG] = "png"};
+
+enum { FORMS = sizeof words / sizeof *words };
+
+const char *layout_word(enum layout_form form) {
+    return words[form];
+}
+
+/* One form in a place that was named for it. */
+static int find_form(struct layout *layout, enum layout_form form, bool alone,
+                     struct error *error) {
+    layout->form = form;
+    switch (form) {
+    case LAYOUT_IDX:
+        return idx_locate(layout->path, &layout->files, error);
+    case LAYOUT_PNG:
+        return tree_locate(layout->path, alone, &layout->tree, error);
+    }
+    return -1;
+}
+
+/* The forms that a folder is tried for, in this order; what is there in part is named. */
+static int find_in_folder(struct layout *layout, bool alone, struct error *error) {
+    struct names names;
+    char there[256];
+    if (find_form(layout, LAYOUT_IDX, alone, error) == 0)
+        return 0;
+    bool idx = layout->files.there > 0;
+    if (!idx && tree_is_there(layout->path))
+        return find_form(layout, LAYOUT_PNG, alone, error);
+    if (idx || names_list(&names, layout->path, NAMES_MAX, error) != 0)
+        return -1;
+    names_describe(&names, there, sizeof there);
+    names_free(&names);
+    return error_set(error, ERROR_INVALID,
+                     "%.150s: holds no dataset: IDX files as train-images-idx3-ubyte, or folders "
+                     "train and test with PNG files in folders 0-9 expected; it holds %s",
+                     layout->path, there);
+}
+
+static int find_by_contents(struct layout *layout, bool alone, struct error *error) {
+    uint8_t bytes[KIND_BYTES];
+    size_t got = 0;
+    struct source *source = source_open(layout->path, error);
+    int status = source ? source_read(source, bytes, sizeof bytes, &got, error) : -1;
+    source_close(&source);
+    if (status != 0)
+        return -1;
+    if (kind_of(bytes, got) == KIND_IDX)
+        return find_form(layout, LAYOUT_IDX, alone, error);
+    const char *advice, *name = kind_describe(bytes, got, &advice);
+    return error_set(error, ERROR_INVALID, "%s: is %s, not a dataset%s%s", layout->path,
+                     name ? name : "of a kind that is not known", advice ? ": " : "",
+                     advice ? advice : "");
+}
+
+/* Copies a path; "~/" becomes the home folder, for a shell leaves it alone behind "png:". */
+static int take_path(struct layout *layout, const char *path, struct error *error) {
+    const char *home = strncmp(path, "~/", 2) == 0 ? getenv("HOME") : NULL;
+    int size = home ? snprintf(layout->path, PATH_MAX, "%s%s", home, path + 1)
+                    : snprintf(layout->path, PATH_MAX, "%s", path);
+    if (size < 0 || size >= PATH_MAX)
+        return error_set(error, ERROR_INVALID, "data: the path is longer than %d bytes", PATH_MAX);
+    return 0;
+}
+
+int layout_find(const char *data, bool alone, struct layout *layout, struct error *error) {
+    memset(layout, 0, sizeof *layout);
+    for (int form = 0; form < FORMS; form++) {
+        size_t size = strlen(words[form]);
+        if (strncmp(data, words[form], size) == 0 && data[size] == ':' && data[size + 1])
+            return take_path(layout, data + size + 1, error)
+                       ? -1
+                       : find_form(layout, (enum layout_form)form, alone, error);
+    }
+    if (take_path(layout, data, error))
+        return -1;
+    if (names_is_folder(layout->path))
+        return find_in_folder(layout, alone, error);
+    if (names_is_file(layout->path))
+        return find_by_contents(layout, alone, error);
+    const char *slash = strchr(data, '/'), *colon = strchr(data, ':');
+    if (slash && !(colon && colon < slash))
+        return error_set(error, ERROR_INVALID, "%s: there is no such file or folder", data);
+    return error_set(error, ERROR_INVALID,
+                     "data '%s': auto, mnist, synthetic, idx:<folder>, png:<folder> or the path of "
+                     "a dataset expected",
+                     data);
+}

@@ -1,0 +1,26 @@
+/* From what --data says to the files that hold the dataset. Reads at most the beginning of one. */
+#ifndef LOADER_LAYOUT_H
+#define LOADER_LAYOUT_H
+
+#include "common/error.h"
+#include "loader/locate.h"
+#include "loader/tree.h"
+
+enum layout_form { LAYOUT_IDX, LAYOUT_PNG };
+
+struct layout {
+    enum layout_form form;
+    char path[PATH_MAX];    /* what was named, without the word before it */
+    struct idx_files files; /* of LAYOUT_IDX */
+    struct tree tree;       /* of LAYOUT_PNG */
+};
+
+/* Finds what `data` names: "idx:…" or "png:…", or a path alone, whose contents decide. With `alone`
+ * a test split need not be there. 0, or -1 with ERROR_INVALID and a sentence: nothing of the kind
+ * is there, or `data` is no path and no word that is known. */
+int layout_find(const char *data, bool alone, struct layout *layout, struct error *error);
+
+/* The word for a form, as it stands before the colon. */
+const char *layout_word(enum layout_form form);
+
+#endif
