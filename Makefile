@@ -20,7 +20,7 @@ STEPS ?=#        the same, in batches
 UNTIL ?=#        stop early, for example digit=99.0,sum=99.0
 DEVICE ?=#       auto, cuda or cpu
 PRECISION ?=#    auto, f32, tf32 or bf16
-DATA ?=#         auto, mnist, png:DIR, idx:DIR or synthetic
+DATA ?=#         auto, mnist, synthetic, or files: a path, or idx:, png:, csv:, npz: and a path
 HOLD_OUT ?=#     score so many training images, not trained on, in place of the test set
 LOADERS ?=#      how many loaders (1)
 AUGMENTERS ?=#   how many augmenters (2)
@@ -53,7 +53,7 @@ quiet = $(if $(filter-out 0,$(strip $(V))),,@echo '  $(1)  $@' &&)
 
 # --- tools -----------------------------------------------------------------------------------
 CC ?= cc
-PKGS := libzmq libprotobuf-c libpng zlib libconfig jansson libcurl libcrypto cairo
+PKGS := libzmq libprotobuf-c libpng zlib libzip libconfig jansson libcurl libcrypto cairo
 # What pkg-config says is kept in a file: asked once, and only after the packages are there. make
 # reads its own file again when it has written this one.
 ifneq ($(filter-out help clean format check check-%,$(or $(MAKECMDGOALS),build)),)

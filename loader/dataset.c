@@ -1,7 +1,9 @@
 /* Opening what `--data` names. */
 #include "loader/dataset.h"
+#include "loader/csv.h"
 #include "loader/idx.h"
 #include "loader/layout.h"
+#include "loader/npz.h"
 #include "loader/synthetic.h"
 
 #include <inttypes.h>
@@ -40,6 +42,11 @@ static int read_split(struct errand *errand) {
     case LAYOUT_PNG:
         return tree_read(errand->test ? layout->tree.test : layout->tree.train, errand->split,
                          &errand->passed, &errand->error);
+    case LAYOUT_CSV:
+        return csv_read(errand->test ? layout->csv.test : layout->csv.train, errand->split,
+                        &errand->error);
+    case LAYOUT_NPZ:
+        return npz_read(layout->path, errand->test, errand->split, &errand->error);
     }
     return -1;
 }
@@ -50,15 +57,20 @@ static void *run(void *context) {
     return NULL;
 }
 
-/* Runs both, the second on a thread where one can be had; the first one's error goes before. */
-static int read_both(struct errand *train, struct errand *test, struct error *error) {
+/* Runs both, the second on a thread where one can be had; the first one's error goes before. With
+ * `alone` the test split may be missing. */
+static int read_both(struct errand *train, struct errand *test, bool alone, struct error *error) {
     pthread_t thread;
-    int alone = pthread_create(&thread, NULL, run, test);
+    bool both = layout_has_test(test->layout);
+    bool beside = both && pthread_create(&thread, NULL, run, test) == 0;
     run(train);
-    if (alone)
-        run(test);
-    else
+    if (beside)
         pthread_join(thread, NULL);
+    else if (both)
+        run(test);
+    bool tables = test->layout->form == LAYOUT_CSV || test->layout->form == LAYOUT_NPZ;
+    if (alone && tables && test->error.code == ERROR_INVALID)
+        test->status = 0;
     const struct errand *failed = train->status ? train : test;
     if (failed->status)
         return error_set(error, failed->error.code, "%s", failed->error.text);
@@ -66,37 +78,41 @@ static int read_both(struct errand *train, struct errand *test, struct error *er
 }
 
 /* Says which files are read, for there may be others beside them. */
-static void log_layout(const struct layout *layout, const struct log *log) {
-    if (layout->form == LAYOUT_IDX)
+static void log_layout(const struct dataset *self, const struct layout *layout,
+                       const struct log *log) {
+    switch (layout->form) {
+    case LAYOUT_IDX:
         log_info(log, "read IDX files from %s: %s and those that belong to it", layout->path,
                  layout->files.path[IDX_TRAIN_IMAGES]);
-    if (layout->form == LAYOUT_PNG)
+        break;
+    case LAYOUT_PNG:
         log_info(log, "read PNG files from %s and %s%s%s", layout->tree.train,
-                 layout->tree.test[0] ? layout->tree.test : "no test split",
+                 self->test.count ? layout->tree.test : "no test split",
                  layout->tree.others[0] ? "; beside them, not read: " : "", layout->tree.others);
+        break;
+    case LAYOUT_CSV:
+        log_info(log, "read %s and %s", layout->csv.train,
+                 self->test.count ? layout->csv.test : "no test split");
+        break;
+    case LAYOUT_NPZ:
+        log_info(log, "read %s", layout->path);
+        break;
+    }
 }
 
-static bool has_test(const struct layout *layout) {
-    return layout->form != LAYOUT_PNG || layout->tree.test[0];
-}
-
-static int open_layout(struct dataset *self, const struct layout *layout, const struct log *log,
-                       struct error *error) {
+static int open_layout(struct dataset *self, const struct layout *layout,
+                       const struct dataset_request *request, struct error *error) {
     struct errand train = {.layout = layout, .split = &self->train};
     struct errand test = {.layout = layout, .test = true, .split = &self->test};
     snprintf(self->name, sizeof self->name, "%s:%.*s", layout_word(layout->form), DATASET_NAME - 8,
              layout->path);
-    if (has_test(layout)) {
-        if (read_both(&train, &test, error))
-            return -1;
-    } else if (run(&train), train.status) {
-        return error_set(error, train.error.code, "%s", train.error.text);
-    }
-    log_layout(layout, log);
+    if (read_both(&train, &test, request->hold_out > 0, error))
+        return -1;
+    log_layout(self, layout, request->log);
     int before = self->notices.count;
     tree_note_passed(&train.passed, &test.passed, &self->notices);
     if (self->notices.count > before)
-        log_warning(log, "%s", self->notices.texts[before]);
+        log_warning(request->log, "%s", self->notices.texts[before]);
     return 0;
 }
 
@@ -198,7 +214,7 @@ static int open_mnist(struct dataset *self, const struct dataset_request *reques
                     failure.text);
         return open_synthetic(self, request, error);
     }
-    return open_layout(self, &layout, request->log, error);
+    return open_layout(self, &layout, request, error);
 }
 
 static int open_named(struct dataset *self, const struct dataset_request *request,
@@ -208,7 +224,7 @@ static int open_named(struct dataset *self, const struct dataset_request *reques
         return open_synthetic(self, request, error);
     if (layout_find(request->data, request->hold_out > 0, &layout, error))
         return -1;
-    return open_layout(self, &layout, request->log, error);
+    return open_layout(self, &layout, request, error);
 }
 
 struct dataset *dataset_open(const struct dataset_request *request, struct error *error) {

@@ -9,12 +9,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const words[] = {[LAYOUT_IDX] = "idx", [LAYOUT_PNG] = "png"};
+static const char *const words[] = {
+    [LAYOUT_IDX] = "idx", [LAYOUT_PNG] = "png", [LAYOUT_CSV] = "csv", [LAYOUT_NPZ] = "npz"};
 
 enum { FORMS = sizeof words / sizeof *words };
 
 const char *layout_word(enum layout_form form) {
     return words[form];
+}
+
+bool layout_has_test(const struct layout *layout) {
+    return (layout->form != LAYOUT_PNG || layout->tree.test[0]) &&
+           (layout->form != LAYOUT_CSV || layout->csv.test[0]);
+}
+
+/* An archive in a folder: takes its path where there is one. */
+static bool find_archive(struct layout *layout) {
+    char path[PATH_MAX];
+    if (names_join(path, layout->path, "mnist.npz", NULL) != 0 || !names_is_file(path))
+        return false;
+    memcpy(layout->path, path, sizeof path);
+    return true;
 }
 
 /* One form in a place that was named for it. */
@@ -26,6 +41,12 @@ static int find_form(struct layout *layout, enum layout_form form, bool alone,
         return idx_locate(layout->path, &layout->files, error);
     case LAYOUT_PNG:
         return tree_locate(layout->path, alone, &layout->tree, error);
+    case LAYOUT_CSV:
+        return csv_locate(layout->path, alone, &layout->csv, error);
+    case LAYOUT_NPZ:
+        if (names_is_file(layout->path) || find_archive(layout))
+            return 0;
+        return error_set(error, ERROR_INVALID, "%s: there is no such file", layout->path);
     }
     return -1;
 }
@@ -39,20 +60,32 @@ static int find_in_folder(struct layout *layout, bool alone, struct error *error
     bool idx = layout->files.there > 0;
     if (!idx && tree_is_there(layout->path))
         return find_form(layout, LAYOUT_PNG, alone, error);
+    if (!idx && (find_form(layout, LAYOUT_CSV, alone, error) == 0 || layout->csv.there))
+        return layout->csv.train[0] ? 0 : -1;
+    if (!idx && find_archive(layout))
+        return find_form(layout, LAYOUT_NPZ, alone, error);
     if (idx || names_list(&names, layout->path, NAMES_MAX, error) != 0)
         return -1;
     names_describe(&names, there, sizeof there);
     names_free(&names);
-    return error_set(error, ERROR_INVALID,
-                     "%.150s: holds no dataset: IDX files as train-images-idx3-ubyte, or folders "
-                     "train and test with PNG files in folders 0-9 expected; it holds %s",
-                     layout->path, there);
+    return error_set(
+        error, ERROR_INVALID,
+        "%.150s: holds no dataset: IDX files as train-images-idx3-ubyte, folders train "
+        "and test with PNG files in folders 0-9, train.csv and test.csv, or mnist.npz "
+        "expected; it holds %s",
+        layout->path, there);
 }
 
 static int find_by_contents(struct layout *layout, bool alone, struct error *error) {
     uint8_t bytes[KIND_BYTES];
     size_t got = 0;
-    struct source *source = source_open(layout->path, error);
+    const char *path = layout->path;
+    if (names_ends(path, ".npz"))
+        return find_form(layout, LAYOUT_NPZ, alone, error);
+    if (names_ends(path, ".csv") || names_ends(path, ".csv.gz") || names_ends(path, ".tsv") ||
+        names_ends(path, ".tsv.gz"))
+        return find_form(layout, LAYOUT_CSV, alone, error);
+    struct source *source = source_open(path, error);
     int status = source ? source_read(source, bytes, sizeof bytes, &got, error) : -1;
     source_close(&source);
     if (status != 0)
@@ -94,7 +127,7 @@ int layout_find(const char *data, bool alone, struct layout *layout, struct erro
     if (slash && !(colon && colon < slash))
         return error_set(error, ERROR_INVALID, "%s: there is no such file or folder", data);
     return error_set(error, ERROR_INVALID,
-                     "data '%s': auto, mnist, synthetic, idx:<folder>, png:<folder> or the path of "
-                     "a dataset expected",
+                     "data '%s': auto, mnist, synthetic, a path, or idx:, png:, csv: or npz: and a "
+                     "path expected",
                      data);
 }

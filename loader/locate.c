@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SETS = 16, TOKENS = 16, NO_RANK = 1 << 20 };
+enum { SETS = 16, NO_RANK = 1 << 20 };
 
 const char *const IDX_NAMES[IDX_FILES] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
                                           "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
@@ -25,33 +25,6 @@ static bool is_one_of(const char *word, const char *const *list) {
         if (names_equal(word, *list))
             return true;
     return false;
-}
-
-/* Cuts a name into its words. False where there are too many. */
-static bool cut(char *name, char **words, int *count) {
-    static const char separators[] = "-_. ()";
-    char *rest = NULL;
-    *count = 0;
-    for (char *word = strtok_r(name, separators, &rest); word;
-         word = strtok_r(NULL, separators, &rest)) {
-        if (*count == TOKENS)
-            return false;
-        words[(*count)++] = word;
-    }
-    return true;
-}
-
-/* The place of a word among those for the train (0) or the test split (1 …); -1: it is neither. */
-static int split_of(const char *word) {
-    static const char *const train[] = {"train", "training", NULL};
-    static const char *const test[] = {"t10k",  "test",       "testing", "val",
-                                       "valid", "validation", "eval"};
-    if (is_one_of(word, train))
-        return 0;
-    for (int i = 0; i < (int)(sizeof test / sizeof *test); i++)
-        if (names_equal(word, test[i]))
-            return i + 1;
-    return -1;
 }
 
 /* Joins words to the name of a set, in lower case. False where it is too long. */
@@ -74,12 +47,11 @@ static bool parse(const char *name, struct form *form) {
     static const char *const images[] = {"images", "image", NULL};
     static const char *const labels[] = {"labels", "label", NULL};
     static const char *const endings[] = {"idx", "idx1", "idx2", "idx3", "ubyte", "int", NULL};
-    char copy[NAME_MAX + 1], *words[TOKENS];
-    int count, at = 0, split = -1;
+    char copy[NAME_MAX + 1], *words[NAMES_WORDS];
+    int at = 0, split = -1;
     snprintf(copy, sizeof copy, "%s", name);
-    if (!cut(copy, words, &count))
-        return false;
-    while (at < count && (split = split_of(words[at])) < 0)
+    int count = names_cut(copy, words);
+    while (at < count && (split = names_split(words[at])) < 0)
         at++;
     if (at + 1 >= count || !join_set(words, at, form->set))
         return false;
@@ -88,7 +60,7 @@ static bool parse(const char *name, struct form *form) {
         return false;
     form->file = split ? (label ? IDX_TEST_LABELS : IDX_TEST_IMAGES)
                        : (label ? IDX_TRAIN_LABELS : IDX_TRAIN_IMAGES);
-    form->rank = split > 0 ? split * 64 : 0;
+    form->rank = split > 0 && !names_equal(words[at], "t10k") ? split * 64 : 0;
     bool gzip = false, copied = false;
     for (int i = at + 2; i < count; i++) {
         if (names_equal(words[i], "gz"))
@@ -103,6 +75,34 @@ static bool parse(const char *name, struct form *form) {
     form->rank += (copied ? 8 : 0) + (gzip ? 2 : 0) + (exact ? 0 : 1);
     return true;
 }
+
+/* The same for a table; only train and test images stand for the two files of a set. */
+static bool parse_csv(const char *name, struct form *form) {
+    static const char *const endings[] = {"csv", "tsv", "gz", "data", NULL};
+    char copy[NAME_MAX + 1], *words[NAMES_WORDS];
+    int at = 0, split = -1;
+    if (!names_ends(name, ".csv") && !names_ends(name, ".csv.gz") && !names_ends(name, ".tsv") &&
+        !names_ends(name, ".tsv.gz"))
+        return false;
+    snprintf(copy, sizeof copy, "%s", name);
+    int count = names_cut(copy, words);
+    while (at < count && (split = names_split(words[at])) < 0)
+        at++;
+    if (at >= count || !join_set(words, at, form->set))
+        return false;
+    form->file = split ? IDX_TEST_IMAGES : IDX_TRAIN_IMAGES;
+    form->rank = split * 64 + (names_ends(name, ".gz") ? 2 : 0);
+    for (int i = at + 1; i < count; i++) {
+        if (strspn(words[i], "0123456789") == strlen(words[i]))
+            form->rank += 8;
+        else if (!is_one_of(words[i], endings))
+            return false;
+    }
+    return true;
+}
+
+/* Reads what a name says. */
+typedef bool reader(const char *name, struct form *form);
 
 /* --- one folder ------------------------------------------------------------------------------- */
 
@@ -274,10 +274,10 @@ static int locate(const char *folder, const char *wanted, int count, struct idx_
 }
 
 /* "folder/<set>", or one of the files: leaves its folder and the set's name. */
-static bool asks_for_set(const char *path, char folder[PATH_MAX], char set[IDX_SET]) {
-    char copy[NAME_MAX + 1], *words[TOKENS];
+static bool asks_for_set(const char *path, reader *read_name, char folder[PATH_MAX],
+                         char set[IDX_SET]) {
+    char copy[NAME_MAX + 1], *words[NAMES_WORDS];
     struct form form;
-    int count;
     size_t size = strlen(path);
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     if (size >= PATH_MAX || !*name || strlen(name) > NAME_MAX || names_is_folder(path))
@@ -288,21 +288,90 @@ static bool asks_for_set(const char *path, char folder[PATH_MAX], char set[IDX_S
         snprintf(folder, PATH_MAX, ".");
     if (!names_is_folder(folder))
         return false;
-    if (parse(name, &form)) {
+    if (read_name(name, &form)) {
         memcpy(set, form.set, IDX_SET);
         return names_is_file(path);
     }
     snprintf(copy, sizeof copy, "%s", name);
-    return cut(copy, words, &count) && join_set(words, count, set) && !names_is_file(path);
+    int count = names_cut(copy, words);
+    return count > 0 && join_set(words, count, set) && !names_is_file(path);
 }
 
 int idx_locate(const char *folder, struct idx_files *files, struct error *error) {
     char parent[PATH_MAX], set[IDX_SET];
-    if (asks_for_set(folder, parent, set) && locate(parent, set, PLACES, files, NULL) == 0)
+    if (asks_for_set(folder, parse, parent, set) && locate(parent, set, PLACES, files, NULL) == 0)
         return 0;
     return locate(folder, NULL, PLACES, files, error);
 }
 
 int idx_locate_mnist(const char *folder, struct idx_files *files, struct error *error) {
     return locate(folder, "", MNIST_PLACES, files, error);
+}
+
+/* --- tables ----------------------------------------------------------------------------------- */
+
+static int refuse_csv(const char *folder, const struct set *set, const struct names *names,
+                      struct error *error) {
+    char there[256];
+    names_describe(names, there, sizeof there);
+    if (!set || set->rank[IDX_TRAIN_IMAGES] == NO_RANK)
+        return error_set(error, ERROR_INVALID,
+                         "%s: holds no train.csv or mnist_train.csv, plain or .gz; it holds %s",
+                         folder, there);
+    return error_set(error, ERROR_INVALID,
+                     "%s: holds no test.csv beside %s; it holds %s; HOLD_OUT=N (--hold-out) scores "
+                     "N training images in its place",
+                     folder, strrchr(set->path[IDX_TRAIN_IMAGES], '/') + 1, there);
+}
+
+static int locate_csv(const char *folder, const char *wanted, bool alone, struct csv_files *files,
+                      struct error *error) {
+    struct names names;
+    struct form form;
+    char path[PATH_MAX];
+    int status = -1;
+    struct found *found = calloc(1, sizeof *found);
+    if (names_list(&names, folder, NAMES_MAX, error) != 0)
+        goto done;
+    if (!found) {
+        error_set(error, ERROR_MEMORY, "%s: no memory to look for files", folder);
+        goto done;
+    }
+    for (int i = 0; i < names.count; i++)
+        if (parse_csv(names.list[i], &form) && names_join(path, folder, names.list[i], NULL) == 0 &&
+            names_is_file(path))
+            offer(found, &form, path);
+    const struct set *set = choose(found, wanted);
+    bool train = set && set->rank[IDX_TRAIN_IMAGES] < NO_RANK;
+    bool test = set && set->rank[IDX_TEST_IMAGES] < NO_RANK;
+    files->there = train + test;
+    if (!train || (!test && !alone)) {
+        refuse_csv(folder, set, &names, error);
+        goto done;
+    }
+    memcpy(files->train, set->path[IDX_TRAIN_IMAGES], PATH_MAX);
+    if (test)
+        memcpy(files->test, set->path[IDX_TEST_IMAGES], PATH_MAX);
+    memcpy(files->set, set->name, IDX_SET);
+    status = 0;
+done:
+    names_free(&names);
+    free(found);
+    return status;
+}
+
+int csv_locate(const char *path, bool alone, struct csv_files *files, struct error *error) {
+    char parent[PATH_MAX], set[IDX_SET];
+    memset(files, 0, sizeof *files);
+    if (asks_for_set(path, parse_csv, parent, set))
+        return locate_csv(parent, set, alone, files, error);
+    if (!names_is_file(path))
+        return locate_csv(path, NULL, alone, files, error);
+    if (!alone)
+        return error_set(error, ERROR_INVALID,
+                         "%s: its name says of no split: mnist_train.csv beside mnist_test.csv "
+                         "expected, or HOLD_OUT=N (--hold-out), which scores N of its images",
+                         path);
+    files->there = 1;
+    return snprintf(files->train, PATH_MAX, "%s", path) < PATH_MAX ? 0 : -1;
 }

@@ -1,4 +1,4 @@
-/* Finds the four IDX files of a dataset by their names, as people have them: MNIST's own, in any
+/* Finds the files of a dataset by their names, as people have them. IDX: MNIST's own names, in any
  * letter case and with dots, EMNIST's and QMNIST's; in torchvision's folders; unpacked into folders
  * of the same names. Opens nothing: what is in the files is up to idx. */
 #ifndef LOADER_LOCATE_H
@@ -38,5 +38,19 @@ int idx_locate(const char *folder, struct idx_files *files, struct error *error)
 
 /* The same in `folder`, raw and MNIST/raw alone, with MNIST's own names alone. */
 int idx_locate_mnist(const char *folder, struct idx_files *files, struct error *error);
+
+/* A dataset as two tables. */
+struct csv_files {
+    char train[PATH_MAX];
+    char test[PATH_MAX]; /* "" where there is none */
+    char set[IDX_SET];   /* as above: "mnist" of mnist_train.csv */
+    int there;           /* how many of the two were found */
+};
+
+/* Finds <set>_train.csv and <set>_test.csv, as .csv or .tsv, plain or .gz, the words as above, in
+ * the folder `path`; or what belongs to the file `path`. With `alone` the test file need not be
+ * there, nor a split be in the name of a file that is named. 0, or -1 with ERROR_INVALID and a
+ * sentence that says what is missing and what is there. */
+int csv_locate(const char *path, bool alone, struct csv_files *files, struct error *error);
 
 #endif

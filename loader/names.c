@@ -127,6 +127,30 @@ bool names_find_folder(const char *folder, const char *name, char path[PATH_MAX]
     return found;
 }
 
+int names_cut(char *name, char *words[NAMES_WORDS]) {
+    static const char separators[] = "-_. ()";
+    char *rest = NULL;
+    int count = 0;
+    for (char *word = strtok_r(name, separators, &rest); word;
+         word = strtok_r(NULL, separators, &rest)) {
+        if (count == NAMES_WORDS)
+            return -1;
+        words[count++] = word;
+    }
+    return count;
+}
+
+int names_split(const char *word) {
+    static const char *const test[] = {"test",  "testing",    "t10k", "val",
+                                       "valid", "validation", "eval"};
+    if (names_equal(word, "train") || names_equal(word, "training"))
+        return 0;
+    for (int i = 0; i < (int)(sizeof test / sizeof *test); i++)
+        if (names_equal(word, test[i]))
+            return i + 1;
+    return -1;
+}
+
 void names_free(struct names *names) {
     if (!names)
         return;

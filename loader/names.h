@@ -47,6 +47,15 @@ void names_describe(const struct names *names, char *text, size_t size);
  * first. False where there is none. */
 bool names_find_folder(const char *folder, const char *name, char path[PATH_MAX]);
 
+#define NAMES_WORDS 16
+
+/* Cuts a name into words at any of "-_. ()", in place. Returns how many, -1 for too many. */
+int names_cut(char *name, char *words[NAMES_WORDS]);
+
+/* The place of a word among those for the train split (0: train, training) or for the test split
+ * (1 to 7: test, testing, t10k, val, valid, validation, eval); -1: it is neither. */
+int names_split(const char *word);
+
 /* NULL-safe, twice-safe. */
 void names_free(struct names *names);
 

@@ -274,8 +274,8 @@ Test(dataset, unknown_words_are_refused) {
     struct error error;
     cr_expect_null(open_data("minst", 0, 0, &error));
     cr_expect_eq(error.code, ERROR_INVALID);
-    cr_expect_str_eq(error.text, "data 'minst': auto, mnist, synthetic, idx:<folder>, "
-                                 "png:<folder> or the path of a dataset expected");
+    cr_expect_str_eq(error.text, "data 'minst': auto, mnist, synthetic, a path, or idx:, png:, "
+                                 "csv: or npz: and a path expected");
     cr_expect_null(open_data("/no/where", 0, 0, &error));
     cr_expect_eq(error.code, ERROR_INVALID);
     cr_expect_str_eq(error.text, "/no/where: there is no such file or folder");
