@@ -2,6 +2,7 @@
 #include "loader/dataset.h"
 #include "loader/csv.h"
 #include "loader/idx.h"
+#include "loader/inspect.h"
 #include "loader/layout.h"
 #include "loader/npz.h"
 #include "loader/synthetic.h"
@@ -109,10 +110,7 @@ static int open_layout(struct dataset *self, const struct layout *layout,
     if (read_both(&train, &test, request->hold_out > 0, error))
         return -1;
     log_layout(self, layout, request->log);
-    int before = self->notices.count;
     tree_note_passed(&train.passed, &test.passed, &self->notices);
-    if (self->notices.count > before)
-        log_warning(request->log, "%s", self->notices.texts[before]);
     return 0;
 }
 
@@ -253,6 +251,7 @@ struct dataset *dataset_open(const struct dataset_request *request, struct error
     }
     if (keep(self, request, error))
         goto fail;
+    inspect_dataset(self);
     return self;
 fail:
     dataset_close(&self);
