@@ -1,8 +1,10 @@
 /* See settings.h. */
 #include "trainer/settings.h"
 
+#include "common/suggest.h"
 #include "model/net.h"
 
+#include <glob.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,26 +55,26 @@ static const struct option_row rows[] = {
      "of the order, the digits, the warps, the first weights and dropout", OPTION_SETTING},
     {"batch", 0, OPTION_INT, AT(batch), 1, BATCH_MAXIMUM, NULL, "128", "N",
      "pairs in a step", RESULT},
-    {"epochs", 'e', OPTION_REAL, AT(epochs), 0, 1e6, NULL, "0", "N",
+    {"epochs", 'e', OPTION_REAL, AT(epochs), 1e-6, 1e6, NULL, NULL, "N",
      "length of the run in epochs; may be a fraction", RESULT},
-    {"steps", 0, OPTION_INT, AT(steps), 0, 1e12, NULL, "0", "N",
-     "length of the run in steps, instead of --epochs", RESULT},
+    {"steps", 0, OPTION_INT, AT(steps), 1, 1e12, NULL, NULL, "N",
+     "length of the run in steps, instead of --epochs; one epoch where neither is set", RESULT},
 
     {.help = "How"},
     {"optimizer", 0, OPTION_CHOICE, AT(optimizer), 0, 0, "sgd|nesterov|adamw", "adamw", "NAME",
      "update rule; nesterov is sgd with Nesterov momentum", RESULT},
     {"schedule", 0, OPTION_CHOICE, AT(schedule), 0, 0, "constant|cosine|onecycle", "onecycle",
      "NAME", "of the learning rate", RESULT},
-    {"rate", 0, OPTION_REAL, AT(rate), 0, 100, NULL, "0.01", "X", "highest learning rate", RESULT},
+    {"rate", 0, OPTION_REAL, AT(rate), 1e-12, 100, NULL, "0.01", "X", "highest learning rate", RESULT},
     {"warmup", 0, OPTION_REAL, AT(warmup), 0, 1, NULL, "0.25", "X",
      "share of the run in which the rate rises", RESULT},
     {"final-rate", 0, OPTION_REAL, AT(final_rate), 0, 1, NULL, "0.0001", "X",
      "last rate as a share of the highest", RESULT},
     {"momentum", 0, OPTION_REAL, AT(momentum), 0, 1, NULL, "0.9", "X", "of sgd and nesterov",
      RESULT},
-    {"beta1", 0, OPTION_REAL, AT(beta1), 0, 1, NULL, "0.9", "X", "of adamw", RESULT},
-    {"beta2", 0, OPTION_REAL, AT(beta2), 0, 1, NULL, "0.999", "X", "of adamw", RESULT},
-    {"epsilon", 0, OPTION_REAL, AT(epsilon), 0, 1, NULL, "1e-8", "X", "of adamw", RESULT},
+    {"beta1", 0, OPTION_REAL, AT(beta1), 0, 0.9999999, NULL, "0.9", "X", "of adamw", RESULT},
+    {"beta2", 0, OPTION_REAL, AT(beta2), 0, 0.9999999, NULL, "0.999", "X", "of adamw", RESULT},
+    {"epsilon", 0, OPTION_REAL, AT(epsilon), 1e-30, 1, NULL, "1e-8", "X", "of adamw", RESULT},
     {"weight-decay", 0, OPTION_REAL, AT(weight_decay), 0, 10, NULL, "0", "X",
      "of weights, not of biases and batchnorm", RESULT},
     {"ema", 0, OPTION_REAL, AT(ema), 0, 0.9999999, NULL, "0", "X",
@@ -128,24 +130,39 @@ const struct options_program trainer_program = {
     .positional_offset = AT(folder),
 };
 
+/* One "digit=99.0" of a goal; `*rest` moves behind it and its comma. -1: it is something else. */
+static int parse_part(const char **rest, struct goal *goal) {
+    static const char digits[] = "+.0123456789eE"; /* strtod takes blanks, hexadecimals, nan */
+    double *target = strncmp(*rest, "digit=", 6) == 0 ? &goal->digit
+                     : strncmp(*rest, "sum=", 4) == 0 ? &goal->sum
+                                                      : NULL;
+    if (!target || *target > 0) /* twice */
+        return -1;
+    const char *number = strchr(*rest, '=') + 1;
+    char *end;
+    *target = strtod(number, &end);
+    if (end == number || end != number + strspn(number, digits) || !(*target > 0 && *target <= 100))
+        return -1;
+    if (*end && (*end != ',' || !end[1]))
+        return -1;
+    *rest = *end ? end + 1 : end;
+    return 0;
+}
+
 static int parse_goal(const char *text, struct goal *goal, struct error *error) {
     *goal = (struct goal){0};
     const char *rest = text;
     while (rest && *rest) {
-        double *target = NULL;
-        if (strncmp(rest, "digit=", 6) == 0)
-            target = &goal->digit;
-        else if (strncmp(rest, "sum=", 4) == 0)
-            target = &goal->sum;
-        const char *number = strchr(rest, '=');
-        char *end = NULL;
-        double value = target ? strtod(number + 1, &end) : 0;
-        if (!target || end == number + 1 || (*end && (*end != ',' || !end[1])) ||
-            !(value > 0 && value <= 100))
-            return error_set(error, ERROR_INVALID,
-                             "--until '%s': write digit=99.0,sum=99.0, in percent", text);
-        *target = value;
-        rest = *end == ',' ? end + 1 : end;
+        if (parse_part(&rest, goal) == 0)
+            continue;
+        struct suggestion suggestion;
+        char name[SUGGEST_NAME], hint[SUGGEST_HINT];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(rest, "=,"), rest);
+        suggest_begin(&suggestion, strcmp(name, "digit") && strcmp(name, "sum") ? name : "");
+        suggest_words(&suggestion, "digit|sum");
+        return error_set(error, ERROR_INVALID,
+                         "--until '%s': write digit=99.0,sum=99.0, in percent%s", text,
+                         suggest_hint(&suggestion, hint));
     }
     return 0;
 }
@@ -181,6 +198,38 @@ static bool ends_with(const char *text, const char *end) {
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
+/* The recipes that lie beside the network, <stem>.NAME.recipe, as "fast, slow", and the nearest. */
+static void list_recipes(const char *net, size_t stem, char *text, size_t size,
+                         struct suggestion *suggestion) {
+    char pattern[1200];
+    glob_t found;
+    size_t used = 0;
+    text[0] = '\0';
+    snprintf(pattern, sizeof pattern, "%.*s.*.recipe", (int)stem, net);
+    if (glob(pattern, 0, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc && used < size; i++) {
+        const char *name = found.gl_pathv[i] + stem + 1;
+        char word[SUGGEST_NAME];
+        snprintf(word, sizeof word, "%.*s", (int)(strlen(name) - strlen(".recipe")), name);
+        suggest_try(suggestion, word);
+        used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", word);
+    }
+    globfree(&found);
+}
+
+static int no_recipe(const struct settings *settings, const char *path, const char *net,
+                     size_t stem, struct error *error) {
+    struct suggestion suggestion;
+    char names[160], hint[SUGGEST_HINT];
+    suggest_begin(&suggestion, settings->recipe);
+    list_recipes(net, stem, names, sizeof names, &suggestion);
+    return error_set(error, ERROR_INVALID,
+                     "there is no recipe '%.64s' for %.128s: looked for %s%s%s%s", settings->recipe,
+                     settings->net, path, names[0] ? "; there are " : "", names,
+                     suggest_hint(&suggestion, hint));
+}
+
 int settings_recipe(const struct settings *settings, char *path, size_t size, struct error *error) {
     const char *recipe = settings->recipe;
     path[0] = '\0';
@@ -197,8 +246,7 @@ int settings_recipe(const struct settings *settings, char *path, size_t size, st
     if (length > 0 && (size_t)length < size && access(path, R_OK) == 0)
         return 0;
     if (recipe)
-        return error_set(error, ERROR_INVALID, "there is no recipe '%s' for %s: looked for %s",
-                         recipe, settings->net, path);
+        return no_recipe(settings, path, net, stem, error);
     path[0] = '\0';
     return 0;
 }

@@ -105,16 +105,51 @@ Test(settings, goals) {
     cr_expect_eq(goal.digit, 0);
     cr_expect_eq(goal.sum, 100);
     static const char *const bad[] = {
-        "99",          "digit",       "digit=",    "digit=x",          "digit=0",
-        "digit=100.1", "digit=-1",    "digit=nan", "digit=99,",        "digit=99;sum=99",
-        "Digit=99",    "digits=99",   "digit=99 ", "digit=99,,sum=99", "digit=99,loss=1",
-        ",digit=99",   "digit=0x10g", "sum=inf",   "digit=99.0%",      "digit=99,sum"};
+        "99",          "digit",           "digit=",           "digit=x",
+        "digit=0",     "digit=100.1",     "digit=-1",         "digit=nan",
+        "digit=99,",   "digit=99;sum=99", "digit=99 ",        "digit= 99",
+        "digit=0x10",  "digit=9,digit=8", "digit=99,,sum=99", "digit=99,loss=1",
+        ",digit=99",   "digit=0x10g",     "sum=inf",          "digit=99.0%",
+        "digit=99,sum"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char sentence[128];
         parse("--run-dir", "r", "--until", bad[i], NULL);
         snprintf(sentence, sizeof sentence, "--until '%s': write digit=99.0,sum=99.0, in percent",
                  bad[i]);
         expect_refused(sentence);
+    }
+    parse("--run-dir", "r", "--until", "sum=9,digits=99", NULL);
+    expect_refused("--until 'sum=9,digits=99': write digit=99.0,sum=99.0, in percent; did you mean "
+                   "'digit'?");
+    parse("--run-dir", "r", "--until", "Digit=99", NULL);
+    expect_refused("--until 'Digit=99': write digit=99.0,sum=99.0, in percent; did you mean "
+                   "'digit'?");
+}
+
+/* What would train nothing, divide by zero, or mean something else than it says. */
+Test(settings, numbers_that_make_no_sense) {
+    static const char *const bad[][2] = {
+        {"--epochs=0", "--epochs 0: must be a number from 1e-06 to 1000000"},
+        {"--epochs=-1", "--epochs -1: must be a number from 1e-06 to 1000000"},
+        {"--epochs=inf", "--epochs inf: must be a number from 1e-06 to 1000000"},
+        {"--steps=0", "--steps 0: must be a whole number from 1 to 1000000000000"},
+        {"--steps=1e3", "--steps 1e3: must be a whole number from 1 to 1000000000000"},
+        {"--rate=0", "--rate 0: must be a number from 1e-12 to 100"},
+        {"--rate=0x1", "--rate 0x1: must be a number from 1e-12 to 100"},
+        {"--beta1=1", "--beta1 1: must be a number from 0 to 0.9999999"},
+        {"--beta2=1", "--beta2 1: must be a number from 0 to 0.9999999"},
+        {"--epsilon=0", "--epsilon 0: must be a number from 1e-30 to 1"},
+        {"--seed=1e3", "--seed 1e3: must be a whole number from 0 to 9007199254740991"},
+        {"--optimizer=adm", "--optimizer adm: must be one of sgd|nesterov|adamw"},
+        {"--optimizer=admaw",
+         "--optimizer admaw: must be one of sgd|nesterov|adamw; did you mean 'adamw'?"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char *arguments[] = {(char *)"trainer", (char *)bad[i][0], NULL};
+        struct settings target = {0};
+        cr_expect_null(options_parse(&trainer_program, 2, arguments, &target, &error), "%s",
+                       bad[i][0]);
+        cr_expect_str_eq(error.text, bad[i][1]);
     }
 }
 
@@ -147,8 +182,12 @@ Test(settings, recipes_lie_beside_their_network) {
     cr_expect_eq(settings_recipe(&settings, path, sizeof path, &error), -1);
     cr_expect_eq(error.code, ERROR_INVALID);
     snprintf(sentence, sizeof sentence,
-             "there is no recipe 'slow' for %s: looked for %s/a.slow.recipe", net, folder);
-    cr_expect_str_eq(error.text, sentence);
+             "there is no recipe 'slow' for %s: looked for %s/a.slow.recipe; there are fast", net,
+             folder);
+    cr_assert_str_eq(error.text, sentence);
+    parse("--net", net, "--recipe", "fsat", NULL);
+    cr_assert_eq(settings_recipe(&settings, path, sizeof path, &error), -1);
+    cr_expect(strstr(error.text, "; there are fast; did you mean 'fast'?"), "%s", error.text);
 
     /* By the network's name. */
     setenv("DIGITSUM_NETS", folder, 1);
