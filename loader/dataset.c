@@ -111,6 +111,9 @@ static int open_layout(struct dataset *self, const struct layout *layout,
         return -1;
     log_layout(self, layout, request->log);
     tree_note_passed(&train.passed, &test.passed, &self->notices);
+    if (layout_is_emnist(layout) && !request->transpose)
+        notices_add(&self->notices, "EMNIST keeps its images transposed, lying on their side: "
+                                    "TRANSPOSE=1 (--transpose) turns them upright");
     return 0;
 }
 
@@ -158,11 +161,14 @@ static bool is_mnist(const struct dataset *self) {
     return strcmp(hex, MNIST_SHA256) == 0;
 }
 
-/* Says what is held out. A long folder is cut before it, for those who show a name cut its end, and
- * that is what must not be missed. */
-static void name_held_out(struct dataset *self, uint32_t count) {
-    char what[64], whole[DATASET_NAME];
-    int length = snprintf(what, sizeof what, ", %" PRIu32 " training images held out", count);
+/* Says what is not as in the files. A long path is cut before it, for those who show a name cut its
+ * end, and that is what must not be missed. */
+static void name_changes(struct dataset *self, bool transposed, uint32_t held_out) {
+    char what[80], whole[DATASET_NAME];
+    int length = snprintf(what, sizeof what, "%s", transposed ? ", transposed" : "");
+    if (held_out)
+        length += snprintf(what + length, sizeof what - (size_t)length,
+                           ", %" PRIu32 " training images held out", held_out);
     int room = NAME_SHOWN - length, end = room - 3;
     bool cut = strlen(self->name) > (size_t)room;
     while (cut && ((unsigned char)self->name[end] & 0xc0) == 0x80)
@@ -176,22 +182,39 @@ static int keep(struct dataset *self, const struct dataset_request *request, str
     uint32_t train = self->train.count, test = self->test.count;
     if (split_hold_out(&self->train, request->hold_out, &self->test, self->name, error))
         return -1;
-    if (request->hold_out)
-        name_held_out(self, request->hold_out);
+    if (request->transpose) {
+        split_transpose(&self->train);
+        split_transpose(&self->test);
+    }
+    if (request->hold_out || request->transpose)
+        name_changes(self, request->transpose, request->hold_out);
     split_limit(&self->train, request->train_limit);
     split_limit(&self->test, request->test_limit);
-    return train == self->train.count && test == self->test.count ? 0 : hash(self, error);
+    bool same = train == self->train.count && test == self->test.count && !request->transpose;
+    return same ? 0 : hash(self, error);
 }
 
 /* --- the door --------------------------------------------------------------------------------- */
 
-/* Finds the four files of MNIST on disk, or downloads them. */
+/* Keras's copy of MNIST: 1 where it is there and is MNIST, otherwise 0, and `self` is empty. Others
+ * keep their files under this name too, so what is wrong with it is no reason to end. */
+static int open_keras(struct dataset *self, const struct dataset_request *request) {
+    struct layout layout = {.form = LAYOUT_NPZ};
+    struct error error;
+    if (!fetch_find_keras(layout.path))
+        return 0;
+    if (open_layout(self, &layout, request, &error) == 0 && hash(self, &error) == 0 &&
+        is_mnist(self))
+        return 1;
+    log_warning(request->log, "%s is not MNIST; looking elsewhere", layout.path);
+    split_free(&self->train);
+    split_free(&self->test);
+    return 0;
+}
+
+/* Downloads the four files of MNIST. */
 static int obtain_mnist(const struct dataset_request *request, struct layout *layout,
                         struct error *error) {
-    memset(layout, 0, sizeof *layout);
-    layout->form = LAYOUT_IDX;
-    if (fetch_find(request->log, layout->path, &layout->files))
-        return 0;
     struct fetch_settings settings = request->fetch ? *request->fetch : fetch_defaults();
     if (fetch_cache(layout->path, error))
         return -1;
@@ -203,8 +226,12 @@ static int obtain_mnist(const struct dataset_request *request, struct layout *la
 
 static int open_mnist(struct dataset *self, const struct dataset_request *request,
                       bool or_synthetic, struct error *error) {
-    struct layout layout;
+    struct layout layout = {.form = LAYOUT_IDX};
     struct error failure;
+    if (fetch_find(request->log, layout.path, &layout.files))
+        return open_layout(self, &layout, request, error);
+    if (open_keras(self, request))
+        return 0;
     if (obtain_mnist(request, &layout, &failure)) {
         if (!or_synthetic || failure.code == ERROR_INTERRUPTED)
             return error_set(error, failure.code, "%s", failure.text);

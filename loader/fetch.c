@@ -2,6 +2,7 @@
 #include "loader/fetch.h"
 #include "common/sha256.h"
 #include "common/signals.h"
+#include "loader/names.h"
 #include "loader/source.h"
 
 #include <assert.h>
@@ -78,6 +79,16 @@ bool fetch_find(const struct log *log, char folder[PATH_MAX], struct idx_files *
             log_warning(log, "MNIST_DIR=%s; looking elsewhere", error.text);
     }
     return false;
+}
+
+bool fetch_find_keras(char path[PATH_MAX]) {
+    const char *keras = getenv("KERAS_HOME"), *home = getenv("HOME");
+    int size = -1;
+    if (keras && keras[0])
+        size = snprintf(path, PATH_MAX, "%s/datasets/mnist.npz", keras);
+    else if (home && home[0])
+        size = snprintf(path, PATH_MAX, "%s/.keras/datasets/mnist.npz", home);
+    return size > 0 && size < PATH_MAX && names_is_file(path);
 }
 
 /* --- one file from one mirror ----------------------------------------------------------------- */

@@ -48,6 +48,10 @@ int fetch_cache(char folder[PATH_MAX], struct error *error);
  * warning in `log` (may be NULL). Reads nothing. */
 bool fetch_find(const struct log *log, char folder[PATH_MAX], struct idx_files *files);
 
+/* The copy of MNIST that Keras keeps: $KERAS_HOME/datasets/mnist.npz, or below ~/.keras. False
+ * where there is none. Reads nothing. */
+bool fetch_find_keras(char path[PATH_MAX]);
+
 /* Downloads every file from the first mirror that has it right, into `folder`, which is made where
  * it is missing. All are held in memory and checked (size, SHA-256 of what they inflate to) before
  * the first is written; each is written aside, synced and renamed. So the folder holds whole files

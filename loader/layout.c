@@ -1,5 +1,6 @@
 /* From --data to files. */
 #include "loader/layout.h"
+#include "common/suggest.h"
 #include "loader/kind.h"
 #include "loader/names.h"
 #include "loader/source.h"
@@ -21,6 +22,13 @@ const char *layout_word(enum layout_form form) {
 bool layout_has_test(const struct layout *layout) {
     return (layout->form != LAYOUT_PNG || layout->tree.test[0]) &&
            (layout->form != LAYOUT_CSV || layout->csv.test[0]);
+}
+
+bool layout_is_emnist(const struct layout *layout) {
+    const char *set = layout->form == LAYOUT_IDX   ? layout->files.set
+                      : layout->form == LAYOUT_CSV ? layout->csv.set
+                                                   : "";
+    return strncmp(set, "emnist", strlen("emnist")) == 0;
 }
 
 /* An archive in a folder: takes its path where there is one. */
@@ -126,8 +134,19 @@ int layout_find(const char *data, bool alone, struct layout *layout, struct erro
     const char *slash = strchr(data, '/'), *colon = strchr(data, ':');
     if (slash && !(colon && colon < slash))
         return error_set(error, ERROR_INVALID, "%s: there is no such file or folder", data);
-    return error_set(error, ERROR_INVALID,
-                     "data '%s': auto, mnist, synthetic, a path, or idx:, png:, csv: or npz: and a "
-                     "path expected",
-                     data);
+    struct suggestion suggestion;
+    char hint[SUGGEST_HINT], word[SUGGEST_NAME];
+    suggest_begin(&suggestion, data);
+    suggest_words(&suggestion, "auto|mnist|synthetic");
+    if (colon) {
+        snprintf(word, sizeof word, "%.*s", (int)(colon - data < 32 ? colon - data : 32), data);
+        suggest_begin(&suggestion, word);
+        suggest_words(&suggestion, "idx|png|csv|npz");
+    }
+    suggest_hint(&suggestion, hint);
+    return error_set(
+        error, ERROR_INVALID,
+        "data '%.200s': auto, mnist, synthetic, a path, or idx:, png:, csv: or npz: and a "
+        "path expected%s",
+        data, hint);
 }

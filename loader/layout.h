@@ -27,6 +27,9 @@ int layout_find(const char *data, bool alone, struct layout *layout, struct erro
  */
 bool layout_has_test(const struct layout *layout);
 
+/* Whether the names of the files are EMNIST's, whose images lie on their side. */
+bool layout_is_emnist(const struct layout *layout);
+
 /* The word for a form, as it stands before the colon. */
 const char *layout_word(enum layout_form form);
 

@@ -71,6 +71,19 @@ int split_check_labels(const struct split *split, const char *who, struct error 
                      who, split->labels[first], first, split_guess_labels(least, most));
 }
 
+void split_transpose(struct split *split) {
+    for (uint32_t i = 0; i < split->count; i++) {
+        uint8_t *image = split->memory + (size_t)i * IMAGE_PIXELS;
+        for (int row = 0; row < IMAGE_ROWS; row++)
+            for (int column = 0; column < row; column++) {
+                uint8_t *one = image + row * IMAGE_COLUMNS + column;
+                uint8_t *other = image + column * IMAGE_COLUMNS + row, kept = *one;
+                *one = *other;
+                *other = kept;
+            }
+    }
+}
+
 void split_limit(struct split *split, uint32_t limit) {
     if (limit && limit < split->count)
         split->count = limit;

@@ -31,6 +31,9 @@ int split_check_labels(const struct split *split, const char *who, struct error 
  * Used by readers that know more about where a label stands. */
 const char *split_guess_labels(uint8_t least, uint8_t most);
 
+/* Swaps rows and columns of every image: EMNIST's lie on their side. */
+void split_transpose(struct split *split);
+
 /* Keeps the first `limit` samples; 0 keeps all. No memory is given back. */
 void split_limit(struct split *split, uint32_t limit);
 

@@ -275,7 +275,9 @@ Test(dataset, unknown_words_are_refused) {
     cr_expect_null(open_data("minst", 0, 0, &error));
     cr_expect_eq(error.code, ERROR_INVALID);
     cr_expect_str_eq(error.text, "data 'minst': auto, mnist, synthetic, a path, or idx:, png:, "
-                                 "csv: or npz: and a path expected");
+                                 "csv: or npz: and a path expected; did you mean 'mnist'?");
+    cr_expect_null(open_data("pmg:/data", 0, 0, &error));
+    cr_expect(strstr(error.text, "; did you mean 'png'?"), "%s", error.text);
     cr_expect_null(open_data("/no/where", 0, 0, &error));
     cr_expect_eq(error.code, ERROR_INVALID);
     cr_expect_str_eq(error.text, "/no/where: there is no such file or folder");

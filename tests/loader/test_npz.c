@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zip.h>
 
 enum { COUNT = 3, SPACE = 64 << 10 };
@@ -274,6 +276,32 @@ Test(npz, other_files_are_named) {
     cr_expect_eq(npz_read(path, false, &split, &error), -1);
     cr_expect_eq(error.code, ERROR_INVALID);
     cr_expect(strstr(error.text, "/b.npz: there is no such file"), "%s", error.text);
+}
+
+/* Keras's cache is looked at for MNIST, and passed over where it holds something else. */
+Test(npz, keras_cache_is_found) {
+    char path[PATH_MAX], name[SCRATCH_PATH];
+    begin_good();
+    setenv("KERAS_HOME", archive.folder, 1);
+    cr_expect_not(fetch_find_keras(path));
+    write_archive();
+    snprintf(name, sizeof name, "%s/datasets", archive.folder);
+    cr_assert_eq(mkdir(name, 0700), 0);
+    snprintf(name, sizeof name, "%s/datasets/mnist.npz", archive.folder);
+    cr_assert_eq(rename(archive.path, name), 0);
+    cr_expect(fetch_find_keras(path));
+    cr_expect_str_eq(path, name);
+    setenv("MNIST_DIR", "/nowhere", 1);
+    setenv("XDG_CACHE_HOME", archive.folder, 1);
+    static const char *const nobody[] = {"http://127.0.0.1:1/", NULL};
+    cr_assert_eq(chdir(archive.folder), 0);
+    struct fetch_settings fetch = fetch_defaults();
+    fetch.mirrors = nobody;
+    struct dataset_request request = {.data = "mnist", .fetch = &fetch};
+    struct error error = {0};
+    cr_expect_null(dataset_open(&request, &error));
+    cr_expect(strstr(error.text, "127.0.0.1"), "the download is tried: %s", error.text);
+    scratch_end(archive.folder);
 }
 
 Test(npz, is_a_dataset_by_its_path) {
