@@ -20,8 +20,9 @@ STEPS ?=#        the same, in batches
 UNTIL ?=#        stop early, for example digit=99.0,sum=99.0
 DEVICE ?=#       auto, cuda or cpu
 PRECISION ?=#    auto, f32, tf32 or bf16
-DATA ?=#         auto, mnist, png:DIR, idx:DIR or synthetic
+DATA ?=#         auto, mnist, synthetic, or files: a path, or idx:, png:, csv:, npz: and a path
 HOLD_OUT ?=#     score so many training images, not trained on, in place of the test set
+TRANSPOSE ?=#    1 = turn every image, rows to columns, as EMNIST's files need
 LOADERS ?=#      how many loaders (1)
 AUGMENTERS ?=#   how many augmenters (2)
 RESUME ?=#       1 = go on with the run named RUN
@@ -55,7 +56,7 @@ quiet = $(if $(filter-out 0,$(strip $(V))),,@echo '  $(1)  $@' &&)
 
 # --- tools -----------------------------------------------------------------------------------
 CC ?= cc
-PKGS := libzmq libprotobuf-c libpng zlib libconfig jansson libcurl libcrypto cairo
+PKGS := libzmq libprotobuf-c libpng zlib libzip libconfig jansson libcurl libcrypto cairo
 # What pkg-config says is kept in a file: asked once, and only after the packages are there. make
 # reads its own file again when it has written this one.
 ifneq ($(filter-out help clean format check check-%,$(or $(MAKECMDGOALS),build)),)
@@ -139,7 +140,7 @@ run-pipeline: build ## train, evaluate and report on this machine: the main job
 	exec $(out)/bin/pipeline $(if $(find_data),--data="$$data") $(call option,run,RUN) $(call option,net,NET) \
 	  $(call option,recipe,RECIPE) $(call option,seed,SEED) $(call option,epochs,EPOCHS) \
 	  $(call option,steps,STEPS) $(call option,until,UNTIL) $(call option,device,DEVICE) \
-	  $(call option,precision,PRECISION) $(call option,hold-out,HOLD_OUT) \
+	  $(call option,precision,PRECISION) $(call option,hold-out,HOLD_OUT) $(call flag,transpose,TRANSPOSE) \
 	  $(call option,loaders,LOADERS) $(call option,augmenters,AUGMENTERS) \
 	  $(call flag,resume,RESUME) $(call flag,other-bits,OTHER_BITS) $(call flag,force,FORCE) \
 	  $(call flag,keep-going,KEEP_GOING) $(ARGS)
@@ -149,7 +150,7 @@ watch: $(out)/bin/watch ## print the evaluators' reports of a run anywhere: make
 
 verify: $(out)/bin/verify ## make all batches of a run again, untrained, and compare: make verify RUN=first
 	@$(out)/bin/verify --run-dir='runs/$(strip $(RUN))' $(call option,data,DATA) \
-	  $(call option,hold-out,HOLD_OUT) $(ARGS)
+	  $(call option,hold-out,HOLD_OUT) $(call flag,transpose,TRANSPOSE) $(ARGS)
 
 $(out)/gen/proto/%.pb-c.c $(out)/gen/proto/%.pb-c.h: proto/%.proto
 	@mkdir -p $(@D)

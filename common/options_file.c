@@ -138,7 +138,7 @@ int options_read_file(struct options *self, const char *path, struct error *erro
     config_t config;
     int status = 0;
     config_init(&config);
-    if (config_read_string(&config, text) != CONFIG_TRUE) {
+    if (config_read_string(&config, text_begin(text)) != CONFIG_TRUE) {
         status = error_set(error, ERROR_INVALID, "%s:%d: %s", name, config_error_line(&config),
                            config_error_text(&config));
     } else {

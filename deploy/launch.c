@@ -68,10 +68,12 @@ static const struct option_row rows[] = {
     {.name = "graph-steps", .kind = OPTION_INT, .offset = AT(graph_steps), .least = 0, .most = 32,
      .argument = "N", .help = "steps that a GPU starts as one graph"},
     {.name = "data", .kind = OPTION_TEXT, .offset = AT(data), .standard = "auto",
-     .argument = "SOURCE", .help = "auto, mnist, png:DIR, idx:DIR or synthetic; a resumed run keeps what it began with"},
+     .argument = "SOURCE", .help = "auto, mnist, synthetic, or files: a path, or idx:, png:, csv: or npz: and a path; a resumed run keeps what it began with"},
     {.name = "hold-out", .kind = OPTION_INT, .offset = AT(hold_out), .least = 0,
      .most = SOURCE_HOLD_OUT_MOST,
      .argument = "N", .help = "score N training images, not trained on, in place of the test split; a resumed run keeps it"},
+    {.name = "transpose", .kind = OPTION_FLAG, .offset = AT(transpose),
+     .help = "turn every image, rows to columns, as EMNIST's files need; a resumed run keeps it"},
     {.help = "Processes"},
     {.name = "loaders", .kind = OPTION_INT, .offset = AT(loaders), .least = 1, .most = 64,
      .standard = "1", .argument = "N", .help = "how many loaders"},
@@ -101,7 +103,8 @@ static const struct passed {
     {"trainer", "ahead", false},    {"trainer", "graph-steps", false}, {"trainer", "resume", false},
     {"trainer", "other-bits", false},
     {"trainer", "keep-going", false},
-    {"loader", "data", true},       {"loader", "hold-out", true},    {"evaluator", "device", false},
+    {"loader", "data", true},       {"loader", "hold-out", true},    {"loader", "transpose", true},
+    {"evaluator", "device", false},
 };
 /* clang-format on */
 
@@ -130,6 +133,7 @@ int launch_settle_data(struct launch *launch, const struct options *options,
     struct source *begun = &launch->begun;
     if (!launch->resume) {
         begun->hold_out = launch->hold_out;
+        begun->transpose = launch->transpose;
         if (snprintf(begun->data, sizeof begun->data, "%s", launch->data) >= SOURCE_DATA)
             return error_set(error, ERROR_INVALID, "--data is longer than %d bytes",
                              SOURCE_DATA - 1);
@@ -140,6 +144,8 @@ int launch_settle_data(struct launch *launch, const struct options *options,
         launch->data = begun->data;
     if (kept == 1 && !options_given(options, "hold-out"))
         launch->hold_out = begun->hold_out;
+    if (kept == 1 && !options_given(options, "transpose"))
+        launch->transpose = begun->transpose;
     return kept < 0 ? -1 : 0;
 }
 
@@ -174,7 +180,8 @@ static void add_option(struct words *words, const char *name, const struct launc
     const char *at = (const char *)launch + row->offset;
     switch (row->kind) {
     case OPTION_FLAG:
-        add(words, "--%s", name);
+        if (*(const bool *)at)
+            add(words, "--%s", name);
         break;
     case OPTION_INT:
         add(words, "--%s=%lld", name, (long long)*(const int64_t *)at);

@@ -15,7 +15,7 @@
 struct settings {
     const char *join, *data, *name, *host, *announce, *log_level;
     int64_t hold_out, train_limit, test_limit, patience;
-    bool find;
+    bool find, transpose;
 };
 
 #define AT(field) offsetof(struct settings, field)
@@ -24,9 +24,11 @@ static const struct option_row rows[] = {
     {"join", 'j', OPTION_TEXT, AT(join), 0, 0, NULL, "tcp://127.0.0.1:5555", "ADDR",
      "the trainer's address", 0},
     {"data", 0, OPTION_TEXT, AT(data), 0, 0, NULL, "auto", "WHAT",
-     "auto, mnist, idx:DIR, png:DIR or synthetic; auto finds or downloads MNIST, and draws digits where it can do neither", 0},
+     "auto, mnist, synthetic, or files: a path, or idx:, png:, csv: or npz: and a path; auto finds or downloads MNIST, and draws digits where it can do neither", 0},
     {"hold-out", 0, OPTION_INT, AT(hold_out), 0, 10000000, NULL, "0", "N",
      "score N training images, drawn from all over and not trained on, in place of the test split; the limits count what is left on each side", 0},
+    {"transpose", 0, OPTION_FLAG, AT(transpose), 0, 0, NULL, NULL, NULL,
+     "turn every image, rows to columns, as EMNIST's files need", 0},
     {"train-limit", 0, OPTION_INT, AT(train_limit), 0, 10000000, NULL, "0", "N",
      "use the first N training samples; 0 is all", 0},
     {"test-limit", 0, OPTION_INT, AT(test_limit), 0, 10000000, NULL, "0", "N",
@@ -71,7 +73,8 @@ static int find_data(const struct settings *settings, const struct log *log, str
     struct error reason;
     const char *data = settings->data;
     bool automatic = strcmp(data, "auto") == 0;
-    if ((automatic || strcmp(data, "mnist") == 0) && !fetch_find(log, folder, &files)) {
+    if ((automatic || strcmp(data, "mnist") == 0) && !fetch_find(log, folder, &files) &&
+        !fetch_find_keras(folder)) {
         struct fetch_settings fetch = fetch_defaults();
         fetch.log = log;
         fetch.progress = show_download;
@@ -100,6 +103,7 @@ static struct dataset *open_dataset(const struct settings *settings, const struc
     struct fetch_settings fetch = fetch_defaults();
     fetch.log = log;
     struct dataset_request request = {.data = settings->data,
+                                      .transpose = settings->transpose,
                                       .hold_out = (uint32_t)settings->hold_out,
                                       .train_limit = (uint32_t)settings->train_limit,
                                       .test_limit = (uint32_t)settings->test_limit,

@@ -72,6 +72,16 @@ Test(options_file, gives_way_to_the_command_line) {
     options_destroy(&options);
 }
 
+Test(options_file, may_have_a_byte_order_mark_and_crlf) {
+    struct target target;
+    struct options *options = options_rig_parse("", &target);
+    must_read(options, "\xef\xbb\xbf"
+                       "batch = 64;\r\nnote = \"a\"; \r\nlearning-rate = 2;");
+    cr_assert_eq(target.batch, 64);
+    cr_assert_eq(target.rate, 2.0);
+    options_destroy(&options);
+}
+
 Test(options_file, may_be_empty) {
     struct target target;
     struct options *options = options_rig_parse("", &target);
