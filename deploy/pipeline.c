@@ -2,6 +2,7 @@
  * order, and reports. What each process does is its own business; what is started and how is in
  * launch.h, what a death means in supervise.h, what people see in form.h and view.h. */
 #include "common/clock.h"
+#include "common/signals.h"
 #include "deploy/launch.h"
 #include "deploy/summary.h"
 #include "deploy/telemetry.h"
@@ -44,8 +45,9 @@ struct run {
     bool ascii;
 
     enum phase phase;
-    int64_t deadline; /* of this phase */
-    bool interrupted;
+    int64_t deadline;              /* of this phase */
+    bool interrupted;              /* a signal asked to end */
+    bool insisted;                 /* one that counts as the first of two did */
     int status;                    /* what to exit with */
     char failure[PATH_MAX + 1024]; /* what went wrong first; "" if nothing */
 
@@ -165,20 +167,37 @@ static void kill_all(struct run *run) {
     supervisor_signal_all(run->supervisor, SIGKILL);
 }
 
+/* Ctrl-Z on a terminal reaches only us: the children have process groups of their own. */
+static void pause_all(struct run *run) {
+    view_clear(run->view);
+    supervisor_pause(run->supervisor);
+    signals_pause();
+    supervisor_go_on(run->supervisor);
+}
+
+/* A terminal that closes sends SIGHUP more than once: that asks, but never insists. */
+static void ask_to_end(struct run *run, bool counts) {
+    if (run->insisted && counts) {
+        view_line(run->view, "ending everything at once");
+        kill_all(run);
+        return;
+    }
+    run->insisted |= counts;
+    if (run->interrupted)
+        return;
+    run->interrupted = true;
+    view_line(run->view, "stopping: the trainer writes a checkpoint and tells the others\n"
+                         "(again: end everything at once)");
+    stop(run);
+}
+
 static void follow_signals(struct run *run) {
     struct signalfd_siginfo info;
     while (read(run->signals, &info, sizeof info) == sizeof info) {
-        if (info.ssi_signo == SIGCHLD)
-            continue;
-        if (run->interrupted) {
-            view_line(run->view, "ending everything at once");
-            kill_all(run);
-            continue;
-        }
-        run->interrupted = true;
-        view_line(run->view, "stopping: the trainer writes a checkpoint and tells the others "
-                             "(again: end everything at once)");
-        stop(run);
+        if (info.ssi_signo == SIGTSTP && signals_may_pause(info.ssi_code))
+            pause_all(run);
+        else if (info.ssi_signo != SIGTSTP && info.ssi_signo != SIGCHLD)
+            ask_to_end(run, info.ssi_signo != SIGHUP);
     }
 }
 
@@ -288,15 +307,19 @@ static int find_binaries(char path[static PATH_MAX], struct error *error) {
     return 0;
 }
 
-/* Signals come through a descriptor. Blocked before any thread is started, so for all of them. */
+/* Signals come through a descriptor. Blocked before any thread is started, so for all of them. A
+ * blocked signal would be queued even where it is ignored: what nohup, or `pipeline &` in a script,
+ * has us ignore is left out. */
 static int open_signals(struct error *error) {
+    static const int wanted[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCHLD};
     sigset_t set;
     sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGCHLD);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (wanted[i] == SIGCHLD || !signals_ignored(wanted[i]))
+            sigaddset(&set, wanted[i]);
+    signal(SIGCHLD, SIG_DFL); /* were it ignored, no child could be waited for */
     signal(SIGPIPE, SIG_IGN); /* a write tells */
+    signal(SIGTTOU, SIG_IGN); /* in the background, under `stty tostop`: the run matters more */
     sigprocmask(SIG_BLOCK, &set, NULL);
     int descriptor = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (descriptor < 0)

@@ -12,6 +12,7 @@
 
 enum { STATUS_REFUSED_SETTING = 2 /* error_exit_status(ERROR_INVALID): trying again is vain */ };
 static const int64_t after_leaving = 2 * CLOCK_SECOND;
+static const int64_t pause_time = 2 * CLOCK_SECOND;
 
 struct child {
     struct process process;
@@ -184,6 +185,19 @@ void supervisor_signal_essential(const struct supervisor *self, int signal) {
 void supervisor_signal_all(const struct supervisor *self, int signal) {
     for (int i = 0; i < self->count; i++)
         process_signal(&self->children[i].process, signal, true);
+}
+
+/* Whoever does not stop by itself in time is stopped. */
+void supervisor_pause(const struct supervisor *self) {
+    int64_t until = clock_now() + pause_time;
+    supervisor_signal_all(self, SIGTSTP);
+    for (int i = 0; i < self->count; i++)
+        if (!process_await_stop(&self->children[i].process, until))
+            process_signal(&self->children[i].process, SIGSTOP, true);
+}
+
+void supervisor_go_on(const struct supervisor *self) {
+    supervisor_signal_all(self, SIGCONT);
 }
 
 int supervisor_running(const struct supervisor *self) {

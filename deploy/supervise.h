@@ -52,6 +52,11 @@ void supervisor_signal_essential(const struct supervisor *self, int signal);
 /* To all that run, with all that they have started. */
 void supervisor_signal_all(const struct supervisor *self, int signal);
 
+/* Stops all that run, as Ctrl-Z does (SIGTSTP, so that their clocks stand still), and returns when
+ * they have stopped, after two seconds at most; and lets them go on. */
+void supervisor_pause(const struct supervisor *self);
+void supervisor_go_on(const struct supervisor *self);
+
 /* How many run. */
 int supervisor_running(const struct supervisor *self);
 

@@ -137,6 +137,41 @@ Test(supervise, end_of_the_essential_one_is_told_and_signals_reach_whom_they_sho
     scratch_end(folder);
 }
 
+/* Waits until so many of our children have stopped, each told once. */
+static void wait_for_stops(int count) {
+    for (int i = 0; i < count; i++) {
+        int status;
+        pid_t pid;
+        do
+            pid = waitpid(-1, &status, WUNTRACED);
+        while (pid < 0 && errno == EINTR);
+        cr_assert_gt(pid, 0);
+        cr_assert(WIFSTOPPED(status), "a child ended");
+    }
+}
+
+Test(supervise, a_pause_stops_even_who_does_not_want_to) {
+    char folder[64];
+    struct error error;
+    struct supervise_event event;
+    scratch_begin(folder);
+    struct supervisor *self = supervisor_create(&error);
+    start(self, folder, "trainer", "trap '' TSTP; exec sleep 1000", true);
+    start(self, folder, "loader-1", NULL, false);
+    for (int i = 0; i < 2; i++) {
+        supervisor_pause(self);
+        wait_for_stops(2);
+        cr_expect_eq(supervisor_next(self, 0, &event), 0, "a stop is not an end");
+        supervisor_go_on(self);
+    }
+    supervisor_signal_all(self, SIGTERM);
+    wait_for_end();
+    cr_assert_eq(supervisor_next(self, 0, &event), 1);
+    cr_expect_eq(event.status, 128 + SIGTERM);
+    supervisor_destroy(&self);
+    scratch_end(folder);
+}
+
 Test(supervise, destroy_leaves_no_process) {
     char folder[64];
     struct error error;
