@@ -157,9 +157,9 @@ make_command = make$(if $(subst $(CURDIR),,$(value PWD)), -C $(call quote,$(CURD
 # A resumed run knows its data: none is looked for unless DATA names some.
 find_data = $(if $(strip $(call given,DATA)),1,$(if $(call flag,resume,RESUME),,1))
 run-pipeline: build ## train, evaluate and report on this machine: the main job
-	@$(with_args) $(if $(find_data),data=$$($(out)/bin/loader --find $(call option,data,DATA)) &&) \
+	@$(with_args) $(if $(find_data),data=$$($(out)/bin/loader --find $(call option,data,DATA)) && { [ "$$data" != auto ] || data=; } &&) \
 	DIGITSUM_MAKE=$(call quote,$(make_command)) \
-	exec $(out)/bin/pipeline $(if $(find_data),--data="$$data") $(call option,run,RUN) $(call option,net,NET) \
+	exec $(out)/bin/pipeline $(if $(find_data),$${data:+--data="$$data"}) $(call option,run,RUN) $(call option,net,NET) \
 	  $(call option,recipe,RECIPE) $(call option,seed,SEED) $(call option,epochs,EPOCHS) \
 	  $(call option,steps,STEPS) $(call option,until,UNTIL) $(call option,device,DEVICE) \
 	  $(call option,precision,PRECISION) $(call option,hold-out,HOLD_OUT) \

@@ -171,6 +171,22 @@ const char *process_last_words(const struct process *self, const char *log,
     return words;
 }
 
+void process_show_log(const char *log, FILE *out) {
+    enum { LINES = 5, LINE = 512 };
+    char lines[LINES][LINE], shown[LINE];
+    int count = 0;
+    FILE *file = fopen(log, "re");
+    while (file && fgets(lines[count % LINES], LINE, file))
+        count++;
+    for (int i = count > LINES ? count - LINES : 0; i < count; i++) {
+        lines[i % LINES][strcspn(lines[i % LINES], "\n")] = '\0';
+        text_fit(shown, sizeof shown, lines[i % LINES], LINE, false);
+        fprintf(out, "  %s\n", shown);
+    }
+    if (file)
+        fclose(file);
+}
+
 const char *process_status_text(int status, char text[static PROCESS_WORDS]) {
     if (status > 128 && status < 128 + 65)
         snprintf(text, PROCESS_WORDS, "was killed by signal %d (%s)", status - 128,

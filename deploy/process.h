@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #define PROCESS_WORDS 256
@@ -45,6 +46,9 @@ bool process_await_stop(const struct process *self, int64_t until);
  * Returns `words`, which is safe to print. */
 const char *process_last_words(const struct process *self, const char *log,
                                char words[static PROCESS_WORDS]);
+
+/* Prints the last lines of a log, made safe and indented; nothing where it cannot be read. */
+void process_show_log(const char *log, FILE *out);
 
 /* "ended with status 3", "was killed by signal 9 (Killed)". Returns `text`. */
 const char *process_status_text(int status, char text[static PROCESS_WORDS]);

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/wait.h>
 
-enum { STATUS_REFUSED_SETTING = 2 /* error_exit_status(ERROR_INVALID): trying again is vain */ };
 static const int64_t after_leaving = 2 * CLOCK_SECOND;
 static const int64_t pause_time = 2 * CLOCK_SECOND;
 
@@ -99,6 +98,16 @@ int supervisor_start(struct supervisor *self, const struct process_spec *spec, b
     return 0;
 }
 
+/* Whether trying again is vain: a setting that makes no sense, data that fails its checks, a
+ * trainer that refuses us. Not where somebody has taken a name that is ours: a new start takes it
+ * back. */
+static bool is_vain(const struct supervise_event *event) {
+    if (event->status == error_exit_status(ERROR_REFUSED))
+        return !strstr(event->words, "has joined under the name");
+    return event->status == error_exit_status(ERROR_INVALID) ||
+           event->status == error_exit_status(ERROR_CORRUPT);
+}
+
 /* What the end of a worker means: fills in event->what and, where it comes back, when. */
 static void judge(struct child *child, int64_t now, struct supervise_event *event) {
     if (event->status == 0) {
@@ -107,7 +116,7 @@ static void judge(struct child *child, int64_t now, struct supervise_event *even
         return;
     }
     event->delay = backoff_note(&child->backoff, now);
-    if (event->delay < 0 || event->status == STATUS_REFUSED_SETTING) {
+    if (event->delay < 0 || is_vain(event)) {
         event->what = SUPERVISE_GAVE_UP;
         return;
     }

@@ -1,5 +1,6 @@
 /* The trainer: options → open → run → close. */
 #include "common/clock.h"
+#include "common/shell.h"
 #include "common/signals.h"
 #include "trainer/save.h"
 #include "trainer/start.h"
@@ -9,19 +10,26 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The last line: what happened, what is safe, and how it goes on. `run_dir` is NULL where nothing
- * had begun, or nothing is kept. */
-static void tell(const struct error *error, const char *run_dir) {
+/* The last line: what happened, what is safe, and the command that goes on: the one that was given,
+ * with --resume. `run_dir` is NULL where nothing had begun, or nothing is kept. */
+static void tell(const struct error *error, const char *run_dir, char **argv) {
     char folder[480];
     uint64_t step;
     snprintf(folder, sizeof folder, "%.460s/checkpoints", run_dir ? run_dir : "");
-    if (!run_dir)
-        fprintf(stderr, "trainer: %s\n", error->text);
-    else if (saver_newest(folder, UINT64_MAX, &step))
-        fprintf(stderr, "trainer: %s. Step %" PRIu64 " is safe; to go on: trainer --resume %s\n",
-                error->text, step, run_dir);
-    else
-        fprintf(stderr, "trainer: %s. There was no checkpoint yet: begin again\n", error->text);
+    fprintf(stderr, "trainer: %s", error->text);
+    if (run_dir && saver_newest(folder, UINT64_MAX, &step)) {
+        bool resumes = false;
+        fprintf(stderr, ". Step %" PRIu64 " is safe; to go on:", step);
+        for (char **word = argv; *word; word++) {
+            resumes |= strcmp(*word, "--resume") == 0;
+            fputc(' ', stderr);
+            shell_word(stderr, *word);
+        }
+        fputs(resumes ? "" : " --resume", stderr);
+    } else if (run_dir) {
+        fputs(". There was no checkpoint yet: begin again", stderr);
+    }
+    fputc('\n', stderr);
 }
 
 int main(int argc, char **argv) {
@@ -67,6 +75,6 @@ done:
     coordinator_destroy(&coordinator);
     start_free(&start);
     if (error.code != ERROR_NONE)
-        tell(&error, run_dir);
+        tell(&error, run_dir, argv);
     return error_exit_status(error.code);
 }

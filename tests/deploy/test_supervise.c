@@ -70,18 +70,39 @@ Test(supervise, worker_is_started_again_and_given_up_at_the_fifth_death) {
     scratch_end(folder);
 }
 
-Test(supervise, refused_setting_is_not_tried_again) {
+Test(supervise, what_would_end_so_again_is_not_tried_again) {
+    char folder[64], script[128];
+    struct error error;
+    struct supervise_event event;
+    for (int status = 1; status <= 5; status++) {
+        scratch_begin(folder);
+        struct supervisor *self = supervisor_create(&error);
+        snprintf(script, sizeof script, "echo 'sh: no such folder'; exit %d", status);
+        start(self, folder, "loader-1", script, false);
+        wait_for_end();
+        cr_assert_eq(supervisor_next(self, 0, &event), 1);
+        bool vain = status >= 2 && status <= 4;
+        cr_expect_eq(event.what, vain ? SUPERVISE_GAVE_UP : SUPERVISE_DIED, "status %d", status);
+        cr_expect_eq(event.status, status);
+        cr_expect_str_eq(event.words, "no such folder");
+        supervisor_destroy(&self);
+        scratch_end(folder);
+    }
+}
+
+Test(supervise, a_name_that_another_took_is_taken_back) {
     char folder[64];
     struct error error;
     struct supervise_event event;
     scratch_begin(folder);
     struct supervisor *self = supervisor_create(&error);
-    start(self, folder, "loader-1", "echo 'sh: no such folder'; exit 2", false);
+    start(self, folder, "augment-1",
+          "echo 'augment: ipc://c refused us: another augment has joined under the name augment-1: "
+          "give each a --name of its own'; exit 4",
+          false);
     wait_for_end();
     cr_assert_eq(supervisor_next(self, 0, &event), 1);
-    cr_expect_eq(event.what, SUPERVISE_GAVE_UP);
-    cr_expect_eq(event.status, 2);
-    cr_expect_str_eq(event.words, "no such folder");
+    cr_expect_eq(event.what, SUPERVISE_DIED);
     supervisor_destroy(&self);
     scratch_end(folder);
 }
