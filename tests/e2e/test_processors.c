@@ -108,6 +108,26 @@ Test(processors, a_run_in_bf16_is_not_gone_on_with_where_there_is_none) {
     e2e_end(&run);
 }
 
+/* What was trained in bf16 elsewhere is scored in f32. */
+Test(processors, an_evaluator_without_bf16_scores_a_run_in_bf16) {
+    struct e2e run;
+    const char *const steps[] = {"--precision", "auto", "--steps", "20", NULL};
+    char precision[8];
+    e2e_begin(&run);
+    e2e_loader(&run, "loader-1", "600");
+    e2e_augment(&run, "augment-1");
+    int trainer = e2e_trainer(&run, steps);
+    setenv("ONEDNN_MAX_CPU_ISA", "AVX2", 1);
+    int evaluator = e2e_evaluator(&run, "evaluator-1");
+    cr_expect_eq(e2e_wait(&run, trainer), 0);
+    cr_expect_eq(e2e_wait(&run, evaluator), 0);
+    e2e_summary_text(&run, "precision", precision, sizeof precision);
+    if (strcmp(precision, "bf16") == 0)
+        cr_expect(e2e_logged(&run, evaluator, "scoring in f32, for there is no bf16 here: "));
+    cr_expect_gt(e2e_summary_number(&run, "digit_accuracy"), 0);
+    e2e_end(&run);
+}
+
 /* --- as many threads as there are processors ---------------------------------------------------
  */
 
