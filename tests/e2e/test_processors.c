@@ -2,6 +2,8 @@
  * well, or is refused with a sentence, but its weights are never silently others. */
 #include "tests/e2e/run.h"
 
+#include "common/processors.h"
+
 #include <criterion/criterion.h>
 #include <sched.h>
 #include <stdio.h>
@@ -148,6 +150,12 @@ static void need_two_processors(void) {
         cr_skip_test("there is one processor");
 }
 
+static int available(void) {
+    struct processors machine;
+    processors_read(&machine);
+    return processors_available(&machine);
+}
+
 static int recorded_threads(const struct e2e *run) {
     json_t *summary = e2e_summary(run);
     const json_t *computed = json_object_get(summary, "computed_with");
@@ -184,7 +192,8 @@ Test(processors, the_environment_of_openmp_is_respected) {
     ends_with("OMP_NUM_THREADS", "many", 0);
     ends_with("OMP_MAX_ACTIVE_LEVELS", "0", 0);
     ends_with("OMP_DYNAMIC", "true", 0);
-    ends_with("OMP_PROC_BIND", "true", 0);
+    ends_with("OMP_PROC_BIND", "true", available()); /* the first thread is bound to one of them */
+    ends_with("OMP_PLACES", "{0}", 0);
 }
 
 Test(processors, more_threads_than_processors_are_cut_and_told) {
