@@ -269,7 +269,7 @@ $(out)/tests/cuda: $(cuda_objects) $(emulator_objects)
 $(out)/tests/plans: $(out)/obj/pic/cuda/backend.o $(out)/obj/pic/cuda/conv_plan.o
 $(out)/obj/tests/cuda/%.o $(out)/obj/tests/plans/%.o: CPPFLAGS += $(cuda_cppflags)
 
-.PHONY: test tests check clean format check-format check-includes check-deploy help
+.PHONY: test test-isa tests check clean format check-format check-includes check-deploy help
 test: ## build and run every test (SAN=1: under ASan and UBSan)
 	@deploy/setup build runtime test
 	@$(MAKE) --no-print-directory tests
@@ -282,6 +282,16 @@ test_engines := $(if $(and $(cuda_built),$(filter conformance,$(test_folders))),
   $(out)/tests/conformance@emulated=$(emulated_engine) $(cuda_engine:%=$(out)/tests/conformance@cuda=%))
 tests: $(if $(filter e2e,$(test_folders)),build) $(test_folders:%=$(out)/tests/%) \
   $(if $(test_engines),$(cuda_engine) $(emulated_engine)) ## build the tests without running them
+
+# What a processor can do decides which kernels run, whether there is bf16, and what a run falls back
+# to: the tests that depend on it, as where oneDNN may use no more than ISA.
+ISA ?= AVX2
+test-isa: ## the tests that depend on the processor, as on one with no more than ISA=AVX2 (or SSE41)
+	@deploy/setup build runtime test
+	@$(MAKE) --no-print-directory tests TESTS='cpu conformance e2e'
+	@TEST_FILTER='@(cpu*|loops|bits|differences|door|engines|random_chains|training|whole|conv|pipeline|processors|recovery)/*' \
+	  ONEDNN_MAX_CPU_ISA=$(ISA) DNNL_MAX_CPU_ISA=$(ISA) tests/run \
+	  $(addsuffix @$(ISA),$(addprefix $(out)/tests/,cpu conformance e2e))
 
 check: check-format check-includes check-deploy ## check the format, the order of the rooms, the files for other machines
 
