@@ -128,7 +128,7 @@ Test(recovery, a_second_trainer_is_refused_and_changes_nothing) {
     process_signal(&run.list[first].process, SIGCONT, false);
     cr_expect_eq(e2e_wait(&run, first), 0);
     const char *const check[] = {
-        "@RUN", "--data", run.data, "--train-limit=2000", "--test-limit=500", NULL};
+        "@RUN", "--data", run.data, "--train-limit=2000", "--test-limit=1000", NULL};
     int verify = e2e_start(&run, "verify", "verify", check);
     cr_expect_eq(e2e_wait(&run, verify), 0);
     e2e_end(&run);
