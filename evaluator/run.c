@@ -12,6 +12,7 @@
 #include "evaluator/report.h"
 #include "evaluator/report_file.h"
 #include "evaluator/test_split.h"
+#include "model/engine.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -97,8 +98,27 @@ static int open_sockets(struct run *self, struct error *error) {
     return self->peer ? 0 : -1;
 }
 
+/* A precision that was named is refused at once, not at each checkpoint. */
+static int check_precision(const struct run_settings *settings, struct error *error) {
+    bool bf16 = strcmp(settings->precision, "bf16") == 0;
+    bool tf32 = strcmp(settings->precision, "tf32") == 0;
+    struct engine_config config = {.precision = bf16 ? PRECISION_BF16 : PRECISION_F32,
+                                   .tf32 = tf32,
+                                   .batch = (int)settings->batch,
+                                   .threads = (int)settings->threads};
+    char reason[ENGINE_REASON];
+    struct error why;
+    if ((!bf16 && !tf32) ||
+        engine_choose(settings->device, &config, NULL, reason, sizeof reason, &why))
+        return 0;
+    return error_set(error, why.code == ERROR_UNSUPPORTED ? ERROR_INVALID : why.code,
+                     "--precision=%s: %s", settings->precision, why.text);
+}
+
 struct run *run_create(const struct run_settings *settings, const struct log *log,
                        struct error *error) {
+    if (check_precision(settings, error) != 0)
+        return NULL;
     struct run *self = calloc(1, sizeof *self);
     if (!self) {
         error_set(error, ERROR_MEMORY, "no memory for the evaluator");

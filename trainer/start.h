@@ -4,7 +4,11 @@
 #define TRAINER_START_H
 
 #include "common/lock.h"
+#include "common/notices.h"
+#include "common/processors.h"
 #include "trainer/coordinator.h"
+
+#include <jansson.h>
 
 /* All that a run needs before its first message. */
 struct start {
@@ -16,6 +20,12 @@ struct start {
     struct checkpoint *checkpoint; /* step 0 or resumed; its net is the run's */
     struct lock lock;              /* of the run's folder, until start_free */
     char *settings_json;           /* also in checkpoint->settings */
+    struct processors machine;
+    int recorded_threads;   /* of the run that is resumed; 0: not recorded, or a new run */
+    json_t *computed_with;  /* traits_to_json, and changed_at; also in checkpoint->computed; NULL
+                               with the null engine */
+    struct notices notices; /* threads that were cut, other bits: for the log, the table and
+                               summary.json */
 };
 
 /* Parses, reads the recipe, chooses the engine, makes or reads the state, locks the run folder,
