@@ -154,9 +154,21 @@ static int read_steps(const struct e2e *run, int steps[static 64], char sha256[S
     return count;
 }
 
+static void sha256_of(const char *path, char hex[SHA256_HEX]) {
+    static uint8_t bytes[1 << 22];
+    uint8_t digest[SHA256_SIZE];
+    FILE *file = fopen(path, "re");
+    cr_assert_not_null(file, "%s", path);
+    size_t size = fread(bytes, 1, sizeof bytes, file);
+    cr_assert_lt(size, sizeof bytes);
+    fclose(file);
+    sha256_bytes(bytes, size, digest);
+    sha256_hex(digest, hex);
+}
+
 Test(recovery, steps_that_are_made_again_are_evaluated_once_in_the_record) {
     struct e2e run;
-    char path[400], before[SHA256_HEX], after[SHA256_HEX];
+    char path[400], last[SHA256_HEX], now[SHA256_HEX];
     int was[64], is[64];
     e2e_begin(&run);
     for (int round = 0; round < 2; round++) {
@@ -173,20 +185,20 @@ Test(recovery, steps_that_are_made_again_are_evaluated_once_in_the_record) {
             round ? e2e_start(&run, "trainer", "trainer-again", again) : e2e_trainer(&run, begin);
         cr_assert_eq(e2e_wait(&run, trainer), 0);
         cr_assert_eq(e2e_wait(&run, evaluator), 0);
-        if (round == 1) {
-            cr_expect_eq(e2e_count(&run, evaluator, "the run went back"), 1);
+        if (round == 1)
             break;
-        }
-        cr_assert_eq(read_steps(&run, was, before), 12); /* 5 of 50 steps, 7 epochs of 31.25 */
+        cr_assert_eq(read_steps(&run, was, last), 12); /* 5 of 50 steps, 7 epochs of 31.25 */
         path_of(&run, 250, path);
         cr_assert_eq(unlink(path), 0);
         tear(&run, 219);
     }
-    int count = read_steps(&run, is, after);
+    int count = read_steps(&run, is, last);
     cr_expect_eq(count, 12);
     for (int i = 0; i < count; i++)
         cr_expect_eq(is[i], was[i]);
-    cr_expect_str_neq(before, after, "it is of the file that is there now");
+    path_of(&run, 250, path);
+    sha256_of(path, now);
+    cr_expect_str_eq(last, now, "it is of the file that is there now");
     e2e_end(&run);
 }
 
