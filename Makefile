@@ -44,6 +44,24 @@ WHAT ?=#         what make faults measures: heal, peers or soak
 # --- of watch ---
 JOIN ?=#         address of the trainer, tcp://host:port or ipc://path
 
+# A variable as it was given, on the command line or by the environment. make would expand a $ in it
+# and its shell all the rest: so a $ stays what it is (and $$ is one $, as everywhere in make), and what
+# goes into a command goes through `quote`. Only a newline cannot be given.
+given = $(subst $$$$,$$,$(value $(1)))
+quote = '$(subst ','\'',$(1))'
+# Set for the rules below and not for what these start.
+unexport RUN NET RECIPE UNTIL DATA ARGS JOIN NETS SEEDS LIST OUT
+# A name of the command line that is none of ours would change nothing, and nobody would know.
+given_names := $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
+ifneq ($(given_names),)
+known_names := $(shell sed -n 's/^\([A-Z][A-Z0-9_]*\) ?=.*/\1/p' Makefile cuda/cuda.mk) \
+  QUICK SANITIZE CC CXX AR CPPFLAGS CFLAGS CXXFLAGS LDFLAGS LDLIBS SHELL MAKE MAKEFLAGS
+ifneq ($(filter-out $(known_names),$(given_names)),)
+$(shell deploy/known $(call quote,$(given_names)) $(call quote,$(known_names)) >&2)
+$(error nothing was done)
+endif
+endif
+
 override SAN := $(patsubst 1,address,$(strip $(SAN)))
 variant := $(strip $(if $(SAN),san-$(SAN),$(if $(strip $(DEBUG)),debug,release)))
 out := build/$(variant)
@@ -131,26 +149,34 @@ build/packages.mk: deploy/packages.txt deploy/setup
 	@mv $@.part $@
 
 # $(call option,name,VARIABLE) and $(call flag,name,VARIABLE): what the launcher is told.
-option = $(if $(strip $($(2))),--$(1)='$(strip $($(2)))')
-flag = $(if $(filter-out 0 no,$(strip $($(2)))),--$(1))
+option = $(if $(strip $(call given,$(2))),--$(1)=$(call quote,$(call given,$(2))))
+flag = $(if $(filter-out 0 no,$(strip $(call given,$(2)))),--$(1))
+# ARGS as words of the shell: "$$@" after this.
+with_args = $(if $(strip $(call given,ARGS)),words=$$(deploy/words ARGS $(call quote,$(call given,ARGS))) && eval "set -- $$words" &&)
+# The beginning of a command that goes on with a run, for the launcher to say.
+run_names := RUN NET RECIPE SEED EPOCHS STEPS UNTIL DEVICE PRECISION DATA HOLD_OUT \
+  TRANSPOSE LOADERS AUGMENTERS RESUME OTHER_BITS FORCE KEEP_GOING ARGS
+make_command = make$(if $(subst $(CURDIR),,$(value PWD)), -C $(call quote,$(CURDIR))) run-pipeline$(foreach \
+  name,$(filter-out $(run_names),$(given_names)), $(name)=$(call quote,$(call given,$(name))))
 # A resumed run knows its data: none is looked for unless DATA names some.
-find_data = $(if $(strip $(DATA)),1,$(if $(call flag,resume,RESUME),,1))
+find_data = $(if $(strip $(call given,DATA)),1,$(if $(call flag,resume,RESUME),,1))
 run-pipeline: build ## train, evaluate and report on this machine: the main job
-	@$(if $(find_data),data=$$($(out)/bin/loader --find $(call option,data,DATA)) &&) \
-	exec $(out)/bin/pipeline $(if $(find_data),--data="$$data") $(call option,run,RUN) $(call option,net,NET) \
+	@$(with_args) $(if $(find_data),data=$$($(out)/bin/loader --find $(call option,data,DATA)) && { [ "$$data" != auto ] || data=; } &&) \
+	DIGITSUM_MAKE=$(call quote,$(make_command)) \
+	exec $(out)/bin/pipeline $(if $(find_data),$${data:+--data="$$data"}) $(call option,run,RUN) $(call option,net,NET) \
 	  $(call option,recipe,RECIPE) $(call option,seed,SEED) $(call option,epochs,EPOCHS) \
 	  $(call option,steps,STEPS) $(call option,until,UNTIL) $(call option,device,DEVICE) \
 	  $(call option,precision,PRECISION) $(call option,hold-out,HOLD_OUT) $(call flag,transpose,TRANSPOSE) \
 	  $(call option,loaders,LOADERS) $(call option,augmenters,AUGMENTERS) \
 	  $(call flag,resume,RESUME) $(call flag,other-bits,OTHER_BITS) $(call flag,force,FORCE) \
-	  $(call flag,keep-going,KEEP_GOING) $(ARGS)
+	  $(call flag,keep-going,KEEP_GOING) "$$@"
 
 watch: $(out)/bin/watch ## print the evaluators' reports of a run anywhere: make watch JOIN=tcp://host:port
-	@$(out)/bin/watch $(call option,join,JOIN) $(ARGS)
+	@$(with_args) exec $(out)/bin/watch $(call option,join,JOIN) "$$@"
 
 verify: $(out)/bin/verify ## make all batches of a run again, untrained, and compare: make verify RUN=first
-	@$(out)/bin/verify --run-dir='runs/$(strip $(RUN))' $(call option,data,DATA) \
-	  $(call option,hold-out,HOLD_OUT) $(call flag,transpose,TRANSPOSE) $(ARGS)
+	@$(with_args) exec $(out)/bin/verify --run-dir=$(call quote,runs/$(call given,RUN)) $(call option,data,DATA) \
+	  $(call option,hold-out,HOLD_OUT) $(call flag,transpose,TRANSPOSE) "$$@"
 
 $(out)/gen/proto/%.pb-c.c $(out)/gen/proto/%.pb-c.h: proto/%.proto
 	@mkdir -p $(@D)
@@ -285,7 +311,7 @@ help: ## this list
 .PHONY: chaos
 chaos: build ## disturb real runs in N ways: the weights must come out the same (N=200: ten minutes)
 	@deploy/setup build runtime chaos
-	@tests/chaos/run --count '$(strip $(N))' $(call option,seed,SEED) $(ARGS)
+	@$(with_args) tests/chaos/run $(call option,count,N) $(call option,seed,SEED) "$$@"
 
 include bench/bench.mk
 include tests/fuzz/fuzz.mk
