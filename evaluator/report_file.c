@@ -134,8 +134,9 @@ done:
 
 /* --- opening --- */
 
-/* Takes the whole lines out of text[size]; what follows the last newline is torn, unless it is an
- * evaluation as it stands: then only its newline is missing. *tidy: by step, and each step once. */
+/* Takes the whole lines out of text[size]. The last one is torn unless it is an evaluation: a power
+ * cut may leave its newline and not what stood before it, or an evaluation without its newline.
+ * *tidy: by step, and each step once. */
 static int read_lines(struct report_file *self, const char *text, size_t size, bool *tidy,
                       struct error *error) {
     size_t start = 0;
@@ -147,9 +148,9 @@ static int read_lines(struct report_file *self, const char *text, size_t size, b
         size_t length = newline ? (size_t)(newline - text) - start : size - start;
         snprintf(origin, sizeof origin, "%s:%u", self->path, number);
         if (evaluation_decode_json(text + start, length, origin, &evaluation, error)) {
-            if (newline)
+            if (newline && start + length + 1 < size)
                 return -1;
-            self->cut = length;
+            self->cut = size - start;
             break;
         }
         size_t at = place_of(self, evaluation.step);
