@@ -35,8 +35,9 @@ enum phase {
 };
 
 #define TRAINER_HINT "; to go on: "
-#define DIVERGED_HINT "--keep-going" /* in its words where going on as before would end the same   \
-                                      */
+#define DIVERGED_HINT                                                                              \
+    "--keep-going" /* in its words where going on as before would end the same                     \
+                    */
 
 struct run {
     struct launch launch;
@@ -131,13 +132,6 @@ static void show_missed(const struct form_scores *scores, void *run) {
     show_scores(run, scores);
 }
 
-/* Each warning about the run as soon as it is known; the table has them again. */
-static void show_warnings(struct run *run, const Digitsum__Progress *progress) {
-    for (size_t i = 0; i < progress->n_warnings && i < NOTICES_MAX; i++)
-        if (notices_add(&run->warned, "%s", progress->warnings[i]))
-            view_line(run->view, "warning: %s", run->warned.texts[run->warned.count - 1]);
-}
-
 static void follow_telemetry(struct run *run) {
     struct wire_message message;
     struct error error = {0};
@@ -147,7 +141,7 @@ static void follow_telemetry(struct run *run) {
             const Digitsum__Progress *progress = message.header->progress;
             if (progress->dataset && progress->dataset->synthetic && !run->synthetic)
                 tell_synthetic(run);
-            show_warnings(run, progress);
+            view_warnings(run->view, &run->warned, progress);
             form_take_progress(&run->state, progress);
             if (run->phase <= STOPPING)
                 view_progress(run->view, &run->state, clock_now());
