@@ -167,6 +167,15 @@ Test(report_file, a_power_cut_left_the_newline_alone) {
     expect_lines("100a 200a");
 }
 
+Test(report_file, what_a_crash_left_aside_goes) {
+    char aside[SCRATCH_PATH];
+    append(100, 'a');
+    report_close(&file);
+    scratch_write(folder, "evaluations.jsonl.part", "{\"st", aside);
+    reopen();
+    expect_lines("100a");
+}
+
 Test(report_file, stays_locked_when_it_was_replaced) {
     append(100, 'a');
     rewind_to(100);
