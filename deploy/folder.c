@@ -232,9 +232,10 @@ bool folder_has_begun(const struct folder *self) {
 
 /* Whether a run writes a file or folder of this name; also aside, before it is renamed. */
 static bool is_of_a_run(const char *name) {
-    static const char *const names[] = {
-        "logs",         "sockets",     "data.json",         "settings.json", "batches.txt",
-        "summary.json", "checkpoints", "evaluations.jsonl", "plots",         "events"};
+    static const char *const names[] = {"logs",          "sockets",           "data.json",
+                                        "settings.json", "batches.txt",       "summary.json",
+                                        "checkpoints",   "evaluations.jsonl", "plots",
+                                        "events",        "trainer.lock"};
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return true;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
