@@ -118,10 +118,12 @@ char *command_text(enum command_kind kind, const struct command_origin *origin, 
             shell_word(parts.ours, rest + 1);
         }
     }
-    fputs(kind == COMMAND_RESUME ? parts.make ? " RESUME=1" : " --resume"
-          : parts.make           ? " FORCE=1"
-                                 : " --force",
-          parts.ours);
+    if (kind == COMMAND_KEEP_GOING && !options_given(options, "keep-going"))
+        fputs(parts.make ? " KEEP_GOING=1" : " --keep-going", parts.ours);
+    if (kind == COMMAND_FORCE)
+        fputs(parts.make ? " FORCE=1" : " --force", parts.ours);
+    else
+        fputs(parts.make ? " RESUME=1" : " --resume", parts.ours);
 done:
     if (parts.make && parts.rest)
         fclose(parts.rest);

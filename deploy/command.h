@@ -9,7 +9,8 @@
 enum command_kind {
     COMMAND_RESUME, /* without what the run has recorded itself, unless this start went on with it
                        too */
-    COMMAND_FORCE   /* all that was given, and the older run thrown away */
+    COMMAND_KEEP_GOING, /* the same, with --keep-going */
+    COMMAND_FORCE       /* all that was given, and the older run thrown away */
 };
 
 struct command_origin {

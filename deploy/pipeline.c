@@ -35,6 +35,9 @@ enum phase {
 };
 
 #define TRAINER_HINT "; to go on: "
+#define DIVERGED_HINT                                                                              \
+    "--keep-going" /* in its words where going on as before would end the same                     \
+                    */
 
 struct run {
     struct launch launch;
@@ -60,6 +63,7 @@ struct run {
     struct form_state state;
     uint64_t *shown; /* steps whose evaluation stands on the screen */
     size_t shown_count;
+    bool diverged;         /* what went wrong is the loss or the weights */
     bool synthetic;        /* the notice was given */
     struct notices warned; /* warnings that stand on the screen */
 };
@@ -72,6 +76,7 @@ static void fail(struct run *run, int status, const char *name, const char *what
     const char *hint = strstr(words, TRAINER_HINT);
     int length = hint ? (int)(hint - words) : (int)strlen(words);
     run->status = status ? status : 1;
+    run->diverged = strstr(words, DIVERGED_HINT) != NULL;
     snprintf(run->failure, sizeof run->failure, "%s %s%s%.*s", name, what, words[0] ? ": " : "",
              length, words);
     snprintf(run->log, sizeof run->log, "%s", log);
@@ -127,13 +132,6 @@ static void show_missed(const struct form_scores *scores, void *run) {
     show_scores(run, scores);
 }
 
-/* Each warning about the run as soon as it is known; the table has them again. */
-static void show_warnings(struct run *run, const Digitsum__Progress *progress) {
-    for (size_t i = 0; i < progress->n_warnings && i < NOTICES_MAX; i++)
-        if (notices_add(&run->warned, "%s", progress->warnings[i]))
-            view_line(run->view, "warning: %s", run->warned.texts[run->warned.count - 1]);
-}
-
 static void follow_telemetry(struct run *run) {
     struct wire_message message;
     struct error error = {0};
@@ -143,7 +141,7 @@ static void follow_telemetry(struct run *run) {
             const Digitsum__Progress *progress = message.header->progress;
             if (progress->dataset && progress->dataset->synthetic && !run->synthetic)
                 tell_synthetic(run);
-            show_warnings(run, progress);
+            view_warnings(run->view, &run->warned, progress);
             form_take_progress(&run->state, progress);
             if (run->phase <= STOPPING)
                 view_progress(run->view, &run->state, clock_now());
@@ -438,7 +436,9 @@ static void tell_command(const struct run *run, enum command_kind kind, const ch
 
 /* How a run that was cut short goes on, where the command that was given can lead on. */
 static void tell_how_to_go_on(const struct run *run) {
-    if (folder_has_checkpoint(&run->folder))
+    if (folder_has_checkpoint(&run->folder) && run->diverged)
+        tell_command(run, COMMAND_KEEP_GOING, "To train on regardless from the last checkpoint:");
+    else if (folder_has_checkpoint(&run->folder))
         tell_command(run, COMMAND_RESUME, "To go on from the last checkpoint:");
     else
         tell_command(run, COMMAND_FORCE, "It had no checkpoint yet; to begin again:");

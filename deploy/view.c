@@ -113,6 +113,12 @@ void view_line(struct view *self, const char *format, ...) {
     view_text(self, line);
 }
 
+void view_warnings(struct view *self, struct notices *shown, const Digitsum__Progress *progress) {
+    for (size_t i = 0; i < progress->n_warnings && i < NOTICES_MAX; i++)
+        if (notices_add(shown, "%s", progress->warnings[i]))
+            view_line(self, "warning: %s", shown->texts[shown->count - 1]);
+}
+
 void view_destroy(struct view **pointer) {
     struct view *self = *pointer;
     if (!self)

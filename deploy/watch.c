@@ -46,9 +46,11 @@ static const struct options_program program = {
     .count = sizeof rows / sizeof *rows,
 };
 
-static void show(struct view *view, struct form_state *state, const struct wire_message *message) {
+static void show(struct view *view, struct form_state *state, struct notices *warned,
+                 const struct wire_message *message) {
     char line[FORM_LINE];
     if (message->header->type == DIGITSUM__TYPE__PROGRESS) {
+        view_warnings(view, warned, message->header->progress);
         form_take_progress(state, message->header->progress);
         view_progress(view, state, clock_now());
         return;
@@ -61,11 +63,12 @@ static void show(struct view *view, struct form_state *state, const struct wire_
 /* Returns when the run is over or a signal came (0), or with an error (-1). */
 static int follow(struct telemetry *telemetry, struct view *view, struct error *error) {
     struct form_state state = {.digit = -1, .sum = -1};
+    struct notices warned = {0};
     while (!signals_stop()) {
         struct wire_message message;
         int status;
         while ((status = telemetry_next(telemetry, &message, error)) == 1) {
-            show(view, &state, &message);
+            show(view, &state, &warned, &message);
             wire_release(&message);
         }
         if (status < 0 && error->code == ERROR_CLOSED) {

@@ -134,8 +134,9 @@ done:
 
 /* --- opening --- */
 
-/* Takes the whole lines out of text[size]; what follows the last newline is torn, unless it is an
- * evaluation as it stands: then only its newline is missing. *tidy: by step, and each step once. */
+/* Takes the whole lines out of text[size]. The last one is torn unless it is an evaluation: a power
+ * cut may leave its newline and not what stood before it, or an evaluation without its newline.
+ * *tidy: by step, and each step once. */
 static int read_lines(struct report_file *self, const char *text, size_t size, bool *tidy,
                       struct error *error) {
     size_t start = 0;
@@ -147,9 +148,9 @@ static int read_lines(struct report_file *self, const char *text, size_t size, b
         size_t length = newline ? (size_t)(newline - text) - start : size - start;
         snprintf(origin, sizeof origin, "%s:%u", self->path, number);
         if (evaluation_decode_json(text + start, length, origin, &evaluation, error)) {
-            if (newline)
+            if (newline && start + length + 1 < size)
                 return -1;
-            self->cut = length;
+            self->cut = size - start;
             break;
         }
         size_t at = place_of(self, evaluation.step);
@@ -234,6 +235,15 @@ static int open_locked(struct report_file *self, struct error *error) {
     return error_set(error, ERROR_REFUSED, "%s: another evaluator is writing to it", self->path);
 }
 
+/* What a crash left while it was to take the file's place. Only who has the file writes it. */
+static void remove_aside(const struct report_file *self) {
+    char *aside = NULL;
+    if (asprintf(&aside, "%s.part", self->path) < 0)
+        return;
+    unlink(aside);
+    free(aside);
+}
+
 struct report_file *report_open(const char *path, struct error *error) {
     struct report_file *self = calloc(1, sizeof *self);
     if (!self || !(self->path = strdup(path))) {
@@ -241,9 +251,11 @@ struct report_file *report_open(const char *path, struct error *error) {
         error_set(error, ERROR_MEMORY, "%s: no memory to open it", path);
         return NULL;
     }
-    if (open_locked(self, error) == 0 && read_file(self, error) == 0 &&
-        file_sync_folder(path, error) == 0)
-        return self;
+    if (open_locked(self, error) == 0) {
+        remove_aside(self);
+        if (read_file(self, error) == 0 && file_sync_folder(path, error) == 0)
+            return self;
+    }
     report_close(&self);
     return NULL;
 }

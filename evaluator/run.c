@@ -181,20 +181,26 @@ static int tell(struct run *self, const struct evaluation *evaluation, struct er
     return 0;
 }
 
-/* Into the two files. Where the run went back, and this step or later ones were scored before, that
- * is taken out first; after a crash in between it is made again. */
-static int keep(struct run *self, const struct evaluation *evaluation, struct error *error) {
+/* Takes this step and later ones of a run that went back out of the two files: they are made again,
+ * or never will be. A crash in between costs nothing that is not made again. */
+static int forget_from(struct run *self, uint64_t step, struct error *error) {
     size_t dropped;
-    if (report_rewind(self->file, evaluation->step, &dropped, error) != 0)
+    if (report_rewind(self->file, step, &dropped, error) != 0)
         return -1;
-    if (dropped > 0) {
-        log_info(self->log,
-                 "the run went back and made step %" PRIu64
-                 " again: its evaluation and later ones, %zu in all, are made again too",
-                 evaluation->step, dropped);
-        if (open_events(self, error) != 0)
-            return -1;
-    }
+    if (dropped == 0)
+        return 0;
+    log_info(self->log,
+             "the run went back: its evaluations from step %" PRIu64
+             " on, %zu in all, count no more",
+             step, dropped);
+    self->plotted = false;
+    return open_events(self, error);
+}
+
+/* Into the two files. */
+static int keep(struct run *self, const struct evaluation *evaluation, struct error *error) {
+    if (forget_from(self, evaluation->step, error) != 0)
+        return -1;
     self->plotted = false;
     if (events_append(self->events, evaluation, clock_wall(), error) != 0)
         return -1;
@@ -253,11 +259,15 @@ static bool scored_before(struct run *self, const Digitsum__Header *header, int 
     sha256_hex(header->checkpoint->sha256.data, hex);
     if (!known || strcmp(known->checkpoint_sha256, hex) != 0)
         return false;
-    report_confirm(self->file, known->step);
     struct evaluation again = *known;
+    report_confirm(self->file, again.step);
     again.epoch_end = header->checkpoint->epoch_end;
     again.final = header->checkpoint->final;
-    *status = tell(self, &again, error);
+    *status = 0;
+    if (again.final) /* a run that went back may end before it comes to its old lines */
+        *status = forget_from(self, again.step + 1, error);
+    if (*status == 0)
+        *status = tell(self, &again, error);
     return true;
 }
 

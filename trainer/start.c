@@ -14,6 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+enum { LOCK_PATIENCE = 1000 }; /* ms: a trainer that was just killed may take some to end */
 
 /* The newest checkpoint that is whole; those that are not are skipped with a line each. */
 static struct checkpoint *newest(const char *run_dir, const struct log *log, struct error *error) {
@@ -90,19 +93,58 @@ static int take_settings(struct start *start, struct error *error) {
     return status;
 }
 
+/* Two trainers in one folder would cut off and overwrite what the other writes. The launcher has a
+ * lock of its own, on the folder itself; this one holds for trainers that were started by hand or
+ * by a queue, on whatever machine. */
+static int lock_folder(struct start *start, const struct log *log, struct error *error) {
+    const char *folder = start->settings.run_dir;
+    char path[512];
+    struct error reason;
+    snprintf(path, sizeof path, "%.460s/trainer.lock", folder);
+    if (lock_take(&start->lock, path, LOCK_PATIENCE, &reason) == 0)
+        return 0;
+    if (reason.code == ERROR_UNSUPPORTED) {
+        log_warning(log, "%s: a second trainer in this folder would not be noticed", reason.text);
+        return 0;
+    }
+    if (reason.code == ERROR_REFUSED)
+        return error_set(error, ERROR_REFUSED,
+                         "another trainer uses %s: %s; stop it first, or name another --run-dir",
+                         folder, reason.text);
+    return error_set(error, reason.code, "%s", reason.text);
+}
+
 /* Two runs in one folder would be mixed up for good: the record of what was trained on begins anew,
  * and --resume takes the newest checkpoint, whosesoever it is. */
 static int refuse_old_run(const struct settings *settings, struct error *error) {
-    char folder[480];
+    char path[480];
     uint64_t step;
-    snprintf(folder, sizeof folder, "%.460s/checkpoints",
-             settings->run_dir ? settings->run_dir : "");
-    if (!settings->run_dir || !saver_next(folder, 0, &step))
+    struct stat status;
+    snprintf(path, sizeof path, "%.440s/checkpoints", settings->run_dir);
+    bool checkpoints = saver_next(path, 0, &step);
+    snprintf(path, sizeof path, "%.440s/evaluations.jsonl", settings->run_dir);
+    bool evaluations = stat(path, &status) == 0 && status.st_size > 0;
+    if (checkpoints)
+        return error_set(error, ERROR_INVALID,
+                         "%s has checkpoints of an earlier run: go on with it (--resume), name "
+                         "another --run-dir, or remove it",
+                         settings->run_dir);
+    if (evaluations)
+        return error_set(error, ERROR_INVALID,
+                         "%s has evaluations of an earlier run, and no checkpoint to go on from: "
+                         "name another --run-dir, or remove it",
+                         settings->run_dir);
+    return 0;
+}
+
+/* The folder of a run that begins: made, ours, and without another run in it. */
+static int take_new_folder(struct start *start, const struct log *log, struct error *error) {
+    const char *folder = start->settings.run_dir;
+    if (!folder)
         return 0;
-    return error_set(error, ERROR_INVALID,
-                     "%s has checkpoints of an earlier run: go on with it (--resume), name another "
-                     "--run-dir, or remove it",
-                     settings->run_dir);
+    if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+        return error_set_errno(error, "making %s", folder);
+    return lock_folder(start, log, error) != 0 ? -1 : refuse_old_run(&start->settings, error);
 }
 
 static const char *precision_word(const struct engine_config *config) {
@@ -266,8 +308,6 @@ static int record_settings(struct start *start, struct error *error) {
         return error_set(error, ERROR_MEMORY, "no memory to record the settings");
     if (!start->settings.run_dir)
         return 0;
-    if (mkdir(start->settings.run_dir, 0777) != 0 && errno != EEXIST)
-        return error_set_errno(error, "making %s", start->settings.run_dir);
     return write_settings(start, error);
 }
 
@@ -333,6 +373,9 @@ int start_prepare(struct start *start, int argc, char **argv, struct log *log,
     log_init(log, 2, settings->name, log_level_of(settings->log_level));
     char recipe[1200] = "";
     if (settings->resume) {
+        if (settings->run_dir && access(settings->run_dir, F_OK) == 0 &&
+            lock_folder(start, log, error) != 0)
+            return -1;
         start->checkpoint = newest(settings->run_dir ? settings->run_dir : ".", log, error);
         if (!start->checkpoint || check_weights(start, error) != 0 ||
             take_settings(start, error) != 0)
@@ -346,10 +389,11 @@ int start_prepare(struct start *start, int argc, char **argv, struct log *log,
     settings_settle(settings);
     if (settings_check(settings, &start->goal, error) != 0 || choose_engine(start, log, error) != 0)
         return -1;
-    if (!start->checkpoint && refuse_old_run(settings, error) == 0)
+    if (!start->checkpoint) {
         start->checkpoint = fresh(start, error);
-    if (!start->checkpoint)
-        return -1;
+        if (!start->checkpoint || take_new_folder(start, log, error) != 0)
+            return -1;
+    }
     log_info(log, "network %s: %zu parameters%s%s", start->checkpoint->net->name,
              start->checkpoint->net->trainable, recipe[0] ? "; recipe " : "", recipe);
     return record_settings(start, error);
@@ -360,4 +404,5 @@ void start_free(struct start *start) {
     free(start->settings_json);
     json_decref(start->computed_with);
     options_destroy(&start->options);
+    lock_release(&start->lock);
 }

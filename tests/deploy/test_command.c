@@ -41,6 +41,15 @@ Test(command, going_on_leaves_out_what_the_run_knows) {
            "make run-pipeline RUN=e RESUME=1");
 }
 
+Test(command, keeping_going_is_asked_for_once) {
+    expect(COMMAND_KEEP_GOING, NULL, (const char *const[]){"--run=e", "--net=tiny", NULL},
+           "build/bin/pipeline --run=e --keep-going --resume");
+    expect(COMMAND_KEEP_GOING, make, (const char *const[]){"--run=e", "--net=tiny", NULL},
+           "make run-pipeline RUN=e KEEP_GOING=1 RESUME=1");
+    expect(COMMAND_KEEP_GOING, make, (const char *const[]){"--run=e", "--keep-going", NULL},
+           "make run-pipeline RUN=e KEEP_GOING=1 RESUME=1");
+}
+
 Test(command, beginning_again_says_all_that_was_given) {
     const char *const given[] = {"--run=e",        "--force",      "--net=tiny", "--data",
                                  "idx:/it's here", "--epochs=2.5", NULL};

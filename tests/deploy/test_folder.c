@@ -1,4 +1,5 @@
 /* Run folders: names, who may have them, where the sockets lie, what is left. */
+#include "common/lock.h"
 #include "deploy/folder.h"
 #include "tests/support/scratch.h"
 
@@ -174,11 +175,35 @@ Test(folder, one_in_which_nothing_began_goes_away) {
     scratch_write(folder.logs, "trainer.log", "no such network", file);
     scratch_write(folder.path, "data.json", "{}", file);
     scratch_write(folder.path, "batches.txt", "", file);
+    scratch_write(folder.path, "trainer.lock", "process 7 on here\n", file);
     cr_expect(folder_discard(&folder));
     cr_expect_eq(scratch_count(runs), -1, "the folder of all runs is gone too");
     cr_expect_not(folder_discard(&folder));
     folder_close(&folder);
     scratch_end(scratch);
+}
+
+Test(folder, one_that_a_trainer_uses_is_not_thrown_away) {
+    char runs[64], file[SCRATCH_PATH];
+    struct folder folder;
+    struct lock trainer = {0}; /* started without a launcher */
+    struct error error;
+    scratch_begin(runs);
+    cr_assert_eq(folder_open(&folder, runs, "one", FOLDER_NEW, &error), 0, "%s", error.text);
+    scratch_write(folder.path, "batches.txt", "1 0123abcd\n", file);
+    folder_close(&folder);
+    char path[SCRATCH_PATH];
+    snprintf(path, sizeof path, "%s/one/trainer.lock", runs);
+    cr_assert_eq(lock_take(&trainer, path, 0, &error), 0, "%s", error.text);
+    cr_expect_eq(folder_open(&folder, runs, "one", FOLDER_FORCE, &error), -1);
+    cr_expect_eq(error.code, ERROR_REFUSED);
+    cr_expect(strstr(error.text, "a trainer uses"), "%s", error.text);
+    cr_expect_eq(access(file, F_OK), 0, "nothing was removed");
+    lock_release(&trainer);
+    cr_expect_eq(folder_open(&folder, runs, "one", FOLDER_FORCE, &error), 0, "%s", error.text);
+    cr_expect_neq(access(file, F_OK), 0);
+    folder_close(&folder);
+    scratch_end(runs);
 }
 
 Test(folder, what_is_not_ours_or_was_begun_stays) {

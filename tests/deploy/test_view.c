@@ -110,3 +110,20 @@ Test(view, reader_that_went_away_is_no_trouble) {
     view_destroy(&view);
     close(ends[1]);
 }
+
+Test(view, each_warning_stands_there_once) {
+    int ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    struct view *view = view_create(ends[1], true);
+    struct notices shown = {0};
+    char *texts[] = {(char *)"no 4 among the labels", (char *)"the loss is not a number\033[2J"};
+    Digitsum__Progress progress = DIGITSUM__PROGRESS__INIT;
+    progress.warnings = texts;
+    for (progress.n_warnings = 0; progress.n_warnings <= 2; progress.n_warnings++)
+        view_warnings(view, &shown, &progress);
+    view_destroy(&view);
+    close(ends[1]);
+    expect(ends[0], "warning: no 4 among the labels\nwarning: the loss is not a number?[2J\n");
+    expect_end(ends[0]);
+    close(ends[0]);
+}
