@@ -59,7 +59,10 @@ static void tell_address(const struct coordinator *self, const char *bound) {
     if (endpoint_announce(bound, NULL, "tcp://127.0.0.1:1", here, &ignored) != 0)
         return;
     if (strcmp(here, bound) == 0)
-        log_info(self->log, "listening at %s", bound);
+        log_info(self->log, "listening at %s%s", bound,
+                 strncmp(bound, "tcp:", 4) == 0 && endpoint_is_local(bound)
+                     ? ", which this machine alone can join"
+                     : "");
     else
         log_info(self->log,
                  "listening at %s, all addresses of this machine: --join %s here, tcp://HOST%s "

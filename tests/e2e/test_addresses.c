@@ -108,6 +108,31 @@ Test(addresses, what_is_not_there_is_named_by_every_program) {
     e2e_end(&run);
 }
 
+/* What a loader announces is not where others reach it: they would wait for batches in vain. */
+Test(addresses, a_loader_that_is_not_reached_is_named) {
+    struct e2e run;
+    char address[200], line[300];
+    e2e_begin(&run);
+    hosts_begin(run.folder, "127.0.0.9 loader.example\n127.0.0.8 loader.example\n");
+    begin(&run, "tcp://127.0.0.1", "tcp://127.0.0.1", NULL);
+    const char *const args[] = {
+        "--join",     "@ADDRESS",       "--name",        "far", "--data",       run.data,
+        "--announce", "loader.example", "--train-limit", "640", "--test-limit", "10",
+        NULL};
+    int loader = e2e_start(&run, "loader", "far", args);
+    int augment = e2e_augment(&run, "a");
+    int evaluator = e2e_evaluator(&run, "e");
+    e2e_expect(&run, loader, "samples at tcp://loader.example:");
+    e2e_after(&run, loader, "samples at ", address, sizeof address);
+    snprintf(
+        line, sizeof line,
+        "cannot reach far at %s (127.0.0.9: Connection refused; 127.0.0.8: Connection refused)",
+        address);
+    e2e_expect(&run, augment, line);
+    e2e_expect(&run, evaluator, "no answer for 3 s: 127.0.0.9: Connection refused");
+    e2e_end(&run);
+}
+
 /* A resolver that hangs makes nobody deaf. */
 Test(addresses, signals_are_heard_while_a_name_is_looked_up) {
     struct e2e run;
