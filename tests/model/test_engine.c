@@ -110,14 +110,12 @@ Test(engine, an_object_of_another_version_is_refused) {
 }
 
 Test(engine, cuda_says_what_is_missing) {
-    static const char other[] = "/lib/x86_64-linux-gnu/libm.so.6"; /* loads, but is no engine */
     char folder[64], text[SCRATCH_PATH];
     scratch_begin(folder);
     scratch_write(folder, "text.so", "this is no shared object\n", text);
     expect_no_engine(NOWHERE, "No such file or directory");
     expect_no_engine(text, "cannot be loaded");
-    if (access(other, R_OK) == 0)
-        expect_no_engine(other, "is not an engine");
+    expect_no_engine("libm.so.6", "is not an engine"); /* loads, from wherever the system has it */
     scratch_end(folder);
 }
 
