@@ -71,14 +71,14 @@ $(out)/obj/emulated/%.o: %.cpp
 
 $(out)/lib/libdigitsum_cuda.so: $(cuda_objects) $(cuda_kernels:%.cu=$(out)/obj/%.cu.o)
 	@mkdir -p $(@D)
-	$(call quiet,ld ) $(CXX) -shared -Wl,--no-undefined $^ $(cuda_link) -fopenmp -lm -o $@
+	$(call quiet,ld ) $(CC) -shared -Wl,--no-undefined $^ $(cuda_link) -fopenmp -lstdc++ -lm -o $@
 
 # Kernels that try the emulated device itself.
 $(out)/tests/cuda: $(out)/obj/emulated/tests/emulator/probe.o
 
 $(emulated_engine): $(cuda_objects) $(emulator_objects)
 	@mkdir -p $(@D)
-	$(call quiet,ld ) $(CXX) -shared $(cuda_sanitize) $^ -fopenmp -lm -o $@
+	$(call quiet,ld ) $(CC) -shared $(cuda_sanitize) $^ -fopenmp -lstdc++ -lm -o $@
 
 build: $(cuda_engine)
 else ifneq ($(cuda_wanted),)
