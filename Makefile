@@ -269,6 +269,12 @@ check-includes:
 check-deploy:
 	@tests/deploy/check-files $(if $(wildcard $(out)/bin/evaluator),$(out)/bin)
 
+# As root, with debootstrap, a quarter of an hour each; skipped with a line where that cannot be.
+RELEASES ?= bookworm trixie
+.PHONY: fresh-check
+fresh-check: ## run both commands of the README on a new Debian: RELEASES='bookworm trixie'
+	@for release in $(RELEASES); do tests/deploy/fresh $$release || exit 1; done
+
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile bench/bench.mk tests/fuzz/fuzz.mk
 	@echo
