@@ -60,7 +60,7 @@ processor = $(firstword $(subst -, ,$(multiarch)))
 PKGS := libzmq libprotobuf-c libpng zlib libconfig jansson libcurl libcrypto cairo
 # What pkg-config says is kept in a file: asked once, and only after the packages are there. make
 # reads its own file again when it has written this one.
-ifneq ($(filter-out help clean format check check-%,$(or $(MAKECMDGOALS),build)),)
+ifneq ($(filter-out help clean format check check-% fresh-check arm64-check,$(or $(MAKECMDGOALS),build)),)
 include build/packages.mk
 endif
 # What passes the door of an engine, as a number: program and shared object must agree on it.
