@@ -180,7 +180,7 @@ define room_library
 $(out)/lib/lib$(1).a: $(call room_objects,$(1)) $(if $(filter common,$(1)),$(protos:%=$(out)/obj/proto/%.o))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$$(call quiet,ar ) ar rcs $$@ $$^
+	$$(call quiet,ar ) $(AR) rcs $$@ $$^
 endef
 $(foreach room,$(rooms),$(eval $(call room_library,$(room))))
 
@@ -275,8 +275,12 @@ RELEASES ?= bookworm trixie
 fresh-check: ## run both commands of the README on a new Debian: RELEASES='bookworm trixie'
 	@for release in $(RELEASES); do tests/deploy/fresh $$release || exit 1; done
 
+.PHONY: arm64-check
+arm64-check: ## build for arm64 and train a little under qemu
+	@tests/deploy/arm64
+
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile bench/bench.mk tests/fuzz/fuzz.mk
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile bench/bench.mk tests/fuzz/fuzz.mk
 	@echo
 	@echo 'Variables: make run-pipeline NET=quick EPOCHS=3'
 	@awk '/^# --- of/ { gsub(/^# --- | ---$$/, ""); print "  " $$0 ":" } \
