@@ -74,19 +74,23 @@ quiet = $(if $(filter-out 0,$(strip $(V))),,@echo '  $(1)  $@' &&)
 
 # --- tools -----------------------------------------------------------------------------------
 CC ?= cc
+# What the compiler builds for, asked when it is needed: x86_64-linux-gnu as Debian spells it (a cross
+# compiler and others know no such name: then the machine's), and x86_64 alone.
+multiarch = $(eval multiarch := $(shell m=$$($(CC) -print-multiarch 2>/dev/null); echo "$${m:-$$($(CC) -dumpmachine)}"))$(multiarch)
+processor = $(firstword $(subst -, ,$(multiarch)))
 PKGS := libzmq libprotobuf-c libpng zlib libzip libconfig jansson libcurl libcrypto cairo
 # What pkg-config says is kept in a file: asked once, and only after the packages are there. make
 # reads its own file again when it has written this one.
-ifneq ($(filter-out help clean format check check-%,$(or $(MAKECMDGOALS),build)),)
+ifneq ($(filter-out help clean format check check-% fresh-check arm64-check,$(or $(MAKECMDGOALS),build)),)
 include build/packages.mk
 endif
 # What passes the door of an engine, as a number: program and shared object must agree on it.
 door := -DENGINE_DOOR=$(shell cat model/engine.h model/optimizer.h model/net.h common/batch.h common/error.h | cksum | cut -d' ' -f1)u
-CPPFLAGS += -D_GNU_SOURCE -I. -I$(out)/gen $(packages_cflags) $(door)
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(out)/gen $(packages_cflags) $(door) $(if $(SAN),-DNO_CLONES)
 # Libraries that were unpacked rather than installed are found there now and when programs start.
 ifneq ($(strip $(DEPS)),)
 override DEPS := $(abspath $(DEPS))
-deps_library := $(DEPS)/usr/lib/x86_64-linux-gnu
+deps_library := $(DEPS)/usr/lib/$(multiarch)
 export PKG_CONFIG_SYSROOT_DIR := $(DEPS)
 export PKG_CONFIG_PATH := $(deps_library)/pkgconfig:$(DEPS)/usr/share/pkgconfig
 export LD_LIBRARY_PATH := $(deps_library):$(deps_library)/blas:$(deps_library)/lapack:$(LD_LIBRARY_PATH)
@@ -101,6 +105,14 @@ CFLAGS += -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wvla -
           $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer) \
           $(if $(filter thread,$(SAN)),-fsanitize=thread -fno-omit-frame-pointer) \
           $(if $(filter fuzz,$(SAN)),-fsanitize=fuzzer-no-link$(,)address$(,)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+# What some files are compiled for beyond that. A whole file, since GCC lowers wide vectors by what
+# the file is for, and since clang knows no pragma for it.
+x86_flags = $(if $(filter x86_64,$(processor)),$(1))
+$(out)/obj/cpu/loops_avx2.o: file_flags = $(call x86_flags,-mavx2 -mfma -mbmi2)
+$(out)/obj/cpu/loops_avx512.o: file_flags = $(call x86_flags,-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mfma -mbmi2)
+$(out)/obj/cpu/tiles.o: file_flags = $(call x86_flags,-mamx-tile -mamx-bf16 -mavx512f -mavx512bw -mavx512dq -mavx512vl)
+# The pixel loops are gathers, which GCC 12 only makes of them with -O3.
+$(out)/obj/augment/warp.o: file_flags = $(if $(strip $(DEBUG)),,-O3)
 , := ,
 LDLIBS += -Wl,--as-needed $(packages_libs) -ldnnl -lm -lpthread -ldl
 # All processors, unless -j was given (then the command line wins) or a make above us decides.
@@ -204,13 +216,13 @@ $(out)/obj/common/build.o: $(commit_file)
 
 $(out)/obj/%.o: %.c | $(proto_source)
 	@mkdir -p $(@D)
-	$(call quiet,cc ) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call quiet,cc ) $(CC) $(CPPFLAGS) $(CFLAGS) $(file_flags) -MMD -MP -c $< -o $@
 
 define room_library
 $(out)/lib/lib$(1).a: $(call room_objects,$(1)) $(if $(filter common,$(1)),$(protos:%=$(out)/obj/proto/%.o))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$$(call quiet,ar ) ar rcs $$@ $$^
+	$$(call quiet,ar ) $(AR) rcs $$@ $$^
 endef
 $(foreach room,$(rooms),$(eval $(call room_library,$(room))))
 
@@ -311,8 +323,18 @@ check-includes:
 check-deploy:
 	@tests/deploy/check-files $(if $(wildcard $(out)/bin/evaluator),$(out)/bin)
 
+# As root, with debootstrap, a quarter of an hour each; skipped with a line where that cannot be.
+RELEASES ?= bookworm trixie
+.PHONY: fresh-check
+fresh-check: ## run both commands of the README on a new Debian: RELEASES='bookworm trixie'
+	@for release in $(RELEASES); do tests/deploy/fresh $$release || exit 1; done
+
+.PHONY: arm64-check
+arm64-check: ## build for arm64 and train a little under qemu
+	@tests/deploy/arm64
+
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile bench/bench.mk tests/fuzz/fuzz.mk
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile bench/bench.mk tests/fuzz/fuzz.mk
 	@echo
 	@echo 'Variables: make run-pipeline NET=quick EPOCHS=3'
 	@awk '/^# --- of/ { gsub(/^# --- | ---$$/, ""); print "  " $$0 ":" } \
