@@ -113,6 +113,8 @@ const struct options_program launch_program = {
     .summary = "Trains, evaluates and reports on this machine: starts the loader, the augmenters, "
                "the trainer and the evaluator, shows how far they are, and ends them in order.",
     .example = "pipeline --net quick --epochs 3 --run first",
+    .elsewhere =
+        "an option of the trainer is given as --trainer=--batch=256, and so for the others",
     .rows = rows,
     .count = sizeof rows / sizeof *rows,
 };

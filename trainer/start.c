@@ -80,7 +80,8 @@ static int take_settings(struct start *start, struct error *error) {
             if (json_equal(ours, value) || strcmp(key, "epochs") == 0 ||
                 strcmp(key, "steps") == 0 || strcmp(key, "threads") == 0)
                 continue;
-            char *was = json_dumps(value, JSON_ENCODE_ANY), *is = json_dumps(ours, JSON_ENCODE_ANY);
+            size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
+            char *was = json_dumps(value, flags), *is = json_dumps(ours, flags);
             status =
                 error_set(error, ERROR_INVALID, "--resume: the run was begun with --%s %s, not %s",
                           key, was ? was : "?", is ? is : "?");
@@ -327,6 +328,8 @@ static void settle_pairs(struct start *start) {
         settings->checkpoint_epochs = 0;
     else if (epochs && !steps)
         settings->checkpoint_every = 0;
+    if (options_given(options, "step-epochs") && !options_given(options, "milestones"))
+        settings->milestones = NULL;
 }
 
 /* --describe and --dot: 1 when the text is printed. */

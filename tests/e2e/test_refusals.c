@@ -73,6 +73,9 @@ Test(refusals, unknown_options_and_impossible_values) {
             "--epochs 0: must be a number from 1e-06 to 1000000");
     refused(&run, "pipeline", (const char *const[]){"--seed=-1", NULL}, 2,
             "--seed -1: must be a whole number from 0 to 9007199254740991");
+    refused(&run, "pipeline", (const char *const[]){"--batch=64", NULL}, 2,
+            "unknown option '--batch=64'; see --help; an option of the trainer is given as "
+            "--trainer=--batch=256");
     refused(&run, "pipeline", (const char *const[]){"--augmentors=2", NULL}, 2,
             "unknown option '--augmentors=2'; did you mean --augmenters?");
     e2e_end(&run);
