@@ -61,8 +61,10 @@ int main(int argc, char **argv) {
                                        .seconds_to_target = seconds_to_target,
                                        .began = began - earlier},
         &log, &error);
-    if (!coordinator)
+    if (!coordinator) {
+        start_discard(&start);
         goto done;
+    }
     if (start.settings.run_dir && strcmp(start.settings.engine, "null") != 0)
         run_dir = strcpy(path, start.settings.run_dir); /* settings_check: it fits */
     coordinator_run(coordinator, &summary, &error);

@@ -14,12 +14,17 @@ struct start {
     struct engine_config config;
     struct checkpoint *checkpoint; /* step 0 or resumed; its net is the run's */
     char *settings_json;           /* also in checkpoint->settings */
+    bool made_folder;              /* the run's folder was not there before */
 };
 
 /* Parses, reads the recipe, chooses the engine, makes or reads the state, and writes settings.json
  * into the run folder. start_free in every case. `log` is set up here, since a level is an option.
  * 1: the network was printed, as asked for, and there is nothing more to do. */
 int start_prepare(struct start *start, int argc, char **argv, struct log *log, struct error *error);
+
+/* Where the run cannot begin after all: takes away the folder that start_prepare made, with what it
+ * wrote into it. Anything else in it keeps it there. */
+void start_discard(const struct start *start);
 
 void start_free(struct start *start);
 
