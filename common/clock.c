@@ -29,6 +29,12 @@ double clock_seconds(void) {
     return (double)clock_now() / (double)CLOCK_SECOND;
 }
 
+double clock_wall(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / (double)CLOCK_SECOND;
+}
+
 void clock_hold(void) {
     if (atomic_load(&held) >= 0)
         atomic_store(&held, -1 - clock_now());

@@ -12,6 +12,9 @@ int64_t clock_now(void);
 /* Seconds on the same clock. */
 double clock_seconds(void);
 
+/* Seconds since 1970 with their fraction, by the system's clock, which may be set back. */
+double clock_wall(void);
+
 /* Around a stop of this process: from the first on clock_now() stands still, from the second on it
  * goes on. Async-signal-safe; thread-safe for readers, not for two who hold it. Harmless twice. */
 void clock_hold(void);

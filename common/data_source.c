@@ -73,7 +73,8 @@ static int write_absolute(char *out, size_t size, const char *front, const char 
 
 /* The first place where the loader looks for MNIST that is there. */
 static int find_mnist(struct data_source *source, struct error *error) {
-    const char *places[] = {getenv("MNIST_DIR"), "data/mnist", "../shared/mnist"};
+    const char *places[] = {getenv("MNIST_DIR"), "data/mnist", "data/MNIST", "MNIST",
+                            "../shared/mnist"};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)
         if (places[i] && places[i][0] && is_folder(places[i]))
             return write_absolute(source->mnist, sizeof source->mnist, "", places[i], error);
@@ -117,8 +118,8 @@ void data_source_restore(const struct data_source *source) {
 
 int data_source_write(const struct data_source *source, const char *folder, struct error *error) {
     char path[PATH_SIZE];
-    json_t *values =
-        json_pack("{ss, sI}", "data", source->data, "hold_out", (json_int_t)source->hold_out);
+    json_t *values = json_pack("{ss, sI, sb}", "data", source->data, "hold_out",
+                               (json_int_t)source->hold_out, "transpose", (int)source->transpose);
     if (values && source->mnist[0] &&
         json_object_set_new(values, "mnist_dir", json_string(source->mnist)) != 0) {
         json_decref(values);
@@ -167,6 +168,7 @@ int data_source_read(struct data_source *source, const char *folder, struct erro
         snprintf(source->mnist, sizeof source->mnist, "%s",
                  mnist && strlen(mnist) < sizeof source->mnist ? mnist : "");
         source->hold_out = json_integer_value(hold_out);
+        source->transpose = json_is_true(json_object_get(values, "transpose"));
     }
     json_decref(values);
     return status;

@@ -7,6 +7,7 @@
 #include "common/error.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SOURCE_DATA (PATH_MAX + 8) /* bytes of what --data says, NUL included */
@@ -16,6 +17,7 @@ struct data_source {
     char data[SOURCE_DATA]; /* "mnist", or "png:<folder>" and the like with an absolute path */
     char mnist[PATH_MAX];   /* folder that MNIST was looked for in first, absolute; "" if none */
     int64_t hold_out;       /* training images held out; 0: none */
+    bool transpose;         /* every image turned */
 };
 
 /* Takes over what --data says, with the path behind "png:", "idx:" and the like made absolute: from

@@ -25,6 +25,9 @@ static const struct known {
     {"hold-out", "HOLD_OUT", true},
     {"loaders", "LOADERS", false},
     {"augmenters", "AUGMENTERS", false},
+    {"transpose", "TRANSPOSE", true},
+    {"keep-going", "KEEP_GOING", false},
+    {"other-bits", "OTHER_BITS", false},
 };
 
 static const struct known *find(const char *option) {
@@ -59,7 +62,9 @@ static void write_option(const struct parts *parts, const struct option_row *row
                          const struct launch *launch) {
     const void *at = (const char *)launch + row->offset;
     char number[64];
-    if (row->kind == OPTION_FLAG) {
+    if (row->kind == OPTION_FLAG && parts->make && find(row->name)) {
+        write_value(parts, row->name, "1");
+    } else if (row->kind == OPTION_FLAG) {
         fprintf(parts->rest, " --%s", row->name);
     } else if (row->kind == OPTION_INT) {
         snprintf(number, sizeof number, "%lld", (long long)*(const int64_t *)at);

@@ -60,7 +60,8 @@ struct run {
     struct form_state state;
     uint64_t *shown; /* steps whose evaluation stands on the screen */
     size_t shown_count;
-    bool synthetic; /* the notice was given */
+    bool synthetic;        /* the notice was given */
+    struct notices warned; /* warnings that stand on the screen */
 };
 
 /* The first reason counts. The trainer says how to go on without a launcher: that is left out. */
@@ -125,6 +126,13 @@ static void show_missed(const struct form_scores *scores, void *run) {
     show_scores(run, scores);
 }
 
+/* Each warning about the run as soon as it is known; the table has them again. */
+static void show_warnings(struct run *run, const Digitsum__Progress *progress) {
+    for (size_t i = 0; i < progress->n_warnings && i < NOTICES_MAX; i++)
+        if (notices_add(&run->warned, "%s", progress->warnings[i]))
+            view_line(run->view, "warning: %s", run->warned.texts[run->warned.count - 1]);
+}
+
 static void follow_telemetry(struct run *run) {
     struct wire_message message;
     struct error error = {0};
@@ -134,6 +142,7 @@ static void follow_telemetry(struct run *run) {
             const Digitsum__Progress *progress = message.header->progress;
             if (progress->dataset && progress->dataset->synthetic && !run->synthetic)
                 tell_synthetic(run);
+            show_warnings(run, progress);
             form_take_progress(&run->state, progress);
             if (run->phase <= STOPPING)
                 view_progress(run->view, &run->state, clock_now());

@@ -48,6 +48,8 @@ struct coordinator {
     } over;
     bool ending; /* no more leases: finished, stopped, failed, or goal reached */
     bool interrupted, goal_reached, training_over;
+    bool stuck;    /* the step in hand did not end after a signal */
+    int64_t moved; /* when a step ended, or the signal came */
     bool save_failed;
     struct error failure; /* of training or saving */
     int64_t drain_until;  /* set when training is over */
@@ -61,13 +63,16 @@ struct coordinator {
     uint64_t rejected;              /* bad messages */
     struct rest control_rest, data_rest;
     struct log_limits bad_control, bad_data, visits; /* lines about each peer */
-    int64_t told_unknown; /* when a worker was last told to join again after a damaged message */
-    struct summary summary;
+    int64_t told_unknown;   /* when a worker was last told to join again after a damaged message */
+    struct summary summary; /* its warnings grow as they become known */
 };
 
 /* Notes whether a message was good; true: rest now. */
 bool rest_note(struct rest *rest, bool good);
 bool rest_over(const struct rest *rest, int64_t now);
+
+/* A warning about the run: in the log and in the summary, once however often it comes. */
+void coordinator_warn(struct coordinator *self, const char *text);
 
 /* --- control.c: the dialogue --- */
 

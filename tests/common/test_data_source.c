@@ -13,7 +13,7 @@
 Test(data_source, is_read_as_written) {
     char folder[64];
     struct error error = {0};
-    struct data_source written = {.data = "png:/a \"b\" \\ é", .hold_out = 5000};
+    struct data_source written = {.data = "png:/a \"b\" \\ é", .hold_out = 5000, .transpose = true};
     struct data_source read = {.data = "before", .hold_out = 7};
     scratch_begin(folder);
     cr_expect_eq(data_source_read(&read, folder, &error), 0, "there is none yet");
@@ -23,6 +23,7 @@ Test(data_source, is_read_as_written) {
     cr_expect_eq(data_source_read(&read, folder, &error), 1, "%s", error.text);
     cr_expect_str_eq(read.data, written.data);
     cr_expect_eq(read.hold_out, 5000);
+    cr_expect(read.transpose);
     cr_expect_eq(scratch_count(folder), 1, "nothing lies beside it");
     scratch_end(folder);
 }

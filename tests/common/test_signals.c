@@ -95,6 +95,33 @@ static void wake_up(void) {
     REQUIRE(waitpid(other, NULL, 0) == other);
 }
 
+/* What never looks whether it should stop ends all the same; its last line is not for whoever reads
+ * the tests' output. */
+static void never_look(void) {
+    begin();
+    close(2);
+    signals_grace(1);
+    raise(SIGTERM);
+    for (;;)
+        pause();
+}
+
+/* The same while the time is counted anew. */
+static void look_and_hang(void) {
+    begin();
+    close(2);
+    raise(SIGTERM);
+    REQUIRE(signals_stop());
+    signals_grace(1);
+    for (;;)
+        pause();
+}
+
+Test(signals, a_process_that_does_not_end_is_ended, .timeout = 20) {
+    expect_exit(never_look, 130);
+    expect_exit(look_and_hang, 130);
+}
+
 static void hang_up_again_and_again(void) {
     ask_once(SIGHUP);
     REQUIRE(raise(SIGHUP) == 0);
