@@ -29,6 +29,9 @@ void view_line(struct view *self, const char *format, ...) __attribute__((format
 /* A line for each warning about the run that is not among `shown`, which takes it in. */
 void view_warnings(struct view *self, struct notices *shown, const Digitsum__Progress *progress);
 
+/* view_text for an evaluation, as wide as there is room. */
+void view_scores(struct view *self, const struct form_scores *scores);
+
 /* Takes the bar away; the next progress draws it again. */
 void view_clear(struct view *self);
 

@@ -48,7 +48,6 @@ static const struct options_program program = {
 
 static void show(struct view *view, struct form_state *state, struct notices *warned,
                  const struct wire_message *message) {
-    char line[FORM_LINE];
     if (message->header->type == DIGITSUM__TYPE__PROGRESS) {
         view_warnings(view, warned, message->header->progress);
         form_take_progress(state, message->header->progress);
@@ -57,10 +56,10 @@ static void show(struct view *view, struct form_state *state, struct notices *wa
     }
     struct form_scores scores = form_take_report(message->header->report, message->header->step);
     form_take_scores(state, &scores);
-    view_text(view, form_scores(&scores, line));
+    view_scores(view, &scores);
 }
 
-/* Returns when the run is over or a signal came (0), or with an error (-1). */
+/* Returns when the run is over (0), or with an error (-1); a signal is ERROR_INTERRUPTED. */
 static int follow(struct telemetry *telemetry, struct view *view, struct error *error) {
     struct form_state state = {.digit = -1, .sum = -1};
     struct notices warned = {0};
@@ -84,7 +83,8 @@ static int follow(struct telemetry *telemetry, struct view *view, struct error *
         zmq_poll(items, TELEMETRY_ITEMS + 1, due >= 0 && due < wait ? due : wait);
         view_tick(view, clock_now());
     }
-    return 0;
+    view_clear(view);
+    return error_set(error, ERROR_INTERRUPTED, "stopped by a signal");
 }
 
 int main(int argc, char **argv) {

@@ -143,7 +143,8 @@ static int take_new_folder(struct start *start, const struct log *log, struct er
     const char *folder = start->settings.run_dir;
     if (!folder)
         return 0;
-    if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+    start->made_folder = mkdir(folder, 0777) == 0;
+    if (!start->made_folder && errno != EEXIST)
         return error_set_errno(error, "making %s", folder);
     return lock_folder(start, log, error) != 0 ? -1 : refuse_old_run(&start->settings, error);
 }
@@ -400,6 +401,17 @@ int start_prepare(struct start *start, int argc, char **argv, struct log *log,
     log_info(log, "network %s: %zu parameters%s%s", start->checkpoint->net->name,
              start->checkpoint->net->trainable, recipe[0] ? "; recipe " : "", recipe);
     return record_settings(start, error);
+}
+
+void start_discard(const struct start *start) {
+    char path[600];
+    if (!start->made_folder)
+        return;
+    snprintf(path, sizeof path, "%.560s/settings.json", start->settings.run_dir);
+    unlink(path);
+    snprintf(path, sizeof path, "%.560s/trainer.lock", start->settings.run_dir);
+    unlink(path); /* ours still: nobody else can have begun here */
+    rmdir(start->settings.run_dir);
 }
 
 void start_free(struct start *start) {
