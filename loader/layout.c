@@ -116,14 +116,31 @@ static int take_path(struct layout *layout, const char *path, struct error *erro
     return 0;
 }
 
+/* A form that was named for another one: the sentence ends with the right one. */
+static int suggest_form(const struct layout *named, bool alone, struct error *error) {
+    struct layout other = {0};
+    struct error kept = *error;
+    memcpy(other.path, named->path, sizeof other.path);
+    bool found = names_is_folder(other.path)
+                     ? find_in_folder(&other, alone, NULL) == 0
+                     : names_is_file(other.path) && find_by_contents(&other, alone, NULL) == 0;
+    return !found || other.form == named->form
+               ? -1
+               : error_set(error, kept.code, "%s; did you mean %s:%s?", kept.text,
+                           words[other.form], named->path);
+}
+
 int layout_find(const char *data, bool alone, struct layout *layout, struct error *error) {
     memset(layout, 0, sizeof *layout);
     for (int form = 0; form < FORMS; form++) {
         size_t size = strlen(words[form]);
-        if (strncmp(data, words[form], size) == 0 && data[size] == ':' && data[size + 1])
-            return take_path(layout, data + size + 1, error)
-                       ? -1
-                       : find_form(layout, (enum layout_form)form, alone, error);
+        if (strncmp(data, words[form], size) == 0 && data[size] == ':' && data[size + 1]) {
+            if (take_path(layout, data + size + 1, error))
+                return -1;
+            return find_form(layout, (enum layout_form)form, alone, error) == 0 ? 0
+                   : error && error->code == ERROR_INVALID ? suggest_form(layout, alone, error)
+                                                           : -1;
+        }
     }
     if (take_path(layout, data, error))
         return -1;

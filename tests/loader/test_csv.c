@@ -308,6 +308,8 @@ Test(csv, is_a_dataset_by_its_names) {
     expect_opened("csv:", folder, "", 0, 20, 10);
     expect_opened("", folder, "", 0, 20, 10);
     expect_opened("", folder, "mnist_test.csv", 0, 20, 10);
+    expect_refused("png:", folder, "", "; did you mean csv:");
+    expect_refused("idx:", folder, "", "; did you mean csv:");
     put(folder, "emnist-digits-train.csv", 40);
     put(folder, "emnist-digits-test.csv", 4);
     expect_opened("", folder, "", 0, 20, 10);
