@@ -272,6 +272,7 @@ static void expect_opened(const char *word, const char *folder, const char *name
     struct error error;
     struct dataset *dataset = open_in(word, folder, name, hold_out, &error);
     cr_expect_not_null(dataset, "%s%s: %s", word, name, error.text);
+    cr_expect_eq(error.code, ERROR_NONE, "%s%s: %s", word, name, error.text);
     if (dataset) {
         cr_expect_eq(dataset->train.count, train, "%s%s: %u", word, name, dataset->train.count);
         cr_expect_eq(dataset->test.count, test, "%s%s: %u", word, name, dataset->test.count);

@@ -144,6 +144,34 @@ Test(locate, says_what_is_missing_and_what_is_there) {
     cr_expect(strstr(error.text, ": there is no such folder"), "%s", error.text);
 }
 
+Test(locate, says_what_is_called_so_and_is_no_file) {
+    char folder[64], path[SCRATCH_PATH];
+    struct idx_files files;
+    struct error error = {0};
+    scratch_begin(folder);
+    make(folder, "train-images-idx3-ubyte/notes");
+    cr_expect_eq(idx_locate(folder, &files, &error), -1);
+    cr_expect(strstr(error.text, ": holds no train-images-idx3-ubyte, plain or .gz: "
+                                 "train-images-idx3-ubyte is a folder without such a file"),
+              "%s", error.text);
+    make(folder, "train-images-idx3-ubyte.gz");
+    snprintf(path, sizeof path, "%s/train-labels-idx1-ubyte", folder);
+    cr_assert_eq(symlink("/no/where", path), 0);
+    cr_expect_eq(idx_locate(folder, &files, &error), -1);
+    cr_expect(strstr(error.text, "train-labels-idx1-ubyte is a link to nothing"), "%s", error.text);
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    cr_expect_eq(idx_locate(folder, &files, &error), -1);
+    cr_expect(strstr(error.text, "train-labels-idx1-ubyte is not a regular file"), "%s",
+              error.text);
+    cr_expect_not(files.train_only);
+    make(folder, "train-labels-idx1-ubyte.gz");
+    cr_expect_eq(idx_locate(folder, &files, &error), -1);
+    cr_expect(strstr(error.text, "HOLD_OUT=N"), "%s", error.text);
+    cr_expect(files.train_only);
+    scratch_end(folder);
+}
+
 /* Found by itself must be MNIST's files alone. */
 Test(locate, the_search_for_mnist_takes_no_other_set) {
     char folder[64];
