@@ -171,7 +171,8 @@ static int find_any(const char *data, bool alone, struct layout *layout, struct 
     if (names_is_file(layout->path))
         return find_by_contents(layout, alone, error);
     const char *slash = strchr(data, '/'), *colon = strchr(data, ':');
-    if (slash && !(colon && colon < slash))
+    bool file = names_ends(data, ".npz") || names_ends(data, ".csv") || names_ends(data, ".gz");
+    if ((slash || file) && !(colon && (!slash || colon < slash)))
         return error_set(error, ERROR_INVALID, "%s: there is no such file or folder", data);
     struct suggestion suggestion;
     char hint[SUGGEST_HINT], word[SUGGEST_NAME];

@@ -1,5 +1,6 @@
 /* The four IDX files under the names and in the folders that people have, and what the files are
  * where they are none. */
+#include "loader/fetch.h"
 #include "loader/idx.h"
 #include "loader/kind.h"
 #include "loader/names.h"
@@ -191,6 +192,30 @@ Test(locate, the_search_for_mnist_takes_no_other_set) {
     cr_expect_eq(idx_locate_mnist(folder, &files, &error), 0, "%s", error.text);
     cr_expect(strstr(files.path[0], "MNIST/raw/train-images"), "%s", files.path[0]);
     scratch_end(folder);
+}
+
+/* Where torchvision keeps them below the working folder, and by MNIST_DIR. */
+Test(locate, the_search_looks_into_raw) {
+    static const char *const places[] = {"data/MNIST/raw", "MNIST/raw", "data/mnist/raw", "own"};
+    setenv("XDG_CACHE_HOME", "/nowhere", 1);
+    for (int place = 0; place < 4; place++) {
+        char folder[64], name[128], found[PATH_MAX], *home = getcwd(NULL, 0);
+        struct idx_files files;
+        scratch_begin(folder);
+        cr_assert_eq(chdir(folder), 0);
+        setenv("MNIST_DIR", place == 3 ? "own" : "", 1);
+        cr_expect_not(fetch_find(NULL, found, &files));
+        for (int i = 0; i < 4; i++) {
+            snprintf(name, sizeof name, "%s/%s.gz", places[place], IDX_NAMES[i]);
+            make(folder, name);
+        }
+        cr_expect(fetch_find(NULL, found, &files), "%s", places[place]);
+        cr_expect_eq(strncmp(files.path[0], places[place], strlen(places[place])), 0, "%s",
+                     files.path[0]);
+        cr_assert_eq(chdir(home), 0);
+        free(home);
+        scratch_end(folder);
+    }
 }
 
 /* --- what files are --------------------------------------------------------------------------- */
