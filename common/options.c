@@ -3,6 +3,7 @@
 
 #include "common/options_private.h"
 #include "common/suggest.h"
+#include "common/version.h"
 
 #include <argp.h>
 #include <assert.h>
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const DIGITSUM_VERSION = "0.1.0";
+const char *const DIGITSUM_VERSION = VERSION_TEXT;
 
 enum { FIRST_KEY = 1000 }; /* keys of rows and of long options: above every letter */
 

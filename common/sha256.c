@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <openssl/evp.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 struct sha256 {
@@ -45,6 +46,17 @@ void sha256_destroy(struct sha256 **pointer) {
 void sha256_bytes(const void *bytes, size_t size, uint8_t digest[static SHA256_SIZE]) {
     if (EVP_Digest(bytes, size, digest, NULL, EVP_sha256(), NULL) != 1)
         abort();
+}
+
+void sha256_parts(const struct sha256_part *parts, int count, uint8_t digest[static SHA256_SIZE]) {
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool done = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
+    for (int i = 0; done && i < count; i++)
+        done = EVP_DigestUpdate(context, parts[i].bytes, parts[i].size) == 1;
+    done = done && EVP_DigestFinal_ex(context, digest, NULL) == 1;
+    EVP_MD_CTX_free(context);
+    if (!done)
+        abort(); /* as above */
 }
 
 void sha256_hex(const uint8_t digest[static SHA256_SIZE], char hex[static SHA256_HEX]) {

@@ -1,4 +1,4 @@
-/* SHA-256 on OpenSSL's libcrypto, in the three shapes that we use. */
+/* SHA-256 on OpenSSL's libcrypto, in the four shapes that we use. */
 #ifndef COMMON_SHA256_H
 #define COMMON_SHA256_H
 
@@ -19,6 +19,13 @@ void sha256_destroy(struct sha256 **self);
 
 /* In one go. */
 void sha256_bytes(const void *bytes, size_t size, uint8_t digest[static SHA256_SIZE]);
+
+/* In one go over several pieces, as if they lay one after the other. */
+struct sha256_part {
+    const void *bytes;
+    size_t size;
+};
+void sha256_parts(const struct sha256_part *parts, int count, uint8_t digest[static SHA256_SIZE]);
 
 void sha256_hex(const uint8_t digest[static SHA256_SIZE], char hex[static SHA256_HEX]);
 

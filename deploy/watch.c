@@ -14,6 +14,7 @@
 struct settings {
     const char *join;
     bool progress;
+    int64_t patience;
 };
 
 static const struct option_row rows[] = {
@@ -26,6 +27,14 @@ static const struct option_row rows[] = {
      .kind = OPTION_FLAG,
      .offset = offsetof(struct settings, progress),
      .help = "show the trainer's progress too"},
+    {.name = "patience",
+     .kind = OPTION_INT,
+     .offset = offsetof(struct settings, patience),
+     .least = 0,
+     .most = 86400,
+     .standard = "0",
+     .argument = "SECONDS",
+     .help = "give up (status 5) when nothing comes from the trainer for so long; 0 is never"},
 };
 
 static const struct options_program program = {
@@ -101,8 +110,9 @@ int main(int argc, char **argv) {
         error_set(&error, ERROR_MEMORY, "no memory to begin");
         goto done;
     }
-    telemetry = telemetry_create(context, settings.join, peer_name(NULL, "watch", name),
-                                 settings.progress, INT_MAX, &log, &error);
+    telemetry =
+        telemetry_create(context, settings.join, peer_name(NULL, "watch", name), settings.progress,
+                         settings.patience > 0 ? (int)settings.patience : INT_MAX, &log, &error);
     if (telemetry)
         status = follow(telemetry, view, &error);
 done:

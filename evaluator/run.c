@@ -2,6 +2,7 @@
 #include "evaluator/run.h"
 
 #include "common/clock.h"
+#include "common/link.h"
 #include "common/peer.h"
 #include "common/signals.h"
 #include "evaluator/events.h"
@@ -10,7 +11,9 @@
 #include "evaluator/judge.h"
 #include "evaluator/plot.h"
 #include "evaluator/report.h"
+#include "evaluator/report_file.h"
 #include "evaluator/test_split.h"
+#include "model/engine.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { REPORT_QUEUE = 256 };
 
@@ -32,6 +34,7 @@ struct run {
     char bound[ENDPOINT_MAXIMUM]; /* where reports is */
     struct peer *peer;
     int generation;
+    uint64_t run; /* id of the trainer that was joined last */
     struct follow *follow;
     struct test_split *split;
     struct judge *judge;      /* engine and scoring of one checkpoint at a time */
@@ -46,6 +49,19 @@ struct run {
 
 /* --- life ------------------------------------------------------------------------------------- */
 
+/* A new event file, beside those of before without what counts no more. */
+static int open_events(struct run *self, struct error *error) {
+    char folder[1024];
+    size_t count;
+    const struct evaluation *list = report_list(self->file, &count);
+    events_close(&self->events);
+    snprintf(folder, sizeof folder, "%.1000s/events", self->settings->run_dir);
+    if (file_make_folder(folder, error) != 0)
+        return -1;
+    self->events = events_open(folder, clock_wall(), list, count, error);
+    return self->events ? 0 : -1;
+}
+
 static int open_files(struct run *self, struct error *error) {
     char path[1024];
     if (!self->settings->run_dir)
@@ -59,24 +75,21 @@ static int open_files(struct run *self, struct error *error) {
     if (report_cut(self->file))
         log_warning(self->log, "%s ended in a torn line of %zu bytes: cut off", path,
                     report_cut(self->file));
-    snprintf(path, sizeof path, "%.1000s/events", self->settings->run_dir);
-    if (file_make_folder(path, error) != 0)
-        return -1;
-    self->events = events_open(path, (double)time(NULL), error);
-    return self->events ? 0 : -1;
+    return open_events(self, error);
 }
 
 static int open_sockets(struct run *self, struct error *error) {
     const struct run_settings *settings = self->settings;
-    char address[ENDPOINT_MAXIMUM];
+    char address[ENDPOINT_MAXIMUM], trainer[ENDPOINT_MAXIMUM], bound[ENDPOINT_MAXIMUM];
     self->context = zmq_ctx_new();
     if (!self->context)
         return error_set(error, ERROR_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
     self->reports = peer_new_socket(self->context, ZMQ_PUB, REPORT_QUEUE, error);
-    if (!self->reports || endpoint_check(settings->join, false, error) != 0 ||
-        endpoint_beside(settings->join, settings->name, "reports", settings->host, address,
-                        error) != 0 ||
-        endpoint_bind(self->reports, address, self->bound, error) != 0)
+    if (!self->reports ||
+        link_find(settings->join, (int)settings->patience, self->log, trainer, error) != 0 ||
+        endpoint_beside(trainer, settings->name, "reports", settings->host, address, error) != 0 ||
+        endpoint_bind(self->reports, address, bound, error) != 0 ||
+        endpoint_announce(bound, NULL, trainer, self->bound, error) != 0)
         return -1;
     struct peer_hello hello = {.trainer = settings->join,
                                .role = DIGITSUM__ROLE__EVALUATOR,
@@ -87,8 +100,27 @@ static int open_sockets(struct run *self, struct error *error) {
     return self->peer ? 0 : -1;
 }
 
+/* A precision that was named is refused at once, not at each checkpoint. */
+static int check_precision(const struct run_settings *settings, struct error *error) {
+    bool bf16 = strcmp(settings->precision, "bf16") == 0;
+    bool tf32 = strcmp(settings->precision, "tf32") == 0;
+    struct engine_config config = {.precision = bf16 ? PRECISION_BF16 : PRECISION_F32,
+                                   .tf32 = tf32,
+                                   .batch = (int)settings->batch,
+                                   .threads = (int)settings->threads};
+    char reason[ENGINE_REASON];
+    struct error why;
+    if ((!bf16 && !tf32) ||
+        engine_choose(settings->device, &config, NULL, reason, sizeof reason, &why))
+        return 0;
+    return error_set(error, why.code == ERROR_UNSUPPORTED ? ERROR_INVALID : why.code,
+                     "--precision=%s: %s", settings->precision, why.text);
+}
+
 struct run *run_create(const struct run_settings *settings, const struct log *log,
                        struct error *error) {
+    if (check_precision(settings, error) != 0)
+        return NULL;
     struct run *self = calloc(1, sizeof *self);
     if (!self) {
         error_set(error, ERROR_MEMORY, "no memory for the evaluator");
@@ -149,15 +181,31 @@ static int tell(struct run *self, const struct evaluation *evaluation, struct er
     return 0;
 }
 
+/* Into the two files. Where the run went back, and this step or later ones were scored before, that
+ * is taken out first; after a crash in between it is made again. */
+static int keep(struct run *self, const struct evaluation *evaluation, struct error *error) {
+    size_t dropped;
+    if (report_rewind(self->file, evaluation->step, &dropped, error) != 0)
+        return -1;
+    if (dropped > 0) {
+        log_info(self->log,
+                 "the run went back and made step %" PRIu64
+                 " again: its evaluation and later ones, %zu in all, are made again too",
+                 evaluation->step, dropped);
+        if (open_events(self, error) != 0)
+            return -1;
+    }
+    self->plotted = false;
+    if (events_append(self->events, evaluation, clock_wall(), error) != 0)
+        return -1;
+    return report_append(self->file, evaluation, error);
+}
+
 /* An evaluation that was just made: kept, shown, told. */
 static int record(struct run *self, const struct evaluation *evaluation, struct error *error) {
     char line[EVALUATION_LINE];
-    if (self->file && !evaluation->error[0]) {
-        if (events_append(self->events, evaluation, (double)time(NULL), error) != 0 ||
-            report_append(self->file, evaluation, error) != 0)
-            return -1;
-        self->plotted = false;
-    }
+    if (self->file && !evaluation->error[0] && keep(self, evaluation, error) != 0)
+        return -1;
     printf("%s\n", evaluation_line(evaluation, line));
     fflush(stdout);
     return tell(self, evaluation, error);
@@ -205,6 +253,7 @@ static bool scored_before(struct run *self, const Digitsum__Header *header, int 
     sha256_hex(header->checkpoint->sha256.data, hex);
     if (!known || strcmp(known->checkpoint_sha256, hex) != 0)
         return false;
+    report_confirm(self->file, known->step);
     struct evaluation again = *known;
     again.epoch_end = header->checkpoint->epoch_end;
     again.final = header->checkpoint->final;
@@ -263,6 +312,9 @@ static int hear(struct run *self, struct error *error) {
         if (run && run->generation != self->generation) {
             self->generation = run->generation;
             self->began = 0;
+            if (self->file && self->run != run->run)
+                report_doubt(self->file);
+            self->run = run->run;
             follow_reset(self->follow);
             judge_drop(self->judge);
         }
@@ -354,7 +406,8 @@ int run_turn(struct run *self, long most, struct error *error) {
     zmq_pollitem_t items[] = {{peer_socket(self->peer), 0, ZMQ_POLLIN, 0},
                               {NULL, signals_descriptor(), ZMQ_POLLIN, 0},
                               {split, 0, ZMQ_POLLIN, 0}};
-    long wait = self->more ? 0 : peer_wait(self->peer);
+    long wait = self->more ? 0 : peer_wait(self->peer), due = test_split_wait(self->split);
+    wait = due < wait ? due : wait;
     if (zmq_poll(items, split ? 3 : 2, wait < most ? wait : most) < 0 && errno != EINTR)
         return error_set(error, ERROR_IO, "waiting for messages: %s", zmq_strerror(errno));
     if (hear(self, error) != 0) {

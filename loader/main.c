@@ -1,4 +1,5 @@
 /* The loader: options → dataset → join → loop of "wait, handle one" → leave. */
+#include "common/link.h"
 #include "common/options.h"
 #include "common/peer.h"
 #include "common/signals.h"
@@ -128,25 +129,25 @@ struct loader {
 static int open_all(struct loader *loader, struct error *error) {
     const struct settings *settings = &loader->settings;
     const struct dataset *dataset = loader->dataset;
-    char samples[ENDPOINT_MAXIMUM], split[ENDPOINT_MAXIMUM];
+    char samples[ENDPOINT_MAXIMUM], split[ENDPOINT_MAXIMUM], trainer[ENDPOINT_MAXIMUM];
     loader->context = zmq_ctx_new();
     if (!loader->context)
         return error_set(error, ERROR_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
-    if (endpoint_check(settings->join, false, error) != 0 ||
-        endpoint_beside(settings->join, settings->name, "samples", settings->host, samples,
-                        error) != 0 ||
-        endpoint_beside(settings->join, settings->name, "split", settings->host, split, error) != 0)
+    if (link_find(settings->join, (int)settings->patience, loader->log, trainer, error) != 0 ||
+        endpoint_beside(trainer, settings->name, "samples", settings->host, samples, error) != 0 ||
+        endpoint_beside(trainer, settings->name, "split", settings->host, split, error) != 0)
         return -1;
     loader->serve = serve_create(loader->context, dataset, samples, split, loader->log, error);
     if (!loader->serve)
         return -1;
     Digitsum__Dataset announced = DIGITSUM__DATASET__INIT;
     serve_describe(dataset, &announced);
-    if (endpoint_announce(serve_samples(loader->serve), settings->announce, samples, error) != 0 ||
-        endpoint_announce(serve_split(loader->serve), settings->announce, split, error) != 0)
+    if (endpoint_announce(serve_samples(loader->serve), settings->announce, trainer, samples,
+                          error) != 0 ||
+        endpoint_announce(serve_split(loader->serve), settings->announce, trainer, split, error) !=
+            0)
         return -1;
-    log_info(loader->log, "samples at %s, test split at %s", serve_samples(loader->serve),
-             serve_split(loader->serve));
+    log_info(loader->log, "samples at %s, test split at %s", samples, split);
     struct peer_hello hello = {.trainer = settings->join,
                                .role = DIGITSUM__ROLE__LOADER,
                                .name = settings->name,
@@ -191,6 +192,7 @@ int main(int argc, char **argv) {
     struct error error = {0};
     struct log log = {0};
     struct loader loader = {.log = &log};
+    int status = -1;
     mallopt(M_MMAP_THRESHOLD, 64 << 20); /* batches come and go: keep their pages */
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     struct options *options = options_parse(&program, argc, argv, &loader.settings, &error);
@@ -199,7 +201,7 @@ int main(int argc, char **argv) {
     loader.settings.name = peer_name(loader.settings.name, "loader", loader.name);
     log_init(&log, 2, loader.settings.name, log_level_of(loader.settings.log_level));
     if (loader.settings.find) {
-        find_data(&loader.settings, &log, &error);
+        status = find_data(&loader.settings, &log, &error);
         goto done;
     }
     loader.dataset = open_dataset(&loader.settings, &log, &error);
@@ -209,8 +211,8 @@ int main(int argc, char **argv) {
              loader.dataset->train.count, loader.dataset->test.count);
     for (int i = 0; i < loader.dataset->notices.count; i++)
         log_warning(&log, "%s", loader.dataset->notices.texts[i]);
-    if (open_all(&loader, &error) == 0 && loop(&loader, &error) == 0)
-        error.code = ERROR_NONE;
+    if (open_all(&loader, &error) == 0)
+        status = loop(&loader, &error);
     if (loader.serve)
         log_info(&log, "made %" PRIu64 " batches", serve_steps(loader.serve));
 done:
@@ -220,7 +222,7 @@ done:
         zmq_ctx_term(loader.context);
     dataset_close(&loader.dataset);
     options_destroy(&options);
-    if (error.code != ERROR_NONE)
+    if (status != 0)
         fprintf(stderr, "loader: %s\n", error.text);
-    return error_exit_status(error.code);
+    return status == 0 ? 0 : error_exit_status(error.code);
 }

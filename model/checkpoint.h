@@ -3,8 +3,9 @@
  * Tensors (all F32): every parameter under its name ("conv1.weight"), then where present
  * "ema.<name>", "moment1.<name>", "moment2.<name>" (trainable only). `__metadata__` (strings):
  * format = "digitsum-1", step, epoch, samples, seed, updates, network (the text), settings (the
- * run's settings as JSON), dataset (its SHA-256, hex), run (id, hex), chain (head of the chain over
- * consumed batches, hex), sha256 (hex; of the whole file with these 64 digits taken as '0', so that
+ * run's settings as JSON), computed_with (engine, threads, library …, as JSON: model/traits.h; may
+ * be absent), dataset (its SHA-256, hex), run (id, hex), chain (head of the chain over consumed
+ * batches, hex), sha256 (hex; of the whole file with these 64 digits taken as '0', so that
  * no bit of the file can change unnoticed).
  * File format: https://github.com/huggingface/safetensors (8-byte little-endian header length, JSON
  * header padded with spaces to a multiple of 8, tensor bytes back to back). */
@@ -25,14 +26,15 @@ struct checkpoint {
     uint64_t seed;
     uint64_t run;   /* run id */
     char *settings; /* JSON text */
+    char *computed; /* the same: what it was computed with; NULL: not recorded */
     char dataset[SHA256_HEX];
     uint8_t chain[SHA256_SIZE];
     struct net *net;           /* of the text inside */
     struct engine_state state; /* own arrays */
 };
 
-/* A state with zeroed arrays for this net and optimizer: moment2 only for AdamW, ema only where it
- * is on. -1 when memory is short. state_free frees the arrays and clears. */
+/* A state with zeroed arrays for this net and optimizer: moment2 where it has squares, ema only
+ * where it is on. -1 when memory is short. state_free frees the arrays and clears. */
 int state_alloc(struct engine_state *state, const struct net *net,
                 const struct optimizer *optimizer, struct error *error);
 void state_free(struct engine_state *state);

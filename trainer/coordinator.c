@@ -28,6 +28,8 @@ enum {
 #define PROGRESS_PERIOD (200 * CLOCK_MILLISECOND)
 #define CHECK_PERIOD (500 * CLOCK_MILLISECOND)
 #define WAITING_PERIOD (30 * CLOCK_SECOND)
+#define STEP_TIME (10 * CLOCK_SECOND) /* after a signal, for the step in hand */
+#define SAVE_TIME 60                  /* seconds, for each checkpoint after it */
 
 void coordinator_warn(struct coordinator *self, const char *text) {
     struct notices *warnings = &self->summary.warnings;
@@ -39,9 +41,8 @@ void coordinator_warn(struct coordinator *self, const char *text) {
 
 /* Binds one socket, and writes what joiners are told: for tcp the port alone, on whatever host they
  * reached us by. */
-static int bind_one(void *socket, const char *address, char announced[static ENDPOINT_MAXIMUM],
-                    struct error *error) {
-    char bound[ENDPOINT_MAXIMUM];
+static int bind_one(void *socket, const char *address, char bound[static ENDPOINT_MAXIMUM],
+                    char announced[static ENDPOINT_MAXIMUM], struct error *error) {
     if (endpoint_bind(socket, address, bound, error) != 0)
         return -1;
     if (strncmp(bound, "tcp://", 6) == 0)
@@ -51,9 +52,24 @@ static int bind_one(void *socket, const char *address, char announced[static END
     return 0;
 }
 
+/* What people need to join: the port may be the system's choice. */
+static void tell_address(const struct coordinator *self, const char *bound) {
+    char here[ENDPOINT_MAXIMUM];
+    struct error ignored;
+    if (endpoint_announce(bound, NULL, "tcp://127.0.0.1:1", here, &ignored) != 0)
+        return;
+    if (strcmp(here, bound) == 0)
+        log_info(self->log, "listening at %s", bound);
+    else
+        log_info(self->log,
+                 "listening at %s, all addresses of this machine: --join %s here, tcp://HOST%s "
+                 "elsewhere",
+                 bound, here, strrchr(bound, ':'));
+}
+
 static int open_sockets(struct coordinator *self, struct error *error) {
     const char *bind = self->settings.settings->bind;
-    char next[ENDPOINT_MAXIMUM];
+    char next[ENDPOINT_MAXIMUM], control[ENDPOINT_MAXIMUM], bound[ENDPOINT_MAXIMUM];
     int mandatory = 1, handover = 1;
     self->context = zmq_ctx_new();
     if (!self->context)
@@ -65,12 +81,13 @@ static int open_sockets(struct coordinator *self, struct error *error) {
         return -1;
     zmq_setsockopt(self->control, ZMQ_ROUTER_MANDATORY, &mandatory, sizeof mandatory);
     zmq_setsockopt(self->control, ZMQ_ROUTER_HANDOVER, &handover, sizeof handover);
-    if (bind_one(self->control, bind, self->control_address, error) != 0 ||
+    if (bind_one(self->control, bind, control, self->control_address, error) != 0 ||
         endpoint_next(bind, 1, "pairs", next, error) != 0 ||
-        bind_one(self->data, next, self->data_address, error) != 0 ||
+        bind_one(self->data, next, bound, self->data_address, error) != 0 ||
         endpoint_next(bind, 2, "progress", next, error) != 0 ||
-        bind_one(self->progress, next, self->progress_address, error) != 0)
+        bind_one(self->progress, next, bound, self->progress_address, error) != 0)
         return -1;
+    tell_address(self, control);
     return 0;
 }
 
@@ -162,10 +179,25 @@ failed:
     return NULL;
 }
 
+static void remove_sockets(const struct coordinator *self) {
+    endpoint_remove(self->control_address);
+    endpoint_remove(self->data_address);
+    endpoint_remove(self->progress_address);
+}
+
+bool coordinator_stuck(const struct coordinator *self) {
+    return self->stuck;
+}
+
 void coordinator_destroy(struct coordinator **pointer) {
     struct coordinator *self = *pointer;
     if (!self)
         return;
+    if (self->stuck) {
+        remove_sockets(self);
+        *pointer = NULL;
+        return;
+    }
     if (self->feed)
         feed_close(self->feed);
     train_destroy(&self->train);
@@ -184,9 +216,7 @@ void coordinator_destroy(struct coordinator **pointer) {
             zmq_close(sockets[i]);
     if (self->context)
         zmq_ctx_term(self->context);
-    endpoint_remove(self->control_address);
-    endpoint_remove(self->data_address);
-    endpoint_remove(self->progress_address);
+    remove_sockets(self);
     if (self->wake >= 0)
         close(self->wake);
     free(self);
@@ -203,6 +233,7 @@ static void take_progress(struct coordinator *self) {
     sums->digit_hits += seen->digit_hits;
     sums->sum_hits += seen->sum_hits;
     if (seen->images > 0) {
+        self->moved = clock_now();
         self->images += seen->images;
         self->last_batch = clock_seconds();
     }
@@ -219,6 +250,8 @@ static void take_progress(struct coordinator *self) {
 static void take_saved(struct coordinator *self) {
     struct saved saved;
     while (saver_take(self->saver, &saved)) {
+        if (self->interrupted)
+            signals_grace(SAVE_TIME);
         struct error error;
         const struct published *entry = NULL;
         if (saved.failed) {
@@ -389,14 +422,24 @@ static int wait_for_events(struct coordinator *self, struct error *error) {
 /* A reason to end early: a signal, or a goal that an evaluation reached. */
 static void check_early_end(struct coordinator *self) {
     bool interrupted = signals_stop() && !self->interrupted;
-    if (interrupted)
+    if (interrupted) {
         log_info(self->log, "stopping: saving a checkpoint (once more to stop at once)");
+        self->moved = clock_now();
+        signals_grace(SAVE_TIME);
+    }
     if (interrupted || (self->goal_reached && !self->ending)) {
         self->interrupted |= interrupted;
         self->ending = true;
         train_stop(self->train);
         feed_close(self->feed);
     }
+}
+
+/* A step that was in hand when a signal came, and does not end. While a checkpoint is being written
+ * the thread may wait for that. */
+static bool step_hangs(const struct coordinator *self) {
+    return self->interrupted && !self->training_over && saver_idle(self->saver) &&
+           clock_now() - self->moved > STEP_TIME;
 }
 
 static int loop(struct coordinator *self, struct error *error) {
@@ -410,6 +453,10 @@ static int loop(struct coordinator *self, struct error *error) {
         take_saved(self);
         do_periodic(self);
         check_early_end(self);
+        if (step_hangs(self)) {
+            self->stuck = true;
+            return 0;
+        }
     }
     return 0;
 }
@@ -428,6 +475,7 @@ static void fill_summary(struct coordinator *self, struct summary *summary) {
     snprintf(summary->engine, sizeof summary->engine, "%s", self->settings.ops->name);
     snprintf(summary->precision, sizeof summary->precision, "%s", settings->precision);
     summary->threads = self->settings.config.threads;
+    summary->computed_with = self->settings.start->computed;
     summary->seed = (uint64_t)settings->seed;
     summary->steps = self->seen.step;
     if (dataset->known)
@@ -475,6 +523,11 @@ int coordinator_run(struct coordinator *self, struct summary *summary, struct er
     if (status == 0 && self->failure.code != ERROR_NONE) {
         *error = self->failure;
         status = -1;
+    } else if (self->stuck) {
+        status = error_set(error, ERROR_INTERRUPTED,
+                           "stopped after step %" PRIu64 " of %" PRIu64
+                           ": the next one did not end within %d s and was given up",
+                           self->seen.step, self->steps, (int)(STEP_TIME / CLOCK_SECOND));
     } else if (status == 0 && self->interrupted) {
         status = error_set(error, ERROR_INTERRUPTED, "stopped at step %" PRIu64 " of %" PRIu64,
                            self->seen.step, self->steps);

@@ -63,7 +63,7 @@ int flow_begin(struct coordinator *self, struct error *error) {
                                    .record = self->record};
     train.run = self->run;
     sha256_hex(self->members->dataset.sha256, train.dataset);
-    settings_schedule(settings, self->steps, &train.schedule);
+    settings_schedule(settings, self->steps, samples, &train.schedule);
     log_info(self->log, "%s: %u training and %u test images; %" PRIu64 " steps of %lld",
              self->members->dataset.name, samples, self->members->dataset.test, self->steps,
              (long long)settings->batch);

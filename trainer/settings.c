@@ -1,6 +1,7 @@
 /* See settings.h. */
 #include "trainer/settings.h"
 
+#include "common/reach.h"
 #include "common/suggest.h"
 #include "model/net.h"
 
@@ -27,6 +28,8 @@ static const struct option_row rows[] = {
      "accept workers from other machines without keys or encryption", 0},
     {"resume", 'r', OPTION_FLAG, AT(resume), 0, 0, NULL, NULL, NULL,
      "go on from the newest whole checkpoint of the run: trainer --resume runs/first", 0},
+    {"other-bits", 0, OPTION_FLAG, AT(other_bits), 0, 0, NULL, NULL, NULL,
+     "resume even where the number of threads, the instruction set, the library or the engine is another than before, so that the weights come out otherwise; recorded in summary.json", 0},
 
     {.help = "What"},
     {"describe", 0, OPTION_TEXT, AT(describe), 0, 0, NULL, NULL, "NAME|FILE",
@@ -44,7 +47,7 @@ static const struct option_row rows[] = {
     {"precision", 0, OPTION_CHOICE, AT(precision), 0, 0, "auto|f32|tf32|bf16", "auto", "TYPE",
      "of activations and products; tf32 is f32 with products on a GPU's tensor cores; auto is bf16 where the device has it", RESULT},
     {"threads", 0, OPTION_INT, AT(threads), 0, 1024, NULL, "0", "N",
-     "compute threads; 0 is one per core that the process may use", OPTION_SETTING},
+     "compute threads: at most one for each processor that this process may use (affinity, control group), and no more than OMP_NUM_THREADS and OMP_THREAD_LIMIT; 0 is as many as that. A resumed run keeps its number, and shares processors only where that number is named", OPTION_SETTING},
     {"ahead", 0, OPTION_INT, AT(ahead), 0, 64, NULL, "0", "N",
      "batches staged on a GPU before they are needed; 0 is as the engine sees fit", 0},
     {"graph-steps", 0, OPTION_INT, AT(graph_steps), 0, 32, NULL, "0", "N",
@@ -61,20 +64,29 @@ static const struct option_row rows[] = {
      "length of the run in steps, instead of --epochs; one epoch where neither is set", RESULT},
 
     {.help = "How"},
-    {"optimizer", 0, OPTION_CHOICE, AT(optimizer), 0, 0, "sgd|nesterov|adamw", "adamw", "NAME",
-     "update rule; nesterov is sgd with Nesterov momentum", RESULT},
-    {"schedule", 0, OPTION_CHOICE, AT(schedule), 0, 0, "constant|cosine|onecycle", "onecycle",
+    {"optimizer", 0, OPTION_CHOICE, AT(optimizer), 0, 0, "sgd|nesterov|adam|adamw|adadelta|rmsprop|adagrad", "adamw", "NAME",
+     "update rule, as in PyTorch; nesterov is sgd with Nesterov momentum", RESULT},
+    {"schedule", 0, OPTION_CHOICE, AT(schedule), 0, 0, "constant|linear|cosine|onecycle|step", "onecycle",
      "NAME", "of the learning rate", RESULT},
     {"rate", 0, OPTION_REAL, AT(rate), 1e-12, 100, NULL, "0.01", "X", "highest learning rate", RESULT},
     {"warmup", 0, OPTION_REAL, AT(warmup), 0, 1, NULL, "0.25", "X",
-     "share of the run in which the rate rises", RESULT},
+     "share of the run in which the rate rises; of linear, cosine and onecycle", RESULT},
     {"final-rate", 0, OPTION_REAL, AT(final_rate), 0, 1, NULL, "0.0001", "X",
-     "last rate as a share of the highest", RESULT},
+     "last rate as a share of the highest; of linear, cosine and onecycle", RESULT},
+    {"step-epochs", 0, OPTION_REAL, AT(step_epochs), 1e-6, 1e6, NULL, "1", "X",
+     "of step: epochs between two cuts of the rate", RESULT},
+    {"milestones", 0, OPTION_TEXT, AT(milestones), 0, 0, NULL, NULL, "LIST",
+     "of step: the epochs of the cuts, as 6,9.5, in place of --step-epochs", RESULT},
+    {"gamma", 0, OPTION_REAL, AT(gamma), 1e-6, 1, NULL, "0.1", "X",
+     "of step: what the rate is multiplied with at each cut", RESULT},
     {"momentum", 0, OPTION_REAL, AT(momentum), 0, 1, NULL, "0.9", "X", "of sgd and nesterov",
      RESULT},
-    {"beta1", 0, OPTION_REAL, AT(beta1), 0, 0.9999999, NULL, "0.9", "X", "of adamw", RESULT},
-    {"beta2", 0, OPTION_REAL, AT(beta2), 0, 0.9999999, NULL, "0.999", "X", "of adamw", RESULT},
-    {"epsilon", 0, OPTION_REAL, AT(epsilon), 1e-30, 1, NULL, "1e-8", "X", "of adamw", RESULT},
+    {"beta1", 0, OPTION_REAL, AT(beta1), 0, 0.9999999, NULL, "0.9", "X", "of adam and adamw", RESULT},
+    {"beta2", 0, OPTION_REAL, AT(beta2), 0, 0.9999999, NULL, "0.999", "X", "of adam and adamw", RESULT},
+    {"rho", 0, OPTION_REAL, AT(rho), 1e-6, 0.9999999, NULL, NULL, "X",
+     "of adadelta (default 0.9) and rmsprop (default 0.99)", RESULT},
+    {"epsilon", 0, OPTION_REAL, AT(epsilon), 1e-30, 1, NULL, NULL, "X",
+     "of all but sgd and nesterov (default 1e-8; adadelta 1e-6, adagrad 1e-10)", RESULT},
     {"weight-decay", 0, OPTION_REAL, AT(weight_decay), 0, 10, NULL, "0", "X",
      "of weights, not of biases and batchnorm", RESULT},
     {"ema", 0, OPTION_REAL, AT(ema), 0, 0.9999999, NULL, "0", "X",
@@ -167,8 +179,35 @@ static int parse_goal(const char *text, struct goal *goal, struct error *error) 
     return 0;
 }
 
+/* "6,9.5" into the schedule. -1: something else, not rising, or too many. */
+static int parse_milestones(const char *text, struct schedule *schedule) {
+    schedule->milestone_count = 0;
+    while (*text) {
+        char *end;
+        double epoch = strtod(text, &end);
+        double before =
+            schedule->milestone_count ? schedule->milestones[schedule->milestone_count - 1] : 0;
+        if (end == text || end != text + strspn(text, ".0123456789") || !(epoch > before) ||
+            (*end && (*end != ',' || !end[1])) || schedule->milestone_count == SCHEDULE_MILESTONES)
+            return -1;
+        schedule->milestones[schedule->milestone_count++] = epoch;
+        text = *end ? end + 1 : end;
+    }
+    return schedule->milestone_count > 0 ? 0 : -1;
+}
+
+void settings_settle(struct settings *settings) {
+    const char *optimizer = settings->optimizer;
+    bool adadelta = strcmp(optimizer, "adadelta") == 0;
+    if (settings->rho == 0)
+        settings->rho = adadelta ? 0.9 : 0.99;
+    if (settings->epsilon == 0)
+        settings->epsilon = adadelta ? 1e-6 : strcmp(optimizer, "adagrad") == 0 ? 1e-10 : 1e-8;
+}
+
 int settings_check(const struct settings *settings, struct goal *goal, struct error *error) {
-    if (endpoint_check(settings->bind, true, error) != 0)
+    if (endpoint_check(settings->bind, true, error) != 0 ||
+        reach_check_own(settings->bind, error) != 0)
         return error_prefix(error, "--bind");
     if (!endpoint_is_local(settings->bind) && !settings->insecure)
         return error_set(error, ERROR_INVALID,
@@ -190,6 +229,11 @@ int settings_check(const struct settings *settings, struct goal *goal, struct er
     if (settings->digit_weight + settings->sum_weight <= 0)
         return error_set(error, ERROR_INVALID,
                          "--digit-weight and --sum-weight are both 0: nothing would be learned");
+    struct schedule schedule;
+    if (settings->milestones && parse_milestones(settings->milestones, &schedule) != 0)
+        return error_set(error, ERROR_INVALID,
+                         "--milestones '%s': write rising epochs, at most %d, as 6,9.5",
+                         settings->milestones, SCHEDULE_MILESTONES);
     return parse_goal(settings->until, goal, error);
 }
 
@@ -252,15 +296,20 @@ int settings_recipe(const struct settings *settings, char *path, size_t size, st
 }
 
 void settings_optimizer(const struct settings *settings, struct optimizer *optimizer) {
-    enum optimizer_kind kind = OPTIMIZER_ADAMW;
-    if (strcmp(settings->optimizer, "sgd") == 0)
-        kind = OPTIMIZER_SGD;
-    else if (strcmp(settings->optimizer, "nesterov") == 0)
-        kind = OPTIMIZER_NESTEROV;
-    *optimizer = (struct optimizer){.kind = kind,
+    static const char *const words[] = {
+        [OPTIMIZER_SGD] = "sgd",           [OPTIMIZER_NESTEROV] = "nesterov",
+        [OPTIMIZER_ADAMW] = "adamw",       [OPTIMIZER_ADAM] = "adam",
+        [OPTIMIZER_ADADELTA] = "adadelta", [OPTIMIZER_RMSPROP] = "rmsprop",
+        [OPTIMIZER_ADAGRAD] = "adagrad",
+    };
+    int kind = OPTIMIZER_ADAGRAD;
+    while (kind > 0 && strcmp(settings->optimizer, words[kind]) != 0)
+        kind--;
+    *optimizer = (struct optimizer){.kind = (enum optimizer_kind)kind,
                                     .momentum = (float)settings->momentum,
                                     .beta1 = (float)settings->beta1,
                                     .beta2 = (float)settings->beta2,
+                                    .rho = (float)settings->rho,
                                     .epsilon = (float)settings->epsilon,
                                     .weight_decay = (float)settings->weight_decay,
                                     .ema = (float)settings->ema,
@@ -269,17 +318,26 @@ void settings_optimizer(const struct settings *settings, struct optimizer *optim
                                     .sum_weight = (float)settings->sum_weight};
 }
 
-void settings_schedule(const struct settings *settings, uint64_t steps, struct schedule *schedule) {
-    enum schedule_kind kind = SCHEDULE_CONSTANT;
-    if (strcmp(settings->schedule, "cosine") == 0)
-        kind = SCHEDULE_COSINE;
-    else if (strcmp(settings->schedule, "onecycle") == 0)
-        kind = SCHEDULE_ONECYCLE;
-    *schedule = (struct schedule){.kind = kind,
+void settings_schedule(const struct settings *settings, uint64_t steps, uint32_t samples,
+                       struct schedule *schedule) {
+    static const char *const words[] = {[SCHEDULE_CONSTANT] = "constant",
+                                        [SCHEDULE_COSINE] = "cosine",
+                                        [SCHEDULE_LINEAR] = "linear",
+                                        [SCHEDULE_STEP] = "step",
+                                        [SCHEDULE_ONECYCLE] = "onecycle"};
+    int kind = SCHEDULE_ONECYCLE;
+    while (kind > 0 && strcmp(settings->schedule, words[kind]) != 0)
+        kind--;
+    *schedule = (struct schedule){.kind = (enum schedule_kind)kind,
                                   .peak = (float)settings->rate,
                                   .warmup = (float)settings->warmup,
                                   .final = (float)settings->final_rate,
-                                  .steps = steps};
+                                  .steps = steps,
+                                  .epoch_steps = (double)samples / (double)settings->batch,
+                                  .every = settings->step_epochs,
+                                  .gamma = settings->gamma};
+    if (settings->milestones)
+        (void)parse_milestones(settings->milestones, schedule); /* settings_check has */
 }
 
 void settings_warps(const struct settings *settings, Digitsum__Warps *warps) {

@@ -3,7 +3,11 @@
 #ifndef TRAINER_START_H
 #define TRAINER_START_H
 
+#include "common/notices.h"
+#include "common/processors.h"
 #include "trainer/coordinator.h"
+
+#include <jansson.h>
 
 /* All that a run needs before its first message. */
 struct start {
@@ -14,6 +18,12 @@ struct start {
     struct engine_config config;
     struct checkpoint *checkpoint; /* step 0 or resumed; its net is the run's */
     char *settings_json;           /* also in checkpoint->settings */
+    struct processors machine;
+    int recorded_threads;   /* of the run that is resumed; 0: not recorded, or a new run */
+    json_t *computed_with;  /* traits_to_json, and changed_at; also in checkpoint->computed; NULL
+                               with the null engine */
+    struct notices notices; /* threads that were cut, other bits: for the log, the table and
+                               summary.json */
 };
 
 /* Parses, reads the recipe, chooses the engine, makes or reads the state, and writes settings.json

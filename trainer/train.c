@@ -137,15 +137,14 @@ static bool checkpoint_due(const struct train *self, const struct train_settings
 static int train_one(struct train *self, const struct train_settings *settings,
                      struct feed_item *item, struct error *error) {
     double begin = clock_seconds();
-    uint32_t crc = item->batch.crc;
     struct step_settings step = {self->step, schedule_rate(&settings->schedule, self->step)};
     int status = self->ops->train_step(self->engine, &item->batch, &step, error);
     if (status == 0)
-        chain_add(self->chain, self->step, crc);
+        chain_add(self->chain, self->step, item->digest);
     wire_release(&item->message);
     if (status != 0)
         return error_prefix(error, "training step %llu", (unsigned long long)self->step);
-    if (settings->record && record_add(settings->record, crc, error) != 0)
+    if (settings->record && record_add(settings->record, item->digest, error) != 0)
         return -1;
     self->step++;
     if (gather_results(self, false, clock_seconds() - begin, error) != 0)

@@ -26,7 +26,7 @@ struct train_settings {
     char dataset[SHA256_HEX];  /* written into checkpoints */
     uint64_t run;              /* likewise */
     bool keep_going;           /* train on with a loss that is no use; see health.h */
-    struct record *record;     /* takes the CRC of each step; borrowed; NULL: none */
+    struct record *record;     /* takes the digest of each step; borrowed; NULL: none */
 };
 
 /* What the socket side sees: sums since the last look, and where training is. */

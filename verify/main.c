@@ -83,13 +83,14 @@ int main(int argc, char **argv) {
     struct error error = {0};
     struct log log = {0};
     struct settings settings = {0};
+    int status = -1;
     struct options *options = options_parse(&program, argc, argv, &settings, &error);
     if (options && signals_install(&error) == 0) {
         log_init(&log, 2, "verify", log_level_of(settings.log_level));
-        verify(&settings, &log, &error);
+        status = verify(&settings, &log, &error);
     }
     options_destroy(&options);
-    if (error.code != ERROR_NONE)
+    if (status != 0)
         fprintf(stderr, "verify: %s\n", error.text);
-    return error_exit_status(error.code);
+    return status == 0 ? 0 : error_exit_status(error.code);
 }

@@ -49,6 +49,7 @@ Test(launch, options_go_to_whom_they_concern) {
     static const char *const given[] = {"--seed=7",
                                         "--epochs=2.5",
                                         "--resume",
+                                        "--other-bits",
                                         "--run=a",
                                         "--data=png:/x y",
                                         "--until=digit=99",
@@ -57,13 +58,13 @@ Test(launch, options_go_to_whom_they_concern) {
                                         "--hold-out=5000",
                                         "--transpose"};
     char joined[1024];
-    join_words("trainer", 1, given, 10, joined);
+    join_words("trainer", 1, given, 11, joined);
     cr_expect_str_eq(strstr(joined, " --seed"),
-                     " --seed=7 --epochs=2.5 --until=digit=99 --resume --batch=256");
-    join_words("loader", 1, given, 10, joined);
+                     " --seed=7 --epochs=2.5 --until=digit=99 --resume --other-bits --batch=256");
+    join_words("loader", 1, given, 11, joined);
     cr_expect_str_eq(strstr(joined, " --name"),
                      " --name=loader-1 --data=png:/x y --hold-out=5000 --transpose");
-    join_words("augment", 1, given, 10, joined);
+    join_words("augment", 1, given, 11, joined);
     cr_expect_str_eq(strstr(joined, " --name"), " --name=augment-1 --threads=2");
 }
 

@@ -141,7 +141,7 @@ Test(training, interrupted_and_resumed_run_does_not_change_a_bit) {
     e2e_expect_file(&run, "checkpoints/step-000000050.safetensors");
     process_signal(&run.list[trainer].process, SIGINT, false);
     cr_assert_eq(e2e_wait(&run, trainer), 130);
-    cr_expect(e2e_logged(&run, trainer, "is safe; to go on: trainer --resume "));
+    cr_expect(e2e_logged(&run, trainer, "is safe; to go on: "));
     cr_expect_eq(e2e_wait(&run, loader), 0);
     cr_expect_eq(e2e_wait(&run, augment), 0);
     double stopped = e2e_summary_number(&run, "steps");

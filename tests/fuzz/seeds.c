@@ -242,8 +242,11 @@ static void seed_texts(void) {
         "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\", "
         "\"seconds\": 3.25, \"count\": 1000, \"digit_hits\": 900, \"sum_hits\": 800, "
         "\"epoch_end\": true, \"final\": false, \"evaluator\": \"evaluator-1\"}\n";
-    static const char record[] = "\x02\0"
-                                 "00000007\n89abcdef\n????????\n";
+    static const char record[] =
+        "\x02\0"
+        "0000000000000000000000000000000000000000000000000000000000000007\n"
+        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n"
+        "????????????????????????????????????????????????????????????????\n";
     static const char recipe[] = "optimizer = \"sgd\"; rate = 0.05; momentum = 0.9;\n"
                                  "batch = 256; # a comment\nshift = 1.5; nesterov = true;\n";
     seed_write("report", "one_line", report, strlen(report));

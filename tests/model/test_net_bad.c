@@ -94,10 +94,10 @@ static const struct row node_rows[] = {
     {HEAD "{ name = \"a.b\"; kind = \"relu\"; }," TAIL, "t.net:2: 'name' must be a name in quotes: up to 63 letters, digits and '_', not beginning with a digit"},
     {HEAD "{ name = \"image\"; kind = \"relu\"; }," TAIL, "t.net:2: 'image' is the name of an input of every network"},
     {HEAD "{ name = \"x\"; kind = \"relu\"; input = \"image\"; },|{ name = \"x\"; kind = \"relu\"; input = \"image\"; }," TAIL, "t.net:3: there is a node 'x' in line 2 already"},
-    {X("kind = \"relux\"; input = \"image\";"), "t.net:2: node 'x': there is no kind of node 'relux'; there are conv, dense, batchnorm, relu, "
-     "maxpool, avgpool, dropout, onehot, concat, add, outer, softmax, flatten; did you mean 'relu'?"},
-    {X("kind = \"image\"; input = \"image\";"), "t.net:2: node 'x': there is no kind of node 'image'; there are conv, dense, batchnorm, relu, "
-     "maxpool, avgpool, dropout, onehot, concat, add, outer, softmax, flatten"},
+    {X("kind = \"relux\"; input = \"image\";"), "t.net:2: node 'x': there is no kind of node 'relux'; there are conv, dense, batchnorm, relu, tanh, "
+     "sigmoid, gelu, maxpool, avgpool, dropout, onehot, concat, add, outer, softmax, flatten; did you mean 'relu'?"},
+    {X("kind = \"image\"; input = \"image\";"), "t.net:2: node 'x': there is no kind of node 'image'; there are conv, dense, batchnorm, relu, tanh, "
+     "sigmoid, gelu, maxpool, avgpool, dropout, onehot, concat, add, outer, softmax, flatten"},
     {X("kind = \"relu\"; input = \"image\";|slope = 0.1;"), "t.net:3: node 'x': relu has no setting 'slope'; it has name, kind, input"},
     {X("kind = \"relu\"; input = \"image\";|inptu = \"image\";"), "t.net:3: node 'x': relu has no setting 'inptu'; it has name, kind, input; did you mean 'input'?"},
     {X("kind = \"conv\"; input = \"image\";|filters = 2;"), "t.net:3: node 'x': conv has no setting 'filters'; it has name, kind, input, channels, kernel, stride, padding, bias, rate; did you mean 'channels'?"},

@@ -72,7 +72,8 @@ Test(settings, folders_have_a_bound) {
 
 Test(settings, addresses) {
     parse("--run-dir", "r", "--bind", "127.0.0.1:5555", NULL);
-    expect_refused("--bind: address '127.0.0.1:5555': write tcp://host:port or ipc://path");
+    expect_refused("--bind: address '127.0.0.1:5555': write tcp://host:port or ipc://path; did you "
+                   "mean tcp://127.0.0.1:5555?");
     parse("--run-dir", "r", "--bind", "tcp://0.0.0.0:5555", NULL);
     expect_refused("--bind tcp://0.0.0.0:5555 can be reached from other machines: add --insecure "
                    "if everyone on that network may join this run");
@@ -140,9 +141,12 @@ Test(settings, numbers_that_make_no_sense) {
         {"--beta2=1", "--beta2 1: must be a number from 0 to 0.9999999"},
         {"--epsilon=0", "--epsilon 0: must be a number from 1e-30 to 1"},
         {"--seed=1e3", "--seed 1e3: must be a whole number from 0 to 9007199254740991"},
-        {"--optimizer=adm", "--optimizer adm: must be one of sgd|nesterov|adamw"},
+        {"--optimizer=adm",
+         "--optimizer adm: must be one of sgd|nesterov|adam|adamw|adadelta|rmsprop|adagrad; did "
+         "you mean 'adam'?"},
         {"--optimizer=admaw",
-         "--optimizer admaw: must be one of sgd|nesterov|adamw; did you mean 'adamw'?"},
+         "--optimizer admaw: must be one of sgd|nesterov|adam|adamw|adadelta|rmsprop|adagrad; did "
+         "you mean 'adamw'?"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char *arguments[] = {(char *)"trainer", (char *)bad[i][0], NULL};
@@ -225,18 +229,71 @@ Test(settings, become_an_optimizer) {
     cr_expect_eq(optimizer.sum_weight, 3);
 }
 
+/* What was not given is the optimizer's own, as in PyTorch. */
+Test(settings, optimizers_and_their_defaults) {
+    static const struct {
+        const char *word;
+        enum optimizer_kind kind;
+        float rho, epsilon;
+    } words[] = {{"adamw", OPTIMIZER_ADAMW, 0.99f, 1e-8f},
+                 {"adam", OPTIMIZER_ADAM, 0.99f, 1e-8f},
+                 {"adadelta", OPTIMIZER_ADADELTA, 0.9f, 1e-6f},
+                 {"rmsprop", OPTIMIZER_RMSPROP, 0.99f, 1e-8f},
+                 {"adagrad", OPTIMIZER_ADAGRAD, 0.99f, 1e-10f}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        struct optimizer optimizer;
+        parse("--optimizer", words[i].word, NULL);
+        settings_settle(&settings);
+        settings_optimizer(&settings, &optimizer);
+        cr_expect_eq(optimizer.kind, words[i].kind, "%s", words[i].word);
+        cr_expect_eq(optimizer.rho, words[i].rho, "%s", words[i].word);
+        cr_expect_eq(optimizer.epsilon, words[i].epsilon, "%s", words[i].word);
+        parse("--optimizer", words[i].word, "--rho", "0.5", "--epsilon", "0.25", NULL);
+        settings_settle(&settings);
+        settings_optimizer(&settings, &optimizer);
+        cr_expect_eq(optimizer.rho, 0.5f);
+        cr_expect_eq(optimizer.epsilon, 0.25f);
+    }
+}
+
+Test(settings, milestones) {
+    struct schedule schedule;
+    parse("--run-dir", "r", "--schedule", "step", "--milestones", "6,9.5", "--gamma", "0.5",
+          "--step-epochs", "2", "--batch", "64", NULL);
+    expect_right();
+    settings_schedule(&settings, 321, 60000, &schedule);
+    cr_expect_eq(schedule.epoch_steps, 937.5);
+    cr_expect_eq(schedule.every, 2);
+    cr_expect_eq(schedule.gamma, 0.5);
+    cr_assert_eq(schedule.milestone_count, 2);
+    cr_expect_eq(schedule.milestones[0], 6);
+    cr_expect_eq(schedule.milestones[1], 9.5);
+    static const char *const bad[] = {
+        "",    ",",  "6,", ",6",  "6,6", "6,5", "0",   "-1",
+        "0x6", " 6", "6 ", "6;9", "nan", "inf", "1e1", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char sentence[160];
+        parse("--run-dir", "r", "--milestones", bad[i], NULL);
+        snprintf(sentence, sizeof sentence,
+                 "--milestones '%s': write rising epochs, at most 16, as 6,9.5", bad[i]);
+        expect_refused(sentence);
+    }
+}
+
 Test(settings, become_a_schedule) {
     static const struct {
         const char *word;
         enum schedule_kind kind;
     } words[] = {{"constant", SCHEDULE_CONSTANT},
+                 {"linear", SCHEDULE_LINEAR},
+                 {"step", SCHEDULE_STEP},
                  {"cosine", SCHEDULE_COSINE},
                  {"onecycle", SCHEDULE_ONECYCLE}};
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         struct schedule schedule;
         parse("--schedule", words[i].word, "--rate", "0.5", "--warmup", "0.125", "--final-rate",
               "0.25", NULL);
-        settings_schedule(&settings, 321, &schedule);
+        settings_schedule(&settings, 321, 60000, &schedule);
         cr_expect_eq(schedule.kind, words[i].kind);
         cr_expect_eq(schedule.peak, 0.5f);
         cr_expect_eq(schedule.warmup, 0.125f);

@@ -129,8 +129,16 @@ static void expect_saved(int count, const uint64_t *steps, bool final) {
 /* The chain from zeros over the steps before `end`. */
 static void chain_until(uint64_t end, uint8_t head[SHA256_SIZE]) {
     memset(head, 0, SHA256_SIZE);
-    for (uint64_t step = 0; step < end; step++)
-        chain_add(head, step, tiny_crc(step));
+    for (uint64_t step = 0; step < end; step++) {
+        struct wire_message message;
+        struct batch batch;
+        uint8_t digest[SHA256_SIZE];
+        tiny_message(&message, step, rig.settings.config.batch);
+        wire_view(&message, &batch);
+        chain_digest(&batch, digest);
+        chain_add(head, step, digest);
+        wire_release(&message);
+    }
 }
 
 Test(train, a_whole_run) {
