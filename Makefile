@@ -175,7 +175,7 @@ watch: $(out)/bin/watch ## print the evaluators' reports of a run anywhere: make
 	@$(with_args) exec $(out)/bin/watch $(call option,join,JOIN) "$$@"
 
 verify: $(out)/bin/verify ## make all batches of a run again, untrained, and compare: make verify RUN=first
-	@$(with_args) exec $(out)/bin/verify --run-dir=$(call quote,runs/$(call given,RUN)) $(call option,data,DATA) \
+	@$(with_args) exec $(out)/bin/verify $(if $(strip $(call given,RUN)),--run-dir=$(call quote,runs/$(call given,RUN))) $(call option,data,DATA) \
 	  $(call option,hold-out,HOLD_OUT) $(call flag,transpose,TRANSPOSE) "$$@"
 
 $(out)/gen/proto/%.pb-c.c $(out)/gen/proto/%.pb-c.h: proto/%.proto

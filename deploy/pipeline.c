@@ -87,7 +87,7 @@ static void tell_synthetic(struct run *run) {
         "For MNIST: put its four files into data/mnist, or set MNIST_DIR.",
     };
     char *box =
-        form_box(notice, sizeof notice / sizeof *notice, view_columns(run->view), run->ascii);
+        form_box(notice, sizeof notice / sizeof *notice, view_columns(run->view) - 1, run->ascii);
     view_text(run->view, box ? box : notice[0]);
     free(box);
     run->synthetic = true;
@@ -109,14 +109,13 @@ static void mark_shown(struct run *run, uint64_t step) {
 }
 
 static void show_scores(struct run *run, const struct form_scores *scores) {
-    char line[FORM_LINE];
     if (was_shown(run, scores->step))
         return;
     mark_shown(run, scores->step);
     form_take_scores(&run->state, scores);
     if (run->phase <= STOPPING) /* so that the bar below the new line is as new */
         view_progress(run->view, &run->state, clock_now());
-    view_text(run->view, form_scores(scores, line));
+    view_scores(run->view, scores);
 }
 
 static void mark_old(const struct form_scores *scores, void *run) {

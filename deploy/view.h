@@ -25,6 +25,9 @@ void view_tick(struct view *self, int64_t now);
 void view_text(struct view *self, const char *text);
 void view_line(struct view *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same for an evaluation, as wide as there is room. */
+void view_scores(struct view *self, const struct form_scores *scores);
+
 /* Takes the bar away; the next progress draws it again. */
 void view_clear(struct view *self);
 

@@ -47,7 +47,6 @@ static const struct options_program program = {
 };
 
 static void show(struct view *view, struct form_state *state, const struct wire_message *message) {
-    char line[FORM_LINE];
     if (message->header->type == DIGITSUM__TYPE__PROGRESS) {
         form_take_progress(state, message->header->progress);
         view_progress(view, state, clock_now());
@@ -55,7 +54,7 @@ static void show(struct view *view, struct form_state *state, const struct wire_
     }
     struct form_scores scores = form_take_report(message->header->report, message->header->step);
     form_take_scores(state, &scores);
-    view_text(view, form_scores(&scores, line));
+    view_scores(view, &scores);
 }
 
 /* Returns when the run is over or a signal came (0), or with an error (-1). */
