@@ -15,7 +15,7 @@ struct launch {
     int64_t seed, steps, hold_out, ahead, graph_steps;
     double epochs;
     int64_t loaders, augmenters, evaluators;
-    struct data_source begun; /* what a resumed run began with, where it is not given */
+    struct data_source begun; /* of a resumed run, where they were not given */
     const char **more_trainer, **more_loader, **more_augment, **more_evaluator;
 };
 

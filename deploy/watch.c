@@ -57,7 +57,7 @@ static void show(struct view *view, struct form_state *state, const struct wire_
     view_scores(view, &scores);
 }
 
-/* Returns when the run is over or a signal came (0), or with an error (-1). */
+/* Returns when the run is over (0), or with an error (-1); a signal is ERROR_INTERRUPTED. */
 static int follow(struct telemetry *telemetry, struct view *view, struct error *error) {
     struct form_state state = {.digit = -1, .sum = -1};
     while (!signals_stop()) {
@@ -80,7 +80,8 @@ static int follow(struct telemetry *telemetry, struct view *view, struct error *
         zmq_poll(items, TELEMETRY_ITEMS + 1, due >= 0 && due < wait ? due : wait);
         view_tick(view, clock_now());
     }
-    return 0;
+    view_clear(view);
+    return error_set(error, ERROR_INTERRUPTED, "stopped by a signal");
 }
 
 int main(int argc, char **argv) {

@@ -57,8 +57,10 @@ static int train(const struct start *start, double began, const struct log *log,
                                        .seconds_to_target = seconds_to_target,
                                        .began = began - earlier},
         log, error);
-    if (!coordinator)
+    if (!coordinator) {
+        start_discard(start);
         return -1;
+    }
     if (settings->run_dir && strcmp(settings->engine, "null") != 0)
         strcpy(path, settings->run_dir); /* settings_check: it fits */
     int status = coordinator_run(coordinator, &summary, error);

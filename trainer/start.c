@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* The newest checkpoint that is whole; those that are not are skipped with a line each. */
 static struct checkpoint *newest(const char *run_dir, const struct log *log, struct error *error) {
@@ -266,7 +267,8 @@ static int record_settings(struct start *start, struct error *error) {
         return error_set(error, ERROR_MEMORY, "no memory to record the settings");
     if (!start->settings.run_dir)
         return 0;
-    if (mkdir(start->settings.run_dir, 0777) != 0 && errno != EEXIST)
+    start->made_folder = mkdir(start->settings.run_dir, 0777) == 0;
+    if (!start->made_folder && errno != EEXIST)
         return error_set_errno(error, "making %s", start->settings.run_dir);
     return write_settings(start, error);
 }
@@ -353,6 +355,15 @@ int start_prepare(struct start *start, int argc, char **argv, struct log *log,
     log_info(log, "network %s: %zu parameters%s%s", start->checkpoint->net->name,
              start->checkpoint->net->trainable, recipe[0] ? "; recipe " : "", recipe);
     return record_settings(start, error);
+}
+
+void start_discard(const struct start *start) {
+    char path[600];
+    if (!start->made_folder)
+        return;
+    snprintf(path, sizeof path, "%.560s/settings.json", start->settings.run_dir);
+    unlink(path);
+    rmdir(start->settings.run_dir);
 }
 
 void start_free(struct start *start) {

@@ -23,7 +23,7 @@ static const struct option_row rows[] = {
     {"hold-out", 0, OPTION_INT, AT(hold_out), 0, 10000000, NULL, NULL, "N",
      "training images held out, as its loaders were told; without it what the run's data.json says", 0},
     {"transpose", 0, OPTION_FLAG, AT(transpose), 0, 0, NULL, NULL, NULL,
-     "images turned, as its loaders were told; without it what the run's data.json says", 0},
+     "images turned, as its loaders were told or the run's data.json says", 0},
     {"train-limit", 0, OPTION_INT, AT(train_limit), 0, 10000000, NULL, "0", "N",
      "likewise: only the first N training samples", 0},
     {"test-limit", 0, OPTION_INT, AT(test_limit), 0, 10000000, NULL, "0", "N",

@@ -42,13 +42,14 @@ Test(command, going_on_leaves_out_what_the_run_knows) {
 }
 
 Test(command, beginning_again_says_all_that_was_given) {
-    const char *const given[] = {"--run=e",        "--force",      "--net=tiny", "--data",
-                                 "idx:/it's here", "--epochs=2.5", NULL};
+    const char *const given[] = {"--run=e",        "--force",      "--net=tiny",  "--data",
+                                 "idx:/it's here", "--epochs=2.5", "--transpose", NULL};
     expect(COMMAND_FORCE, NULL, given,
            "build/bin/pipeline --run=e --net=tiny --epochs=2.5 "
-           "--data='idx:/it'\\''s here' --force");
+           "--data='idx:/it'\\''s here' --transpose --force");
     expect(COMMAND_FORCE, make, given,
-           "make run-pipeline RUN=e NET=tiny EPOCHS=2.5 DATA='idx:/it'\\''s here' FORCE=1");
+           "make run-pipeline RUN=e NET=tiny EPOCHS=2.5 DATA='idx:/it'\\''s here' TRANSPOSE=1 "
+           "FORCE=1");
 }
 
 Test(command, what_make_has_no_variable_for_goes_into_ARGS) {

@@ -150,6 +150,7 @@ Test(refusals, port_in_use) {
                             (const char *const[]){"--bind", address, "--run-dir", "@RUN", NULL});
     cr_expect_eq(e2e_wait(&run, trainer), 1);
     cr_expect(e2e_logged(&run, trainer, "is in use"));
+    cr_expect_eq(access(run.run, F_OK), -1, "a folder of nothing is left");
     cr_expect_eq(e2e_plain_lines(&run, trainer), 1);
     zmq_close(socket);
     zmq_ctx_term(context);

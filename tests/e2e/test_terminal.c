@@ -197,6 +197,44 @@ Test(terminal, ctrl_z_where_no_shell_could_let_it_go_on_stops_nothing) {
     e2e_end(&run);
 }
 
+Test(terminal, ctrl_backslash_leaves_no_orphan) {
+    const char *words[32];
+    struct e2e run;
+    struct terminal terminal;
+    e2e_begin(&run);
+    pipeline_words(&run, (const char *const[]){NULL}, "1000000", words);
+    terminal_open(&terminal, words, 80);
+    expect(&terminal, " left");
+    cr_assert_eq(write(terminal.master, "\x1c", 1), 1);
+    cr_expect_eq(terminal_wait(&terminal), 128 + SIGQUIT);
+    close(terminal.master);
+    expect_programs(&run, 0, 0);
+    run.list[run.count++].status = 128 + SIGKILL; /* nobody removed the sockets */
+    e2e_end(&run);
+}
+
+Test(terminal, watch_ends_as_all_programs_do) {
+    struct e2e run;
+    struct terminal terminal;
+    char program[512];
+    e2e_begin(&run);
+    int trainer = e2e_trainer(&run, (const char *const[]){"--steps", "10", NULL});
+    int loader = e2e_loader(&run, "loader-1", "2000");
+    e2e_expect(&run, trainer, "loader loader-1 joined");
+    e2e_program("watch", program, sizeof program);
+    terminal_open(&terminal,
+                  (const char *const[]){program, "--progress", "--join", run.address, NULL}, 80);
+    expect(&terminal, "waiting for ");
+    cr_assert_eq(write(terminal.master, "\x03", 1), 1);
+    expect(&terminal, "watch: stopped by a signal");
+    cr_expect_eq(terminal_wait(&terminal), 130);
+    close(terminal.master);
+    process_signal(&run.list[trainer].process, SIGTERM, false);
+    cr_expect_eq(e2e_wait(&run, trainer), 130);
+    cr_expect_eq(e2e_wait(&run, loader), 0);
+    e2e_end(&run);
+}
+
 Test(terminal, closed_under_the_launcher_ends_the_run_in_order) {
     const char *words[32];
     struct e2e run;
