@@ -55,7 +55,6 @@ int flow_begin(struct coordinator *self, struct error *error) {
                                    .checkpoint_epochs = settings->checkpoint_epochs,
                                    .checkpoints = strcmp(settings->engine, "null") != 0,
                                    .record = self->record};
-    train.run = self->run;
     sha256_hex(self->members->dataset.sha256, train.dataset);
     settings_schedule(settings, self->steps, &train.schedule);
     log_info(self->log, "%s: %u training and %u test images; %" PRIu64 " steps of %lld",

@@ -31,6 +31,24 @@ void saver_file(const char *folder, uint64_t step, char path[static 512]) {
     snprintf(path, 512, "%s/step-%09" PRIu64 ".safetensors", folder, step);
 }
 
+/* The whole file that is at `path` already, if it holds the same state: what was written is never
+ * written again, not even with other bytes. */
+static bool there_already(const char *path, const struct checkpoint *snapshot, uint8_t **bytes,
+                          size_t *size) {
+    bool same = false;
+    if (access(path, F_OK) != 0 || checkpoint_load(path, bytes, size, NULL) != 0)
+        return false;
+    struct checkpoint *before = checkpoint_decode(*bytes, *size, path, NULL);
+    if (before)
+        same = checkpoint_same(before, snapshot);
+    checkpoint_destroy(&before);
+    if (!same) {
+        free(*bytes);
+        *bytes = NULL;
+    }
+    return same;
+}
+
 static void write_snapshot(struct saver *self, struct saved *saved) {
     const struct checkpoint *snapshot = &self->snapshot;
     *saved = (struct saved){.step = snapshot->step,
@@ -41,8 +59,11 @@ static void write_snapshot(struct saver *self, struct saved *saved) {
     saver_file(self->folder, snapshot->step, saved->path);
     uint8_t *bytes = NULL;
     size_t size = 0;
-    saved->failed = checkpoint_encode(snapshot, &bytes, &size, &saved->error) != 0 ||
-                    checkpoint_write(saved->path, bytes, size, &saved->error) != 0;
+    if (there_already(saved->path, snapshot, &bytes, &size))
+        saved->failed = checkpoint_sync(saved->path, &saved->error) != 0;
+    else
+        saved->failed = checkpoint_encode(snapshot, &bytes, &size, &saved->error) != 0 ||
+                        checkpoint_write(saved->path, bytes, size, &saved->error) != 0;
     if (!saved->failed) {
         saved->size = size;
         sha256_bytes(bytes, size, saved->sha256);

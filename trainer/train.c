@@ -55,7 +55,6 @@ static int snapshot(struct train *self, const struct train_settings *settings, b
     shot.step = self->step;
     shot.samples = self->step * (uint64_t)settings->config.batch;
     shot.epoch = (double)shot.samples / settings->samples;
-    shot.run = settings->run;
     memcpy(shot.dataset, settings->dataset, sizeof shot.dataset);
     memcpy(shot.chain, self->chain, sizeof shot.chain);
     shot.state = (struct engine_state){0};

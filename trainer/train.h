@@ -23,7 +23,6 @@ struct train_settings {
     double checkpoint_epochs;  /* epochs; 0: at epoch ends alone */
     bool checkpoints;          /* false: none at all (null engine) */
     char dataset[SHA256_HEX];  /* written into checkpoints */
-    uint64_t run;              /* likewise */
     struct record *record;     /* takes the digest of each step; borrowed; NULL: none */
 };
 
