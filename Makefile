@@ -26,6 +26,7 @@ LOADERS ?=#      how many loaders (1)
 AUGMENTERS ?=#   how many augmenters (2)
 RESUME ?=#       1 = go on with the run named RUN
 FORCE ?=#        1 = throw away an older run of that name
+KEEP_GOING ?=#   1 = train on when the loss is not a number or has exploded
 ARGS ?=#         any other options of build/bin/pipeline
 # --- of test ---
 TESTS ?=#        only these folders of tests/, for example TESTS='common trainer'
@@ -139,7 +140,8 @@ run-pipeline: build ## train, evaluate and report on this machine: the main job
 	  $(call option,steps,STEPS) $(call option,until,UNTIL) $(call option,device,DEVICE) \
 	  $(call option,precision,PRECISION) $(call option,hold-out,HOLD_OUT) \
 	  $(call option,loaders,LOADERS) $(call option,augmenters,AUGMENTERS) \
-	  $(call flag,resume,RESUME) $(call flag,force,FORCE) $(ARGS)
+	  $(call flag,resume,RESUME) $(call flag,force,FORCE) \
+	  $(call flag,keep-going,KEEP_GOING) $(ARGS)
 
 watch: $(out)/bin/watch ## print the evaluators' reports of a run anywhere: make watch JOIN=tcp://host:port
 	@$(out)/bin/watch $(call option,join,JOIN) $(ARGS)

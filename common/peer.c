@@ -34,6 +34,7 @@ struct peer {
     size_t endpoint_count;
     Digitsum__Dataset dataset; /* texts owned, where has_dataset */
     bool has_dataset;
+    struct notices notices;
     int64_t patience; /* ns */
     bool joined;
     struct peer_run run;
@@ -106,6 +107,11 @@ static int send_hello(struct peer *self, struct error *error) {
     hello.n_endpoints = self->endpoint_count;
     hello.endpoints = self->endpoints;
     hello.dataset = self->has_dataset ? &self->dataset : NULL;
+    char *notices[NOTICES_MAX];
+    for (int i = 0; i < self->notices.count; i++)
+        notices[i] = self->notices.texts[i];
+    hello.n_notices = (size_t)self->notices.count;
+    hello.notices = notices;
     Digitsum__Header header = DIGITSUM__HEADER__INIT;
     header.type = DIGITSUM__TYPE__HELLO;
     header.hello = &hello;
@@ -120,6 +126,8 @@ static int copy_hello(struct peer *self, const struct peer_hello *hello) {
         if (!self->endpoints[self->endpoint_count])
             return -1;
     }
+    if (hello->notices)
+        self->notices = *hello->notices;
     if (!hello->dataset)
         return 0;
     self->dataset = *hello->dataset;

@@ -5,6 +5,7 @@
 
 #include "common/endpoint.h"
 #include "common/log.h"
+#include "common/notices.h"
 #include "common/wire.h"
 
 #define PEER_NAME 64 /* bytes, NUL included */
@@ -21,6 +22,7 @@ struct peer_hello {
     const char *endpoints[4];         /* bound by this worker; NULL-ended. loader: samples, split;
                                          evaluator: reports */
     const Digitsum__Dataset *dataset; /* loader only */
+    const struct notices *notices;    /* loader only: about the dataset; NULL: none */
     int patience;                     /* seconds without a word from the trainer before giving up */
 };
 

@@ -53,6 +53,8 @@ static const struct option_row rows[] = {
      .argument = "N", .help = "how long to train, in batches"},
     {.name = "until", .kind = OPTION_TEXT, .offset = AT(until), .argument = "GOAL",
      .help = "stop as soon as an evaluation reaches it, for example digit=99.0,sum=99.0"},
+    {.name = "keep-going", .kind = OPTION_FLAG, .offset = AT(keep_going),
+     .help = "train on when the loss is not a number or has exploded, instead of ending with status 1"},
     {.name = "device", .kind = OPTION_CHOICE, .offset = AT(device), .choices = "auto|cuda|cpu",
      .standard = "auto", .help = "where to train and evaluate"},
     {.name = "precision", .kind = OPTION_CHOICE, .offset = AT(precision),
@@ -95,6 +97,7 @@ static const struct passed {
     {"trainer", "epochs", false},   {"trainer", "steps", false},      {"trainer", "until", false},
     {"trainer", "device", false},   {"trainer", "precision", false},  {"trainer", "tune", false},
     {"trainer", "ahead", false},    {"trainer", "graph-steps", false}, {"trainer", "resume", false},
+    {"trainer", "keep-going", false},
     {"loader", "data", true},       {"loader", "hold-out", true},    {"evaluator", "device", false},
 };
 /* clang-format on */

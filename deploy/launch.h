@@ -10,7 +10,7 @@
 
 struct launch {
     const char *run, *runs; /* name, and the folder of all runs */
-    bool resume, force, tune;
+    bool resume, force, tune, keep_going;
     const char *net, *recipe, *until, *device, *precision, *data;
     int64_t seed, steps, hold_out, ahead, graph_steps;
     double epochs;

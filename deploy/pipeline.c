@@ -52,7 +52,8 @@ struct run {
     struct form_state state;
     uint64_t *shown; /* steps whose evaluation stands on the screen */
     size_t shown_count;
-    bool synthetic; /* the notice was given */
+    bool synthetic;        /* the notice was given */
+    struct notices warned; /* warnings that stand on the screen */
 };
 
 static void fail(struct run *run, int status, const char *name, const char *what, const char *words,
@@ -114,6 +115,13 @@ static void show_missed(const struct form_scores *scores, void *run) {
     show_scores(run, scores);
 }
 
+/* Each warning about the run as soon as it is known; the table has them again. */
+static void show_warnings(struct run *run, const Digitsum__Progress *progress) {
+    for (size_t i = 0; i < progress->n_warnings && i < NOTICES_MAX; i++)
+        if (notices_add(&run->warned, "%s", progress->warnings[i]))
+            view_line(run->view, "warning: %s", run->warned.texts[run->warned.count - 1]);
+}
+
 static void follow_telemetry(struct run *run) {
     struct wire_message message;
     struct error error = {0};
@@ -123,6 +131,7 @@ static void follow_telemetry(struct run *run) {
             const Digitsum__Progress *progress = message.header->progress;
             if (progress->dataset && progress->dataset->synthetic && !run->synthetic)
                 tell_synthetic(run);
+            show_warnings(run, progress);
             form_take_progress(&run->state, progress);
             if (run->phase <= STOPPING)
                 view_progress(run->view, &run->state, clock_now());

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { TABLE_COLUMNS = 79, NAME_COLUMNS = 19 }; /* of a whole line; of what stands before a value */
+
 enum kind { TEXT, COUNT, REAL, REAL_OR_NULL };
 
 /* A field of summary.json and where it goes. */
@@ -93,6 +95,14 @@ static const char *expectation(enum kind kind) {
     }
 }
 
+/* "warnings" may be missing; what is no text in it is passed over. */
+static void read_warnings(const json_t *array, struct notices *warnings) {
+    size_t i;
+    const json_t *value;
+    json_array_foreach(array, i, value) if (json_is_string(value))
+        notices_add(warnings, "%s", json_string_value(value));
+}
+
 int summary_read(const char *path, struct summary *summary, struct error *error) {
     struct summary read = {0};
     char *text = NULL;
@@ -135,6 +145,7 @@ int summary_read(const char *path, struct summary *summary, struct error *error)
             goto done;
         }
     }
+    read_warnings(json_object_get(values, "warnings"), &read.warnings);
     *summary = read;
     status = 0;
 done:
@@ -212,6 +223,32 @@ static void row(FILE *out, const char *name, const char *format, ...) {
     fputc('\n', out);
 }
 
+/* Bytes of the longest beginning of `text` that ends between words and fits into `columns`, or of
+ * its first word where that does not fit, as a path may not. */
+static size_t line_length(const char *text, int columns) {
+    char line[NOTICE_SIZE];
+    size_t fits = 0;
+    for (size_t end = strcspn(text, " ");; end += 1 + strcspn(text + end + 1, " ")) {
+        snprintf(line, sizeof line, "%.*s", (int)end, text);
+        if (fits > 0 && text_columns(line) > columns)
+            return fits;
+        fits = end;
+        if (!text[end])
+            return fits;
+    }
+}
+
+/* A sentence in as many lines as it needs. */
+static void wrapped_row(FILE *out, const char *name, const char *sentence, bool ascii) {
+    char text[NOTICE_SIZE];
+    text_fit(text, sizeof text, sentence, sizeof text - 1, ascii);
+    for (const char *rest = text; *rest; name = "") {
+        size_t length = line_length(rest, TABLE_COLUMNS - NAME_COLUMNS);
+        row(out, name, "%.*s", (int)length, rest);
+        rest += length + (rest[length] == ' ');
+    }
+}
+
 static void accuracy_row(FILE *out, const char *name, double accuracy, bool with, double low,
                          double high) {
     char text[TEXT_NUMBER];
@@ -254,6 +291,8 @@ char *summary_table(const struct summary *summary, const struct form_scores *las
     row(out, "weights SHA-256", "%s", s->weights_sha256);
     text_fit(shown, sizeof shown, folder, sizeof shown - 1, ascii);
     row(out, "folder", "%s", shown);
+    for (int i = 0; i < s->warnings.count; i++)
+        wrapped_row(out, "warning", s->warnings.texts[i], ascii);
     if (fclose(out) != 0) {
         free(table);
         return NULL;

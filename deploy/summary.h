@@ -5,6 +5,7 @@
 #define DEPLOY_SUMMARY_H
 
 #include "common/error.h"
+#include "common/notices.h"
 #include "common/sha256.h"
 #include "deploy/form.h"
 
@@ -25,6 +26,7 @@ struct summary {
     double seconds_waiting, longest_wait; /* of the training for batches */
     double seconds_to_target;             /* NaN: not reached */
     double images_per_second;
+    struct notices warnings; /* none where the file has none: older trainers wrote none */
 };
 
 /* Reads and checks summary.json. Texts are cut to size. -1: ERROR_IO where it cannot be read,

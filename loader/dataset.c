@@ -1,6 +1,7 @@
 /* Opening what `--data` names. */
 #include "loader/dataset.h"
 #include "loader/idx.h"
+#include "loader/inspect.h"
 #include "loader/png.h"
 #include "loader/synthetic.h"
 
@@ -227,6 +228,7 @@ struct dataset *dataset_open(const struct dataset_request *request, struct error
     }
     if (keep(self, request, error))
         goto fail;
+    inspect_dataset(self);
     return self;
 fail:
     dataset_close(&self);

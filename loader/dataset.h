@@ -23,7 +23,7 @@ struct dataset {
     bool synthetic;              /* drawn, not handwriting: every report must say so */
     uint8_t sha256[SHA256_SIZE]; /* over images, then labels of train, then of test, as kept */
     struct split train, test;
-    struct notices notices; /* what is suspicious about it, a sentence each */
+    struct notices notices; /* what is suspicious about it: inspect.h, and files passed over */
 };
 
 struct dataset_request {

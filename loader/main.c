@@ -145,6 +145,7 @@ static int open_all(struct loader *loader, struct error *error) {
                                .name = settings->name,
                                .endpoints = {samples, split},
                                .dataset = &announced,
+                               .notices = &dataset->notices,
                                .patience = (int)settings->patience};
     loader->peer = peer_create(loader->context, &hello, loader->log, error);
     return loader->peer ? 0 : -1;
@@ -199,6 +200,8 @@ int main(int argc, char **argv) {
         goto done;
     log_info(&log, "%s: %u training and %u test images", loader.dataset->name,
              loader.dataset->train.count, loader.dataset->test.count);
+    for (int i = 0; i < loader.dataset->notices.count; i++)
+        log_warning(&log, "%s", loader.dataset->notices.texts[i]);
     if (open_all(&loader, &error) == 0 && loop(&loader, &error) == 0)
         error.code = ERROR_NONE;
     if (loader.serve)

@@ -206,6 +206,13 @@ static int settle_evaluator(struct coordinator *self, struct member *member) {
     return 0;
 }
 
+/* Several loaders of one dataset say the same: coordinator_warn keeps it once, and bounded. */
+static void take_notices(struct coordinator *self, const Digitsum__Hello *hello) {
+    for (size_t i = 0; i < hello->n_notices && i < NOTICES_MAX; i++)
+        if (hello->notices[i][0])
+            coordinator_warn(self, hello->notices[i]);
+}
+
 static int handle_hello(struct coordinator *self, const struct wire_message *message,
                         struct error *error) {
     const Digitsum__Hello *hello = message->header->hello;
@@ -234,6 +241,8 @@ static int handle_hello(struct coordinator *self, const struct wire_message *mes
     if (may_mention(self, member->peer))
         log_info(self->log, "%s %s %s", wire_role_name(member->role), member->name,
                  replaced.present ? "joined again" : "joined");
+    if (member->role == DIGITSUM__ROLE__LOADER)
+        take_notices(self, hello);
     welcome(self, member);
     send_peers(self, member);
     announce(self, member->role);

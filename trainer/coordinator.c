@@ -29,6 +29,12 @@ enum {
 #define CHECK_PERIOD (500 * CLOCK_MILLISECOND)
 #define WAITING_PERIOD (30 * CLOCK_SECOND)
 
+void coordinator_warn(struct coordinator *self, const char *text) {
+    struct notices *warnings = &self->summary.warnings;
+    if (notices_add(warnings, "%s", text))
+        log_warning(self->log, "%s", warnings->texts[warnings->count - 1]);
+}
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 /* Binds one socket, and writes what joiners are told: for tcp the port alone, on whatever host they
@@ -109,6 +115,8 @@ struct coordinator *coordinator_create(const struct coordinator_settings *settin
     self->log = log;
     self->wake = -1;
     self->summary.seconds_to_target = settings->seconds_to_target;
+    for (int i = 0; settings->notices && i < settings->notices->count; i++)
+        coordinator_warn(self, settings->notices->texts[i]);
     char folder[480];
     snprintf(folder, sizeof folder, "%.460s/checkpoints",
              settings->settings->run_dir ? settings->settings->run_dir : ".");
@@ -198,6 +206,8 @@ static void take_progress(struct coordinator *self) {
         self->images += seen->images;
         self->last_batch = clock_seconds();
     }
+    if (seen->trouble[0])
+        coordinator_warn(self, seen->trouble);
     if (seen->finished && !self->training_over) {
         self->training_over = self->ending = true;
         self->drain_until = clock_now() + self->settings.settings->drain * CLOCK_SECOND;
@@ -265,6 +275,11 @@ static void publish_progress(struct coordinator *self, int64_t now) {
     body.duplicates = counts.duplicates;
     body.released_again = counts.released_again;
     body.rejected = self->rejected;
+    char *warnings[NOTICES_MAX];
+    body.warnings = warnings;
+    body.n_warnings = (size_t)self->summary.warnings.count;
+    for (int i = 0; i < self->summary.warnings.count; i++)
+        warnings[i] = self->summary.warnings.texts[i];
     Digitsum__Header header = DIGITSUM__HEADER__INIT;
     header.run = self->run;
     header.type = DIGITSUM__TYPE__PROGRESS;

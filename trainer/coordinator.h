@@ -18,6 +18,7 @@ struct coordinator_settings {
     struct engine_config config;
     const struct checkpoint *start; /* where to begin: step 0, or the checkpoint resumed */
     const char *dataset;            /* SHA-256 in hex that loaders must have, or "" for any */
+    const struct notices *notices;  /* warnings about the start; NULL: none */
     double seconds_to_target;       /* of an earlier incarnation; negative: not reached */
     double began; /* clock_seconds() at which the run began, all its incarnations put end to end */
 };

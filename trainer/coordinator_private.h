@@ -61,13 +61,16 @@ struct coordinator {
     uint64_t rejected;              /* bad messages */
     struct rest control_rest, data_rest;
     struct log_limits bad_control, bad_data, visits; /* lines about each peer */
-    int64_t told_unknown; /* when a worker was last told to join again after a damaged message */
-    struct summary summary;
+    int64_t told_unknown;   /* when a worker was last told to join again after a damaged message */
+    struct summary summary; /* its warnings grow as they become known */
 };
 
 /* Notes whether a message was good; true: rest now. */
 bool rest_note(struct rest *rest, bool good);
 bool rest_over(const struct rest *rest, int64_t now);
+
+/* A warning about the run: in the log and in the summary, once however often it comes. */
+void coordinator_warn(struct coordinator *self, const char *text);
 
 /* --- control.c: the dialogue --- */
 

@@ -54,6 +54,7 @@ int flow_begin(struct coordinator *self, struct error *error) {
                                    .checkpoint_every = (uint64_t)settings->checkpoint_every,
                                    .checkpoint_epochs = settings->checkpoint_epochs,
                                    .checkpoints = strcmp(settings->engine, "null") != 0,
+                                   .keep_going = settings->keep_going,
                                    .record = self->record};
     sha256_hex(self->members->dataset.sha256, train.dataset);
     settings_schedule(settings, self->steps, &train.schedule);

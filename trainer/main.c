@@ -18,8 +18,8 @@ static void tell(const struct error *error, const char *run_dir) {
     if (!run_dir)
         fprintf(stderr, "trainer: %s\n", error->text);
     else if (saver_newest(folder, UINT64_MAX, &step))
-        fprintf(stderr, "trainer: %s. Step %" PRIu64 " is safe; to go on: trainer --resume %s\n",
-                error->text, step, run_dir);
+        fprintf(stderr, "trainer: %s. Step %" PRIu64 " is safe; to go on: trainer --resume %s%s\n",
+                error->text, step, run_dir, error->code == ERROR_DIVERGED ? " --keep-going" : "");
     else
         fprintf(stderr, "trainer: %s. There was no checkpoint yet: begin again\n", error->text);
 }

@@ -101,6 +101,8 @@ static const struct option_row rows[] = {
      "newest checkpoints kept on disk, besides best.safetensors", OPTION_RECIPE},
     {"until", 0, OPTION_TEXT, AT(until), 0, 0, NULL, NULL, "GOAL",
      "stop when an evaluation reaches this: digit=99.0,sum=99.0", 0},
+    {"keep-going", 0, OPTION_FLAG, AT(keep_going), 0, 0, NULL, NULL, NULL,
+     "train on, with a warning, when the loss is not a number or has exploded, instead of ending with status 1", 0},
     {"window", 0, OPTION_INT, AT(window), 1, 4096, NULL, "64", "N",
      "steps that may be under way at a time", 0},
     {"hedge", 0, OPTION_INT, AT(hedge), 0, 5000, NULL, "25", "MS",

@@ -2,6 +2,7 @@
 #include "trainer/start.h"
 
 #include "model/init.h"
+#include "trainer/health.h"
 #include "trainer/null_engine.h"
 #include "trainer/save.h"
 
@@ -30,6 +31,20 @@ static struct checkpoint *newest(const char *run_dir, const struct log *log, str
     }
     error_set(error, ERROR_INVALID, "--resume: there is no whole checkpoint in %s", folder);
     return NULL;
+}
+
+/* A run that kept going although its weights were no use left checkpoints of them. */
+static int check_weights(const struct start *start, struct error *error) {
+    const struct checkpoint *from = start->checkpoint;
+    char folder[480], path[512];
+    if (start->settings.keep_going || health_finite(&from->state, from->net->total))
+        return 0;
+    snprintf(folder, sizeof folder, "%.460s/checkpoints", start->settings.run_dir);
+    saver_file(folder, from->step, path);
+    return error_set(error, ERROR_DIVERGED,
+                     "--resume: %s holds weights that are not finite numbers: remove it to go on "
+                     "from the one before, or train on regardless with --keep-going",
+                     path);
 }
 
 /* "auto" is what the run was begun with. */
@@ -242,7 +257,8 @@ int start_prepare(struct start *start, int argc, char **argv, struct log *log,
     char recipe[1200] = "";
     if (settings->resume) {
         start->checkpoint = newest(settings->run_dir ? settings->run_dir : ".", log, error);
-        if (!start->checkpoint || take_settings(start, error) != 0)
+        if (!start->checkpoint || check_weights(start, error) != 0 ||
+            take_settings(start, error) != 0)
             return -1;
         log_info(log, "going on from step %" PRIu64, start->checkpoint->step);
     } else if (settings_recipe(settings, recipe, sizeof recipe, error) != 0 ||

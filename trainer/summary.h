@@ -4,6 +4,7 @@
 #define TRAINER_SUMMARY_H
 
 #include "common/error.h"
+#include "common/notices.h"
 #include "common/sha256.h"
 
 #include <stdbool.h>
@@ -32,6 +33,7 @@ struct summary {
     double images_per_second;             /* over the time from the first batch to the last */
     uint64_t batches_consumed, batches_duplicated, batches_released_again, messages_rejected;
     bool finished; /* false: stopped before its last step */
+    struct notices warnings;
 };
 
 /* Writes folder/summary.json aside, syncs, renames. */

@@ -4,6 +4,7 @@
 
 #include "common/chain.h"
 #include "common/clock.h"
+#include "trainer/health.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -34,6 +35,7 @@ struct train {
     struct train_progress progress;
     /* the thread's own */
     struct engine *engine;
+    struct health health;
     uint64_t step;
     uint8_t chain[SHA256_SIZE];
 };
@@ -47,6 +49,43 @@ static void wake_reader(const struct train *self) {
 /* Epochs that are complete after `steps` steps. */
 static uint64_t epochs_after(const struct train_settings *settings, uint64_t steps) {
     return steps * (uint64_t)settings->config.batch / settings->samples;
+}
+
+/* Adds finished steps' results to what the socket side will see. */
+static int gather_results(struct train *self, bool wait, double busy, struct error *error) {
+    struct step_result results[RESULTS_AT_ONCE];
+    int count;
+    do {
+        count = self->ops->collect(self->engine, results, RESULTS_AT_ONCE, wait, error);
+        if (count < 0)
+            return -1;
+        pthread_mutex_lock(&self->mutex);
+        for (int i = 0; i < count; i++) {
+            health_note_loss(&self->health, &results[i]);
+            self->progress.images += results[i].count;
+            self->progress.loss += (double)results[i].loss * results[i].count;
+            self->progress.digit_hits += results[i].digit_hits;
+            self->progress.sum_hits += results[i].sum_hits;
+        }
+        memcpy(self->progress.trouble, self->health.reason, sizeof self->progress.trouble);
+        self->progress.step = self->step;
+        self->progress.busy += busy;
+        busy = 0;
+        pthread_mutex_unlock(&self->mutex);
+    } while (count == RESULTS_AT_ONCE);
+    wake_reader(self);
+    return 0;
+}
+
+/* Whether training may go on as it is. -1 with ERROR_DIVERGED where it may not. */
+static int check_health(const struct train *self, const struct train_settings *settings,
+                        struct error *error) {
+    if (!self->health.failed || settings->keep_going)
+        return 0;
+    return error_set(error, ERROR_DIVERGED,
+                     "%s; begin again with a lower rate than --rate %g, or train on regardless "
+                     "with --keep-going",
+                     self->health.reason, (double)settings->schedule.peak);
 }
 
 static int snapshot(struct train *self, const struct train_settings *settings, bool final,
@@ -63,7 +102,16 @@ static int snapshot(struct train *self, const struct train_settings *settings, b
         return -1;
     if (state_alloc(&shot.state, self->net, &settings->config.optimizer, error) != 0)
         return -1;
-    if (self->ops->export(self->engine, &shot.state, error) != 0) {
+    /* All started steps are done after the export: their losses are there, and cost no wait. A
+     * state that is no use never becomes a checkpoint: the last good one stays the newest. */
+    int status = self->ops->export(self->engine, &shot.state, error);
+    if (status == 0)
+        status = gather_results(self, true, 0, error);
+    if (status == 0) {
+        health_note_weights(&self->health, &shot.state, self->net->total, self->step);
+        status = check_health(self, settings, error);
+    }
+    if (status != 0) {
         state_free(&shot.state);
         return -1;
     }
@@ -85,30 +133,6 @@ static bool checkpoint_due(const struct train *self, const struct train_settings
     return epochs_after(settings, step) > epochs_after(settings, step - 1);
 }
 
-/* Adds finished steps' results to what the socket side will see. */
-static int gather_results(struct train *self, bool wait, double busy, struct error *error) {
-    struct step_result results[RESULTS_AT_ONCE];
-    int count;
-    do {
-        count = self->ops->collect(self->engine, results, RESULTS_AT_ONCE, wait, error);
-        if (count < 0)
-            return -1;
-        pthread_mutex_lock(&self->mutex);
-        for (int i = 0; i < count; i++) {
-            self->progress.images += results[i].count;
-            self->progress.loss += (double)results[i].loss * results[i].count;
-            self->progress.digit_hits += results[i].digit_hits;
-            self->progress.sum_hits += results[i].sum_hits;
-        }
-        self->progress.step = self->step;
-        self->progress.busy += busy;
-        busy = 0;
-        pthread_mutex_unlock(&self->mutex);
-    } while (count == RESULTS_AT_ONCE);
-    wake_reader(self);
-    return 0;
-}
-
 static int train_one(struct train *self, const struct train_settings *settings,
                      struct feed_item *item, struct error *error) {
     double begin = clock_seconds();
@@ -122,7 +146,9 @@ static int train_one(struct train *self, const struct train_settings *settings,
     if (settings->record && record_add(settings->record, item->digest, error) != 0)
         return -1;
     self->step++;
-    return gather_results(self, false, clock_seconds() - begin, error);
+    if (gather_results(self, false, clock_seconds() - begin, error) != 0)
+        return -1;
+    return check_health(self, settings, error);
 }
 
 /* Takes the next batch and keeps account of the wait for it. The first one's is the start of the
@@ -171,6 +197,10 @@ static int train_all(struct train *self, struct error *error) {
         return -1;
     if (!wait_for_begin(self, &settings))
         return 0;
+    health_begin(&self->health, self->net->regression, &settings.config.optimizer);
+    health_note_weights(&self->health, &self->start->state, self->net->total, self->step);
+    if (check_health(self, &settings, error) != 0)
+        return -1;
     bool saved = self->step > 0; /* what we resumed from is on disk */
     while (self->step < settings.steps && !stopping(self)) {
         struct feed_item item;
@@ -185,7 +215,7 @@ static int train_all(struct train *self, struct error *error) {
             saved = true;
         }
     }
-    if (gather_results(self, true, 0, error) != 0)
+    if (gather_results(self, true, 0, error) != 0 || check_health(self, &settings, error) != 0)
         return -1;
     /* Stopped early: the checkpoint is not the run's final one, but where it will go on. */
     if (settings.checkpoints && (!saved || self->step == settings.steps))
@@ -199,6 +229,7 @@ static void *run(void *argument) {
     int status = train_all(self, &error);
     self->ops->destroy(&self->engine);
     pthread_mutex_lock(&self->mutex);
+    memcpy(self->progress.trouble, self->health.reason, sizeof self->progress.trouble);
     self->progress.finished = true;
     self->progress.failed = status != 0;
     self->progress.error = error;

@@ -159,6 +159,27 @@ Test(summary, table) {
     free(table);
 }
 
+Test(summary, table_ends_with_the_warnings) {
+    struct summary summary;
+    struct error error;
+    cr_assert_eq(read_text(with("\"another\": [1]",
+                                "\"warnings\": [\"the loss is not a number since step 12\", 7, "
+                                "\"all 600 training images are of one value (0): if they are "
+                                "transparent, their ink may be in the alpha channel\"]"),
+                           &summary, &error),
+                 0, "%s", error.text);
+    cr_expect_eq(summary.warnings.count, 2);
+    char *table = summary_table(&summary, NULL, "runs/first", false);
+    const char *expected =
+        "  folder           runs/first\n"
+        "  warning          the loss is not a number since step 12\n"
+        "  warning          all 600 training images are of one value (0): if they are\n"
+        "                   transparent, their ink may be in the alpha channel\n";
+    cr_assert(strlen(table) > strlen(expected));
+    cr_expect_str_eq(table + strlen(table) - strlen(expected), expected);
+    free(table);
+}
+
 Test(summary, table_shows_what_is_missing_and_what_is_not_mnist) {
     struct summary summary;
     struct error error;

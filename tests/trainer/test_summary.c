@@ -48,7 +48,8 @@ static struct summary usual(void) {
                             .batches_duplicated = 1,
                             .batches_released_again = 2,
                             .messages_rejected = 3,
-                            .finished = true};
+                            .finished = true,
+                            .warnings = {.count = 1, .texts = {"no 4 among the training labels"}}};
 }
 
 static json_t *written(const struct summary *summary) {
@@ -109,7 +110,11 @@ Test(summary, has_every_figure) {
                    {"messages_rejected", 3}};
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
         cr_expect_eq(real(values, figures[i].key), figures[i].value, "%s", figures[i].key);
-    cr_expect_eq(json_object_size(values), 8 + sizeof figures / sizeof *figures);
+    const json_t *warnings = json_object_get(values, "warnings");
+    cr_expect_eq(json_array_size(warnings), 1);
+    cr_expect_str_eq(json_string_value(json_array_get(warnings, 0)),
+                     "no 4 among the training labels");
+    cr_expect_eq(json_object_size(values), 9 + sizeof figures / sizeof *figures);
     json_decref(values);
 }
 
