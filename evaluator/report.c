@@ -119,6 +119,8 @@ char *evaluation_encode_json(const struct evaluation *evaluation, struct error *
         "final", (int)evaluation->final,
         "evaluator", evaluator);
     // clang-format on
+    if (object && evaluation->weights_sha256[0])
+        json_object_set_new(object, "weights_sha256", json_string(evaluation->weights_sha256));
     char *text = object ? json_dumps(object, JSON_REAL_PRECISION(15)) : NULL;
     json_decref(object);
     size_t length = text ? strlen(text) : 0;
@@ -162,6 +164,14 @@ static const char *unreasonable(const struct evaluation *evaluation) {
         !(evaluation->error[0] && !evaluation->checkpoint_sha256[0]))
         return "a checkpoint_sha256 that is not 64 hex digits";
     return NULL;
+}
+
+bool evaluation_same(const struct evaluation *a, const struct evaluation *b) {
+    if (a->step != b->step)
+        return false;
+    if (a->weights_sha256[0] && b->weights_sha256[0])
+        return strcmp(a->weights_sha256, b->weights_sha256) == 0;
+    return strcmp(a->checkpoint_sha256, b->checkpoint_sha256) == 0;
 }
 
 int evaluation_decode_json(const char *text, size_t size, const char *origin,
@@ -215,6 +225,9 @@ int evaluation_decode_json(const char *text, size_t size, const char *origin,
         read.final = final;
         snprintf(read.checkpoint_sha256, SHA256_HEX, "%s",
                  strlen(sha256) < SHA256_HEX ? sha256 : "");
+        const char *weights = json_string_value(json_object_get(object, "weights_sha256"));
+        if (weights && is_sha256_hex(weights))
+            memcpy(read.weights_sha256, weights, SHA256_HEX);
         report_clean_text(read.evaluator, sizeof read.evaluator, evaluator);
         wrong = unreasonable(&read);
     }
@@ -249,10 +262,11 @@ void evaluation_encode_message(const struct evaluation *evaluation,
     report->error = (char *)evaluation->error;
     if (evaluation->checkpoint_sha256[0]) {
         assert(is_sha256_hex(evaluation->checkpoint_sha256));
-        for (int i = 0; i < SHA256_SIZE; i++)
-            sscanf(evaluation->checkpoint_sha256 + 2 * i, "%2hhx", &message->sha256[i]);
+        sha256_parse(evaluation->checkpoint_sha256, message->sha256);
         report->sha256 = (ProtobufCBinaryData){SHA256_SIZE, message->sha256};
     }
+    if (sha256_parse(evaluation->weights_sha256, message->weights))
+        report->weights = (ProtobufCBinaryData){SHA256_SIZE, message->weights};
 }
 
 int evaluation_decode_message(const Digitsum__Report *report, uint64_t step, const char *peer,
@@ -273,6 +287,8 @@ int evaluation_decode_message(const Digitsum__Report *report, uint64_t step, con
                               .final = report->final};
     if (report->sha256.len == SHA256_SIZE)
         sha256_hex(report->sha256.data, read.checkpoint_sha256);
+    if (report->weights.len == SHA256_SIZE)
+        sha256_hex(report->weights.data, read.weights_sha256);
     report_clean_text(read.evaluator, sizeof read.evaluator, report->evaluator);
     if (report->failed)
         report_clean_text(read.error, sizeof read.error,
@@ -311,8 +327,8 @@ static int remember(struct report_file *self, const struct evaluation *evaluatio
     return 0;
 }
 
-/* Takes the whole lines out of text[size]; what follows the last newline is torn, unless it is an
- * evaluation as it stands: then only its newline is missing. */
+/* Takes the whole lines out of text[size]. The last one is torn unless it is an evaluation: a power
+ * cut may leave its newline and not what stood before it, or an evaluation without its newline. */
 static int read_lines(struct report_file *self, const char *text, size_t size,
                       struct error *error) {
     size_t start = 0;
@@ -323,9 +339,9 @@ static int read_lines(struct report_file *self, const char *text, size_t size,
         size_t length = newline ? (size_t)(newline - text) - start : size - start;
         snprintf(origin, sizeof origin, "%s:%u", self->path, number);
         if (evaluation_decode_json(text + start, length, origin, &evaluation, error)) {
-            if (newline)
+            if (newline && start + length + 1 < size)
                 return -1;
-            self->cut = length;
+            self->cut = size - start;
             break;
         }
         if (remember(self, &evaluation, error))
@@ -421,7 +437,7 @@ const struct evaluation *report_list(const struct report_file *self, size_t *cou
 int report_append(struct report_file *self, const struct evaluation *evaluation,
                   struct error *error) {
     const struct evaluation *before = report_find(self, evaluation->step);
-    if (before && !strcmp(before->checkpoint_sha256, evaluation->checkpoint_sha256))
+    if (before && evaluation_same(before, evaluation))
         return error_set(error, ERROR_REFUSED, "%s: step %" PRIu64 " is scored already", self->path,
                          evaluation->step);
     const char *wrong = unreasonable(evaluation);
