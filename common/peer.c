@@ -35,6 +35,7 @@ struct peer {
     Digitsum__Dataset dataset; /* texts owned, where has_dataset */
     bool has_dataset;
     struct notices notices;
+    bool records;
     int64_t patience; /* ns */
     bool joined;
     struct peer_run run;
@@ -110,6 +111,7 @@ static int send_hello(struct peer *self, struct error *error) {
     char *notices[NOTICES_MAX];
     for (int i = 0; i < self->notices.count; i++)
         notices[i] = self->notices.texts[i];
+    hello.records = self->records;
     hello.n_notices = (size_t)self->notices.count;
     hello.notices = notices;
     Digitsum__Header header = DIGITSUM__HEADER__INIT;
@@ -153,6 +155,7 @@ struct peer *peer_create(void *context, const struct peer_hello *hello, const st
         self->instance = 0; /* unknown: a namesake is taken for a restart then */
     self->log = log;
     self->role = hello->role;
+    self->records = hello->records;
     self->patience = hello->patience * CLOCK_SECOND;
     self->heartbeat = CLOCK_SECOND;
     self->silence = 5 * CLOCK_SECOND;
