@@ -227,15 +227,16 @@ static bool ends_epoch(const struct checkpoint *checkpoint) {
     return samples > 0 && checkpoint->samples / samples > before / samples;
 }
 
-int saver_describe(const char *folder, uint64_t step, struct saved *saved, struct error *error) {
-    *saved = (struct saved){.step = step};
-    saver_file(folder, step, saved->path);
+int saver_describe_file(const char *path, struct saved *saved, struct error *error) {
+    *saved = (struct saved){0};
+    snprintf(saved->path, sizeof saved->path, "%s", path);
     uint8_t *bytes = NULL;
     size_t size = 0;
     struct checkpoint *checkpoint = NULL;
     if (checkpoint_load(saved->path, &bytes, &size, error) == 0)
         checkpoint = checkpoint_decode(bytes, size, saved->path, error);
     if (checkpoint) {
+        saved->step = checkpoint->step;
         saved->epoch = checkpoint->epoch;
         saved->samples = checkpoint->samples;
         saved->epoch_end = ends_epoch(checkpoint);
@@ -248,4 +249,16 @@ int saver_describe(const char *folder, uint64_t step, struct saved *saved, struc
     checkpoint_destroy(&checkpoint);
     free(bytes);
     return status;
+}
+
+int saver_describe(const char *folder, uint64_t step, struct saved *saved, struct error *error) {
+    char path[512];
+    saver_file(folder, step, path);
+    if (saver_describe_file(path, saved, error) != 0)
+        return -1;
+    if (saved->step != step)
+        return error_set(error, ERROR_CORRUPT,
+                         "checkpoint %s: its step is %" PRIu64 ", and its name says %" PRIu64, path,
+                         saved->step, step);
+    return 0;
 }

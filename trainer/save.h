@@ -53,6 +53,9 @@ bool saver_newest(const char *folder, uint64_t below, uint64_t *step);
  * cannot be read (ERROR_IO) or is not whole (ERROR_CORRUPT). */
 int saver_describe(const char *folder, uint64_t step, struct saved *saved, struct error *error);
 
+/* The same of any checkpoint file. */
+int saver_describe_file(const char *path, struct saved *saved, struct error *error);
+
 /* Writes what it holds, ends, frees. */
 void saver_destroy(struct saver **self);
 

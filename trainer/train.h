@@ -41,6 +41,9 @@ struct train_progress {
     struct error error; /* when failed */
 };
 
+/* Whether a checkpoint is made after `step` steps, besides the one that a run ends with. */
+bool train_checkpoint_due(const struct train_settings *settings, uint64_t step);
+
 struct train;
 
 /* Starts the thread, which creates the engine at once, while the data is still on its way. `start`
