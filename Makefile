@@ -20,11 +20,13 @@ STEPS ?=#        the same, in batches
 UNTIL ?=#        stop early, for example digit=99.0,sum=99.0
 DEVICE ?=#       auto, cuda or cpu
 PRECISION ?=#    auto, f32, tf32 or bf16
-DATA ?=#         auto, mnist, png:DIR, idx:DIR or synthetic
+DATA ?=#         auto, mnist, synthetic, or files: a path, or idx:, png:, csv:, npz: and a path
 HOLD_OUT ?=#     score so many training images, not trained on, in place of the test set
+TRANSPOSE ?=#    1 = turn every image, rows to columns, as EMNIST's files need
 LOADERS ?=#      how many loaders (1)
 AUGMENTERS ?=#   how many augmenters (2)
 RESUME ?=#       1 = go on with the run named RUN
+OTHER_BITS ?=#   1 = go on even where threads, instructions or library are others than before
 FORCE ?=#        1 = throw away an older run of that name
 KEEP_GOING ?=#   1 = train on when the loss is not a number or has exploded
 ARGS ?=#         any other options of build/bin/pipeline
@@ -54,7 +56,7 @@ quiet = $(if $(filter-out 0,$(strip $(V))),,@echo '  $(1)  $@' &&)
 
 # --- tools -----------------------------------------------------------------------------------
 CC ?= cc
-PKGS := libzmq libprotobuf-c libpng zlib libconfig jansson libcurl libcrypto cairo
+PKGS := libzmq libprotobuf-c libpng zlib libzip libconfig jansson libcurl libcrypto cairo
 # What pkg-config says is kept in a file: asked once, and only after the packages are there. make
 # reads its own file again when it has written this one.
 ifneq ($(filter-out help clean format check check-%,$(or $(MAKECMDGOALS),build)),)
@@ -138,9 +140,9 @@ run-pipeline: build ## train, evaluate and report on this machine: the main job
 	exec $(out)/bin/pipeline $(if $(find_data),--data="$$data") $(call option,run,RUN) $(call option,net,NET) \
 	  $(call option,recipe,RECIPE) $(call option,seed,SEED) $(call option,epochs,EPOCHS) \
 	  $(call option,steps,STEPS) $(call option,until,UNTIL) $(call option,device,DEVICE) \
-	  $(call option,precision,PRECISION) $(call option,hold-out,HOLD_OUT) \
+	  $(call option,precision,PRECISION) $(call option,hold-out,HOLD_OUT) $(call flag,transpose,TRANSPOSE) \
 	  $(call option,loaders,LOADERS) $(call option,augmenters,AUGMENTERS) \
-	  $(call flag,resume,RESUME) $(call flag,force,FORCE) \
+	  $(call flag,resume,RESUME) $(call flag,other-bits,OTHER_BITS) $(call flag,force,FORCE) \
 	  $(call flag,keep-going,KEEP_GOING) $(ARGS)
 
 watch: $(out)/bin/watch ## print the evaluators' reports of a run anywhere: make watch JOIN=tcp://host:port
@@ -148,7 +150,7 @@ watch: $(out)/bin/watch ## print the evaluators' reports of a run anywhere: make
 
 verify: $(out)/bin/verify ## make all batches of a run again, untrained, and compare: make verify RUN=first
 	@$(out)/bin/verify --run-dir='runs/$(strip $(RUN))' $(call option,data,DATA) \
-	  $(call option,hold-out,HOLD_OUT) $(ARGS)
+	  $(call option,hold-out,HOLD_OUT) $(call flag,transpose,TRANSPOSE) $(ARGS)
 
 $(out)/gen/proto/%.pb-c.c $(out)/gen/proto/%.pb-c.h: proto/%.proto
 	@mkdir -p $(@D)
@@ -161,6 +163,18 @@ $(out)/gen/proto/%.pb-c.c $(out)/gen/proto/%.pb-c.h: proto/%.proto
 $(out)/obj/proto/%.o: $(out)/gen/proto/%.pb-c.c
 	@mkdir -p $(@D)
 	$(call quiet,cc ) $(CC) $(CPPFLAGS) -O2 -w -c $< -o $@
+
+# The commit lies in a file that changes when it does, so that one object is built anew and no more.
+commit := $(shell git ls-files --error-unmatch Makefile >/dev/null 2>&1 && git describe --always --dirty --exclude='*' --abbrev=12 2>/dev/null)
+commit_file := $(out)/gen/commit
+ifneq ($(or $(commit),unknown),$(shell cat $(commit_file) 2>/dev/null))
+.PHONY: $(commit_file)
+endif
+$(commit_file):
+	@mkdir -p $(@D)
+	@echo '$(or $(commit),unknown)' > $@
+$(out)/obj/common/build.o: CPPFLAGS += -DBUILD_COMMIT='"$(or $(commit),unknown)"'
+$(out)/obj/common/build.o: $(commit_file)
 
 $(out)/obj/%.o: %.c | $(proto_source)
 	@mkdir -p $(@D)
@@ -215,9 +229,11 @@ $(out)/tests/$(1): $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/$(1)/*.c)) $(t
 	$$(call quiet,ld ) $(CC) $(CFLAGS) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) $(if $(filter cuda,$(1)),-lstdc++) $(if $(filter plans,$(1)),$(cuda_link)) -lcriterion -o $$@
 endef
 $(foreach folder,$(test_folders),$(eval $(call test_program,$(folder))))
-# What the choice of an engine opens in its tests: an engine of this version, and one of another.
-test_plugins := $(addprefix $(out)/tests/plugin/,same_door.so other_door.so)
-$(out)/tests/model: | $(test_plugins)
+# What the choice of an engine opens in its tests: an engine of this version, one of another, and
+# one whose steps never end.
+test_plugins := $(addprefix $(out)/tests/plugin/,same_door.so other_door.so hanging.so)
+$(out)/tests/model $(out)/tests/e2e: | $(test_plugins)
+$(out)/tests/plugin/hanging.so: CPPFLAGS += -DPLUGIN_HANGS
 $(out)/tests/plugin/other_door.so: CPPFLAGS += -DPLUGIN_DOOR='(ENGINE_DOOR+1)'
 $(test_plugins): $(out)/tests/plugin/%.so: tests/model/plugin/engine.c
 	@mkdir -p $(@D) $(out)/obj/tests
@@ -247,7 +263,7 @@ clean: ## remove everything that was built
 	rm -rf build
 
 format: ## let clang-format rewrite our sources
-	clang-format -i $(everything)
+	@clang-format -i $(sort $(everything))
 
 check-format:
 	@clang-format --dry-run --Werror $(everything)

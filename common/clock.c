@@ -14,6 +14,12 @@ double clock_seconds(void) {
     return (double)clock_now() / (double)CLOCK_SECOND;
 }
 
+double clock_wall(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / (double)CLOCK_SECOND;
+}
+
 void clock_utc(char text[static 25]) {
     struct timespec now;
     struct tm parts;

@@ -11,6 +11,9 @@ int64_t clock_now(void);
 /* Seconds on the same clock. */
 double clock_seconds(void);
 
+/* Seconds since 1970 with their fraction, by the system's clock, which may be set back. */
+double clock_wall(void);
+
 /* Writes UTC wall time as "2026-11-20T22:15:03.123Z" (24 characters and NUL) into text. */
 void clock_utc(char text[static 25]);
 

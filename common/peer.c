@@ -197,6 +197,7 @@ static void welcome(struct peer *self, const Digitsum__Welcome *text) {
     run->seed = text->seed;
     run->batch = text->batch;
     run->steps = text->steps;
+    run->made = text->made;
     if (text->warps) {
         run->warps = *text->warps;
         run->warps.base.n_unknown_fields = 0;

@@ -33,6 +33,7 @@ struct peer_run {
     uint64_t seed;
     uint32_t batch;
     uint64_t steps; /* 0 while unknown */
+    uint64_t made;  /* step of the newest checkpoint there was when we joined */
     Digitsum__Warps warps;
     char pairs[ENDPOINT_MAXIMUM];
     char progress[ENDPOINT_MAXIMUM];

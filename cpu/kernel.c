@@ -54,7 +54,7 @@ void kernel_context_close(struct kernel_context *context) {
 }
 
 int kernel_bind(struct kernel_context *context, struct kernel *kernel, int argument,
-                const dnnl_memory_desc_t *description, void *data, struct error *error) {
+                const onednn_array *description, void *data, struct error *error) {
     if (kernel->count == KERNEL_ARGUMENTS)
         return error_set(error, ERROR_UNSUPPORTED, "%s: more than %d arguments", kernel->label,
                          KERNEL_ARGUMENTS);
@@ -66,9 +66,33 @@ int kernel_bind(struct kernel_context *context, struct kernel *kernel, int argum
     return 0;
 }
 
-/* Wraps a finished descriptor: the primitive, and its place in the context's list. */
-static struct kernel *kernel_wrap(struct kernel_context *context, const char *label,
-                                  const_dnnl_primitive_desc_t descriptor, struct error *error) {
+int kernel_attributes(const char *label, bool relu, dnnl_primitive_attr_t *attributes,
+                      struct error *error) {
+    dnnl_post_ops_t after = NULL;
+    int result = -1;
+    *attributes = NULL;
+    if (kernel_check(dnnl_primitive_attr_create(attributes), label, "make attributes", error) ||
+        kernel_check(
+            dnnl_primitive_attr_set_scratchpad_mode(*attributes, dnnl_scratchpad_mode_user), label,
+            "lend scratch memory", error) ||
+        kernel_check(dnnl_post_ops_create(&after), label, "make post-ops", error) ||
+        (relu && (kernel_check(onednn_append_relu(after), label, "append relu", error) ||
+                  kernel_check(dnnl_primitive_attr_set_post_ops(*attributes, after), label,
+                               "set post-ops", error))))
+        goto done;
+    result = 0;
+done:
+    if (after)
+        dnnl_post_ops_destroy(after);
+    if (result && *attributes) {
+        dnnl_primitive_attr_destroy(*attributes);
+        *attributes = NULL;
+    }
+    return result;
+}
+
+struct kernel *kernel_create(struct kernel_context *context, const char *label,
+                             const_dnnl_primitive_desc_t descriptor, struct error *error) {
     struct kernel *kernel = calloc(1, sizeof *kernel);
     if (!kernel) {
         error_set(error, ERROR_MEMORY, "%s: no memory for a primitive", label);
@@ -80,7 +104,7 @@ static struct kernel *kernel_wrap(struct kernel_context *context, const char *la
     if (kernel_check(dnnl_primitive_create(&kernel->primitive, descriptor), label,
                      "make the primitive", error))
         return NULL;
-    const dnnl_memory_desc_t *scratch =
+    const onednn_array *scratch =
         dnnl_primitive_desc_query_md(descriptor, dnnl_query_scratchpad_md, 0);
     kernel->scratch_size = scratch ? dnnl_memory_desc_get_size(scratch) : 0;
     if (kernel->scratch_size > 0) {
@@ -93,49 +117,18 @@ static struct kernel *kernel_wrap(struct kernel_context *context, const char *la
     return kernel;
 }
 
-struct kernel *kernel_create(struct kernel_context *context, const char *label,
-                             const void *operation, dnnl_primitive_attr_t attributes,
-                             const_dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *descriptor,
-                             struct error *error) {
-    struct kernel *kernel = NULL;
-    dnnl_primitive_desc_t made = NULL;
-    dnnl_primitive_attr_t own = NULL;
-    if (!attributes) {
-        if (kernel_check(dnnl_primitive_attr_create(&own), label, "make attributes", error))
-            return NULL;
-        attributes = own;
-    }
-    if (kernel_check(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user),
-                     label, "lend scratch memory", error) ||
-        kernel_check(
-            dnnl_primitive_desc_create(&made, operation, attributes, context->engine, hint), label,
-            "plan the primitive", error))
-        goto done;
-    kernel = kernel_wrap(context, label, made, error);
-done:
-    if (own)
-        dnnl_primitive_attr_destroy(own);
-    if (kernel && descriptor)
-        *descriptor = made;
-    else if (made)
-        dnnl_primitive_desc_destroy(made);
-    return kernel;
-}
-
 struct kernel *kernel_reorder(struct kernel_context *context, const char *label,
-                              const dnnl_memory_desc_t *from, void *from_data,
-                              const dnnl_memory_desc_t *to, void *to_data, struct error *error) {
+                              const onednn_array *from, void *from_data, const onednn_array *to,
+                              void *to_data, struct error *error) {
     struct kernel *kernel = NULL;
     dnnl_primitive_desc_t descriptor = NULL;
     dnnl_primitive_attr_t attributes = NULL;
-    if (kernel_check(dnnl_primitive_attr_create(&attributes), label, "make attributes", error) ||
-        kernel_check(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user),
-                     label, "lend scratch memory", error) ||
+    if (kernel_attributes(label, false, &attributes, error) ||
         kernel_check(dnnl_reorder_primitive_desc_create(&descriptor, from, context->engine, to,
                                                         context->engine, attributes),
                      label, "plan a reorder", error))
         goto done;
-    kernel = kernel_wrap(context, label, descriptor, error);
+    kernel = kernel_create(context, label, descriptor, error);
     if (kernel && (kernel_bind(context, kernel, DNNL_ARG_FROM, from, from_data, error) ||
                    kernel_bind(context, kernel, DNNL_ARG_TO, to, to_data, error)))
         kernel = NULL;
@@ -147,55 +140,69 @@ done:
     return kernel;
 }
 
-static dnnl_memory_desc_t matrix(int64_t rows, int64_t columns, enum precision type,
-                                 bool transposed) {
-    dnnl_memory_desc_t description;
-    dnnl_dims_t dims = {rows, columns};
+static int matrix(onednn_array **array, int64_t rows, int64_t columns, enum precision type,
+                  bool transposed, const char *label, struct error *error) {
+    dnnl_dims_t sizes = {rows, columns};
     dnnl_dims_t strides = {transposed ? 1 : columns, transposed ? rows : 1};
-    dnnl_memory_desc_init_by_strides(&description, 2, dims, kernel_type(type), strides);
-    return description;
+    return kernel_check(onednn_array_create_strided(array, 2, sizes, kernel_type(type), strides),
+                        label, "describe a matrix", error);
+}
+
+/* The matrices of a product; bias stays NULL where there is none. */
+struct matrices {
+    onednn_array *a, *b, *c, *bias;
+};
+
+static int matrices_create(struct matrices *made, const struct matmul *matmul, const char *label,
+                           struct error *error) {
+    int64_t m = matmul->m, n = matmul->n, k = matmul->k;
+    if (matrix(&made->a, m, k, matmul->a_type, matmul->a_transposed, label, error) ||
+        matrix(&made->b, k, n, matmul->b_type, matmul->b_transposed, label, error) ||
+        matrix(&made->c, m, n, matmul->c_type, false, label, error))
+        return -1;
+    return matmul->bias ? matrix(&made->bias, 1, n, PRECISION_F32, false, label, error) : 0;
+}
+
+static void matrices_destroy(struct matrices *made) {
+    onednn_array_destroy(&made->a);
+    onednn_array_destroy(&made->b);
+    onednn_array_destroy(&made->c);
+    onednn_array_destroy(&made->bias);
 }
 
 struct kernel *kernel_matmul(struct kernel_context *context, const char *label,
                              const struct matmul *matmul, struct error *error) {
-    dnnl_memory_desc_t a = matrix(matmul->m, matmul->k, matmul->a_type, matmul->a_transposed);
-    dnnl_memory_desc_t b = matrix(matmul->k, matmul->n, matmul->b_type, matmul->b_transposed);
-    dnnl_memory_desc_t c = matrix(matmul->m, matmul->n, matmul->c_type, false);
-    dnnl_memory_desc_t bias = matrix(1, matmul->n, PRECISION_F32, false);
+    struct matrices of = {0};
     struct kernel *kernel = NULL;
-    dnnl_post_ops_t after = NULL;
+    dnnl_primitive_desc_t descriptor = NULL;
     dnnl_primitive_attr_t attributes = NULL;
-    dnnl_matmul_desc_t operation;
-    if (kernel_check(dnnl_primitive_attr_create(&attributes), label, "make attributes", error) ||
-        kernel_check(dnnl_post_ops_create(&after), label, "make post-ops", error) ||
-        (matmul->relu &&
-         (kernel_check(dnnl_post_ops_append_eltwise(after, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f),
-                       label, "append relu", error) ||
-          kernel_check(dnnl_primitive_attr_set_post_ops(attributes, after), label, "set post-ops",
-                       error))) ||
-        kernel_check(dnnl_matmul_desc_init(&operation, &a, &b, matmul->bias ? &bias : NULL, &c),
-                     label, "describe a matmul", error))
-        goto done;
     /* oneDNN plans for the team that is set while it plans. */
     bool alone = matmul->m * matmul->n * matmul->k < ALONE_MULTIPLY_ADDS;
     int threads = omp_get_max_threads();
     if (alone)
         omp_set_num_threads(1);
-    kernel = kernel_create(context, label, &operation, attributes, NULL, NULL, error);
-    omp_set_num_threads(threads);
+    if (matrices_create(&of, matmul, label, error) ||
+        kernel_attributes(label, matmul->relu, &attributes, error) ||
+        kernel_check(
+            onednn_matmul(&descriptor, context->engine, of.a, of.b, of.bias, of.c, attributes),
+            label, "plan a matmul", error))
+        goto done;
+    kernel = kernel_create(context, label, descriptor, error);
     if (kernel)
         kernel->alone = alone;
     if (kernel &&
-        (kernel_bind(context, kernel, DNNL_ARG_SRC, &a, matmul->a, error) ||
-         kernel_bind(context, kernel, DNNL_ARG_WEIGHTS, &b, matmul->b, error) ||
-         kernel_bind(context, kernel, DNNL_ARG_DST, &c, matmul->c, error) ||
-         (matmul->bias && kernel_bind(context, kernel, DNNL_ARG_BIAS, &bias, matmul->bias, error))))
+        (kernel_bind(context, kernel, DNNL_ARG_SRC, of.a, matmul->a, error) ||
+         kernel_bind(context, kernel, DNNL_ARG_WEIGHTS, of.b, matmul->b, error) ||
+         kernel_bind(context, kernel, DNNL_ARG_DST, of.c, matmul->c, error) ||
+         (of.bias && kernel_bind(context, kernel, DNNL_ARG_BIAS, of.bias, matmul->bias, error))))
         kernel = NULL;
 done:
-    if (after)
-        dnnl_post_ops_destroy(after);
+    omp_set_num_threads(threads);
+    if (descriptor)
+        dnnl_primitive_desc_destroy(descriptor);
     if (attributes)
         dnnl_primitive_attr_destroy(attributes);
+    matrices_destroy(&of);
     return kernel;
 }
 

@@ -1,12 +1,11 @@
-/* oneDNN primitives with their arguments bound: made once, run every step. The only place that
- * speaks oneDNN's C interface besides conv_direct.c. */
+/* oneDNN primitives with their arguments bound: made once, run every step. With conv_direct.c and
+ * onednn.c the only place that speaks oneDNN's C interface. */
 #ifndef CPU_KERNEL_H
 #define CPU_KERNEL_H
 
 #include "common/error.h"
+#include "cpu/onednn.h"
 #include "model/engine.h"
-
-#include <oneapi/dnnl/dnnl.h>
 
 #define KERNEL_ARGUMENTS 8
 
@@ -33,18 +32,20 @@ struct kernel_context {
 int kernel_context_open(struct kernel_context *context, struct error *error);
 void kernel_context_close(struct kernel_context *context);
 
-/* Makes the primitive that `operation` describes, and takes over nothing. `attributes` may be NULL
- * (scratch mode is set here); `hint` as oneDNN wants it for backward. On success *descriptor, if
- * asked for, is the caller's to destroy. NULL with ERROR_UNSUPPORTED or ERROR_MEMORY. */
+/* Attributes for a primitive descriptor: scratch memory is the context's, relu follows if asked
+ * for. The caller's to destroy; NULL after an error. */
+int kernel_attributes(const char *label, bool relu, dnnl_primitive_attr_t *attributes,
+                      struct error *error);
+
+/* Makes the primitive of a descriptor made with kernel_attributes, and takes over nothing. The
+ * context owns the kernel. NULL with ERROR_UNSUPPORTED or ERROR_MEMORY. */
 struct kernel *kernel_create(struct kernel_context *context, const char *label,
-                             const void *operation, dnnl_primitive_attr_t attributes,
-                             const_dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *descriptor,
-                             struct error *error);
+                             const_dnnl_primitive_desc_t descriptor, struct error *error);
 
 /* A reorder between two layouts of the same values. */
 struct kernel *kernel_reorder(struct kernel_context *context, const char *label,
-                              const dnnl_memory_desc_t *from, void *from_data,
-                              const dnnl_memory_desc_t *to, void *to_data, struct error *error);
+                              const onednn_array *from, void *from_data, const onednn_array *to,
+                              void *to_data, struct error *error);
 
 /* c[m][n] = a[m][k] · b[k][n] + bias[n], then relu. Each operand is plain; a_transposed means that
  * it is stored [k][m], b_transposed [n][k]. bias may be NULL. */
@@ -60,7 +61,7 @@ struct kernel *kernel_matmul(struct kernel_context *context, const char *label,
 
 /* Binds one argument (DNNL_ARG_…) to memory of this description. */
 int kernel_bind(struct kernel_context *context, struct kernel *kernel, int argument,
-                const dnnl_memory_desc_t *description, void *data, struct error *error);
+                const onednn_array *description, void *data, struct error *error);
 
 /* Gives every kernel the shared scratch area of context->scratch_size bytes. */
 int kernel_bind_scratch(struct kernel_context *context, void *scratch, struct error *error);

@@ -1,6 +1,8 @@
 /* See folder.h. */
 #include "deploy/folder.h"
 
+#include "common/lock.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -131,6 +133,21 @@ static int open_sockets(struct folder *self, struct error *error) {
     return 0;
 }
 
+/* Throws away what is in the folder, unless a trainer that no launcher started works there. */
+static int empty_unused(const char *path, struct error *error) {
+    char file[PATH_MAX + 16];
+    struct lock trainer = {0};
+    struct error reason;
+    snprintf(file, sizeof file, "%s/trainer.lock", path);
+    if (access(file, F_OK) == 0 && lock_take(&trainer, file, 0, &reason) != 0 &&
+        reason.code == ERROR_REFUSED)
+        return error_set(error, ERROR_REFUSED, "a trainer uses %s: %s; stop it first", path,
+                         reason.text);
+    int status = empty(path, error);
+    lock_release(&trainer);
+    return status;
+}
+
 int folder_open(struct folder *self, const char *runs, const char *name, enum folder_mode mode,
                 struct error *error) {
     *self = (struct folder){.lock = -1};
@@ -163,7 +180,7 @@ int folder_open(struct folder *self, const char *runs, const char *name, enum fo
     snprintf(self->logs, sizeof self->logs, "%.*s/logs", PATH_MAX - 32, self->path);
     if (lock(self, name, error) != 0)
         goto failed;
-    if (mode == FOLDER_FORCE && empty(self->path, error) != 0)
+    if (mode == FOLDER_FORCE && empty_unused(self->path, error) != 0)
         goto failed;
     if (make_folder(self->logs, 0755, error) != 0 || open_sockets(self, error) != 0)
         goto failed;

@@ -10,12 +10,12 @@
 
 struct launch {
     const char *run, *runs; /* name, and the folder of all runs */
-    bool resume, force, tune, keep_going;
+    bool resume, other_bits, force, tune, keep_going, transpose;
     const char *net, *recipe, *until, *device, *precision, *data;
     int64_t seed, steps, hold_out, ahead, graph_steps;
     double epochs;
     int64_t loaders, augmenters, evaluators;
-    struct source begun; /* `data` and `hold_out` of a resumed run, where they were not given */
+    struct source begun; /* of a resumed run, where they were not given */
     const char **more_trainer, **more_loader, **more_augment, **more_evaluator;
 };
 

@@ -39,8 +39,8 @@ static int write_file(const char *path, const char *text, struct error *error) {
 
 int source_write(const struct source *source, const char *folder, struct error *error) {
     char path[PATH_SIZE];
-    json_t *values =
-        json_pack("{ss, sI}", "data", source->data, "hold_out", (json_int_t)source->hold_out);
+    json_t *values = json_pack("{ss, sI, sb}", "data", source->data, "hold_out",
+                               (json_int_t)source->hold_out, "transpose", (int)source->transpose);
     char *text = values ? json_dumps(values, JSON_INDENT(2)) : NULL;
     int status;
     snprintf(path, sizeof path, "%s/data.json", folder);
@@ -80,6 +80,7 @@ int source_read(struct source *source, const char *folder, struct error *error) 
     else {
         snprintf(source->data, sizeof source->data, "%s", data);
         source->hold_out = json_integer_value(hold_out);
+        source->transpose = json_is_true(json_object_get(values, "transpose"));
     }
     json_decref(values);
     return status;

@@ -7,6 +7,7 @@
 #include "common/error.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SOURCE_DATA (PATH_MAX + 8) /* bytes of what --data says, NUL included */
@@ -15,6 +16,7 @@
 struct source {
     char data[SOURCE_DATA]; /* as --data says it: "mnist", "png:<folder>" */
     int64_t hold_out;       /* training images held out; 0: none */
+    bool transpose;         /* every image turned */
 };
 
 /* Writes <folder>/data.json aside, syncs, renames. -1: ERROR_IO, ERROR_MEMORY. */

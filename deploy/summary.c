@@ -95,6 +95,19 @@ static const char *expectation(enum kind kind) {
     }
 }
 
+/* What older files do not have, and what is for people alone: wrong or missing, it is not shown. */
+static void read_computed(const json_t *values, struct summary *summary) {
+    const json_t *computed = json_object_get(values, "computed_with");
+    const char *instructions = json_string_value(json_object_get(computed, "instructions"));
+    const char *library = json_string_value(json_object_get(computed, "library"));
+    json_int_t threads = json_integer_value(json_object_get(computed, "threads"));
+    text_fit(summary->instructions, sizeof summary->instructions, instructions ? instructions : "",
+             sizeof summary->instructions - 1, false);
+    text_fit(summary->library, sizeof summary->library, library ? library : "",
+             sizeof summary->library - 1, false);
+    summary->threads = threads > 0 && threads < 1 << 20 ? (int)threads : 0;
+}
+
 /* "warnings" may be missing; what is no text in it is passed over. */
 static void read_warnings(const json_t *array, struct notices *warnings) {
     size_t i;
@@ -145,6 +158,7 @@ int summary_read(const char *path, struct summary *summary, struct error *error)
             goto done;
         }
     }
+    read_computed(values, &read);
     read_warnings(json_object_get(values, "warnings"), &read.warnings);
     *summary = read;
     status = 0;
@@ -258,6 +272,20 @@ static void accuracy_row(FILE *out, const char *name, double accuracy, bool with
         row(out, name, "%s", text_share(accuracy, text));
 }
 
+/* "cpu, bf16, 2 threads, AVX512_CORE_AMX, oneDNN 2.6.3": what the bits depend on, as far as it is
+ * known; a library's hash in brackets is left out. */
+static void engine_row(FILE *out, const struct summary *s) {
+    char threads[32] = "", library[sizeof s->library];
+    if (s->threads > 0)
+        snprintf(threads, sizeof threads, ", %d thread%s", s->threads, s->threads == 1 ? "" : "s");
+    snprintf(library, sizeof library, "%s", s->library);
+    library[strcspn(library, "(")] = '\0';
+    for (size_t size = strlen(library); size > 0 && library[size - 1] == ' ';)
+        library[--size] = '\0';
+    row(out, "engine", "%s, %s%s%s%s%s%s", s->engine, s->precision, threads,
+        s->instructions[0] ? ", " : "", s->instructions, library[0] ? ", " : "", library);
+}
+
 char *summary_table(const struct summary *summary, const struct form_scores *last,
                     const char *folder, bool ascii) {
     char *table = NULL;
@@ -271,7 +299,7 @@ char *summary_table(const struct summary *summary, const struct form_scores *las
     text_fit(shown, sizeof shown, s->dataset, sizeof shown - 1, ascii);
     row(out, "dataset", "%s%s", shown,
         summary_is_synthetic(s->dataset) ? "  (these are NOT MNIST figures)" : "");
-    row(out, "engine", "%s, %s", s->engine, s->precision);
+    engine_row(out, s);
     accuracy_row(out, "digit accuracy", s->digit_accuracy, last, last ? last->digit_low : 0,
                  last ? last->digit_high : 0);
     accuracy_row(out, "sum accuracy", s->sum_accuracy, last, last ? last->sum_low : 0,

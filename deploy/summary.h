@@ -17,6 +17,8 @@
 
 struct summary {
     char network[64], dataset[160], engine[64], precision[16];
+    char instructions[64], library[128]; /* of the engine; "" where they are not recorded */
+    int threads;                         /* 0: not recorded, or a GPU */
     char weights_sha256[SHA256_HEX];
     uint64_t parameters, seed, steps, best_step;
     uint64_t batches_consumed, batches_duplicated, batches_released_again;

@@ -10,7 +10,9 @@
 #include "evaluator/judge.h"
 #include "evaluator/plot.h"
 #include "evaluator/report.h"
+#include "evaluator/report_file.h"
 #include "evaluator/test_split.h"
+#include "model/engine.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { REPORT_QUEUE = 256 };
 
@@ -32,6 +33,7 @@ struct run {
     char bound[ENDPOINT_MAXIMUM]; /* where reports is */
     struct peer *peer;
     int generation;
+    uint64_t run; /* id of the trainer that was joined last */
     struct follow *follow;
     struct test_split *split;
     struct judge *judge;      /* engine and scoring of one checkpoint at a time */
@@ -46,6 +48,19 @@ struct run {
 
 /* --- life ------------------------------------------------------------------------------------- */
 
+/* A new event file, beside those of before without what counts no more. */
+static int open_events(struct run *self, struct error *error) {
+    char folder[1024];
+    size_t count;
+    const struct evaluation *list = report_list(self->file, &count);
+    events_close(&self->events);
+    snprintf(folder, sizeof folder, "%.1000s/events", self->settings->run_dir);
+    if (file_make_folder(folder, error) != 0)
+        return -1;
+    self->events = events_open(folder, clock_wall(), list, count, error);
+    return self->events ? 0 : -1;
+}
+
 static int open_files(struct run *self, struct error *error) {
     char path[1024];
     if (!self->settings->run_dir)
@@ -59,11 +74,7 @@ static int open_files(struct run *self, struct error *error) {
     if (report_cut(self->file))
         log_warning(self->log, "%s ended in a torn line of %zu bytes: cut off", path,
                     report_cut(self->file));
-    snprintf(path, sizeof path, "%.1000s/events", self->settings->run_dir);
-    if (file_make_folder(path, error) != 0)
-        return -1;
-    self->events = events_open(path, (double)time(NULL), error);
-    return self->events ? 0 : -1;
+    return open_events(self, error);
 }
 
 static int open_sockets(struct run *self, struct error *error) {
@@ -88,8 +99,27 @@ static int open_sockets(struct run *self, struct error *error) {
     return self->peer ? 0 : -1;
 }
 
+/* A precision that was named is refused at once, not at each checkpoint. */
+static int check_precision(const struct run_settings *settings, struct error *error) {
+    bool bf16 = strcmp(settings->precision, "bf16") == 0;
+    bool tf32 = strcmp(settings->precision, "tf32") == 0;
+    struct engine_config config = {.precision = bf16 ? PRECISION_BF16 : PRECISION_F32,
+                                   .tf32 = tf32,
+                                   .batch = (int)settings->batch,
+                                   .threads = (int)settings->threads};
+    char reason[ENGINE_REASON];
+    struct error why;
+    if ((!bf16 && !tf32) ||
+        engine_choose(settings->device, &config, NULL, reason, sizeof reason, &why))
+        return 0;
+    return error_set(error, why.code == ERROR_UNSUPPORTED ? ERROR_INVALID : why.code,
+                     "--precision=%s: %s", settings->precision, why.text);
+}
+
 struct run *run_create(const struct run_settings *settings, const struct log *log,
                        struct error *error) {
+    if (check_precision(settings, error) != 0)
+        return NULL;
     struct run *self = calloc(1, sizeof *self);
     if (!self) {
         error_set(error, ERROR_MEMORY, "no memory for the evaluator");
@@ -150,15 +180,37 @@ static int tell(struct run *self, const struct evaluation *evaluation, struct er
     return 0;
 }
 
+/* Takes this step and later ones of a run that went back out of the two files: they are made again,
+ * or never will be. A crash in between costs nothing that is not made again. */
+static int forget_from(struct run *self, uint64_t step, struct error *error) {
+    size_t dropped;
+    if (report_rewind(self->file, step, &dropped, error) != 0)
+        return -1;
+    if (dropped == 0)
+        return 0;
+    log_info(self->log,
+             "the run went back: its evaluations from step %" PRIu64
+             " on, %zu in all, count no more",
+             step, dropped);
+    self->plotted = false;
+    return open_events(self, error);
+}
+
+/* Into the two files. */
+static int keep(struct run *self, const struct evaluation *evaluation, struct error *error) {
+    if (forget_from(self, evaluation->step, error) != 0)
+        return -1;
+    self->plotted = false;
+    if (events_append(self->events, evaluation, clock_wall(), error) != 0)
+        return -1;
+    return report_append(self->file, evaluation, error);
+}
+
 /* An evaluation that was just made: kept, shown, told. */
 static int record(struct run *self, const struct evaluation *evaluation, struct error *error) {
     char line[EVALUATION_LINE];
-    if (self->file && !evaluation->error[0]) {
-        if (events_append(self->events, evaluation, (double)time(NULL), error) != 0 ||
-            report_append(self->file, evaluation, error) != 0)
-            return -1;
-        self->plotted = false;
-    }
+    if (self->file && !evaluation->error[0] && keep(self, evaluation, error) != 0)
+        return -1;
     printf("%s\n", evaluation_line(evaluation, line));
     fflush(stdout);
     return tell(self, evaluation, error);
@@ -211,9 +263,14 @@ static bool scored_before(struct run *self, const Digitsum__Header *header, int 
     if (!known || !evaluation_same(known, &offered))
         return false;
     struct evaluation again = *known;
+    report_confirm(self->file, again.step);
     again.epoch_end = header->checkpoint->epoch_end;
     again.final = header->checkpoint->final;
-    *status = tell(self, &again, error);
+    *status = 0;
+    if (again.final) /* a run that went back may end before it comes to its old lines */
+        *status = forget_from(self, again.step + 1, error);
+    if (*status == 0)
+        *status = tell(self, &again, error);
     return true;
 }
 
@@ -286,6 +343,9 @@ static int hear(struct run *self, struct error *error) {
         if (run && run->generation != self->generation) {
             self->generation = run->generation;
             self->began = 0;
+            if (self->file && self->run != run->run)
+                report_doubt(self->file, run->made);
+            self->run = run->run;
             follow_reset(self->follow);
             judge_drop(self->judge);
         }

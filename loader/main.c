@@ -15,7 +15,7 @@
 struct settings {
     const char *join, *data, *name, *host, *announce, *log_level;
     int64_t hold_out, train_limit, test_limit, patience;
-    bool find;
+    bool find, transpose;
 };
 
 #define AT(field) offsetof(struct settings, field)
@@ -24,9 +24,11 @@ static const struct option_row rows[] = {
     {"join", 'j', OPTION_TEXT, AT(join), 0, 0, NULL, "tcp://127.0.0.1:5555", "ADDR",
      "the trainer's address", 0},
     {"data", 0, OPTION_TEXT, AT(data), 0, 0, NULL, "auto", "WHAT",
-     "auto, mnist, idx:DIR, png:DIR or synthetic; auto finds or downloads MNIST, and draws digits where it can do neither", 0},
+     "auto, mnist, synthetic, or files: a path, or idx:, png:, csv: or npz: and a path; auto finds or downloads MNIST, and draws digits where it can do neither", 0},
     {"hold-out", 0, OPTION_INT, AT(hold_out), 0, 10000000, NULL, "0", "N",
      "score N training images, drawn from all over and not trained on, in place of the test split; the limits count what is left on each side", 0},
+    {"transpose", 0, OPTION_FLAG, AT(transpose), 0, 0, NULL, NULL, NULL,
+     "turn every image, rows to columns, as EMNIST's files need", 0},
     {"train-limit", 0, OPTION_INT, AT(train_limit), 0, 10000000, NULL, "0", "N",
      "use the first N training samples; 0 is all", 0},
     {"test-limit", 0, OPTION_INT, AT(test_limit), 0, 10000000, NULL, "0", "N",
@@ -71,7 +73,8 @@ static int find_data(const struct settings *settings, const struct log *log, str
     struct error reason;
     const char *data = settings->data;
     bool automatic = strcmp(data, "auto") == 0;
-    if ((automatic || strcmp(data, "mnist") == 0) && !fetch_find(log, folder, &files)) {
+    if ((automatic || strcmp(data, "mnist") == 0) && !fetch_find(log, folder, &files) &&
+        !fetch_find_keras(folder)) {
         struct fetch_settings fetch = fetch_defaults();
         fetch.log = log;
         fetch.progress = show_download;
@@ -100,6 +103,7 @@ static struct dataset *open_dataset(const struct settings *settings, const struc
     struct fetch_settings fetch = fetch_defaults();
     fetch.log = log;
     struct dataset_request request = {.data = settings->data,
+                                      .transpose = settings->transpose,
                                       .hold_out = (uint32_t)settings->hold_out,
                                       .train_limit = (uint32_t)settings->train_limit,
                                       .test_limit = (uint32_t)settings->test_limit,
@@ -184,6 +188,7 @@ int main(int argc, char **argv) {
     struct error error = {0};
     struct log log = {0};
     struct loader loader = {.log = &log};
+    int status = -1;
     mallopt(M_MMAP_THRESHOLD, 64 << 20); /* batches come and go: keep their pages */
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     struct options *options = options_parse(&program, argc, argv, &loader.settings, &error);
@@ -192,7 +197,7 @@ int main(int argc, char **argv) {
     loader.settings.name = peer_name(loader.settings.name, "loader", loader.name);
     log_init(&log, 2, loader.settings.name, log_level_of(loader.settings.log_level));
     if (loader.settings.find) {
-        find_data(&loader.settings, &log, &error);
+        status = find_data(&loader.settings, &log, &error);
         goto done;
     }
     loader.dataset = open_dataset(&loader.settings, &log, &error);
@@ -202,8 +207,8 @@ int main(int argc, char **argv) {
              loader.dataset->train.count, loader.dataset->test.count);
     for (int i = 0; i < loader.dataset->notices.count; i++)
         log_warning(&log, "%s", loader.dataset->notices.texts[i]);
-    if (open_all(&loader, &error) == 0 && loop(&loader, &error) == 0)
-        error.code = ERROR_NONE;
+    if (open_all(&loader, &error) == 0)
+        status = loop(&loader, &error);
     if (loader.serve)
         log_info(&log, "made %" PRIu64 " batches", serve_steps(loader.serve));
 done:
@@ -213,7 +218,7 @@ done:
         zmq_ctx_term(loader.context);
     dataset_close(&loader.dataset);
     options_destroy(&options);
-    if (error.code != ERROR_NONE)
+    if (status != 0)
         fprintf(stderr, "loader: %s\n", error.text);
-    return error_exit_status(error.code);
+    return status == 0 ? 0 : error_exit_status(error.code);
 }

@@ -19,7 +19,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
     "\"sha256\":\"" /* as encode writes it; within a string the quotes are escaped                 \
                      */
 #define TENSOR_NAME (NET_NAME + 32)
-#define METADATA_KEYS 11
+#define METADATA_KEYS 11 /* without computed_with */
 
 static const char format_name[] = "digitsum-2";
 static const char zero_digits[DIGITS + 1] =
@@ -122,6 +122,10 @@ static int check_members(const struct checkpoint *checkpoint, struct error *erro
         return error_set(error, ERROR_INVALID,
                          "a checkpoint's settings must be a JSON object, not '%.64s'",
                          checkpoint->settings ? checkpoint->settings : "");
+    if (checkpoint->computed && !is_json_object(checkpoint->computed))
+        return error_set(error, ERROR_INVALID,
+                         "a checkpoint's computed_with must be a JSON object, not '%.64s'",
+                         checkpoint->computed);
     if (!is_hex(checkpoint->dataset, DIGITS))
         return error_set(error, ERROR_INVALID,
                          "a checkpoint's dataset must be 64 lower-case hex digits, not '%.64s'",
@@ -137,13 +141,14 @@ static json_t *make_metadata(const struct checkpoint *checkpoint) {
     char epoch[32], chain[SHA256_HEX];
     snprintf(epoch, sizeof epoch, "%.17g", checkpoint->epoch);
     sha256_hex(checkpoint->chain, chain);
-    return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s}", "format",
+    return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:s, s:s, s:s*, s:s, s:s, s:s}", "format",
                      format_name, "step", json_sprintf("%" PRIu64, checkpoint->step), "epoch",
                      epoch, "samples", json_sprintf("%" PRIu64, checkpoint->samples), "seed",
                      json_sprintf("%" PRIu64, checkpoint->seed), "updates",
                      json_sprintf("%" PRIu64, checkpoint->state.updates), "network",
-                     checkpoint->net->text, "settings", checkpoint->settings, "dataset",
-                     checkpoint->dataset, "chain", chain, "sha256", zero_digits);
+                     checkpoint->net->text, "settings", checkpoint->settings, "computed_with",
+                     checkpoint->computed, "dataset", checkpoint->dataset, "chain", chain, "sha256",
+                     zero_digits);
 }
 
 static json_t *make_entry(const struct parameter *parameter, uint64_t begin) {
@@ -345,6 +350,21 @@ static int read_chain(struct decoder *decoder) {
     return 0;
 }
 
+static int read_computed(struct decoder *decoder) {
+    if (!json_object_get(decoder->metadata, "computed_with"))
+        return 0;
+    const char *computed = word_of(decoder, "computed_with");
+    if (!computed)
+        return -1;
+    if (!is_json_object(computed))
+        return corrupt(decoder, "'computed_with' must be a JSON object, not '%.64s'", computed);
+    decoder->checkpoint->computed = strdup(computed);
+    if (!decoder->checkpoint->computed)
+        return error_set(decoder->error, ERROR_MEMORY,
+                         "no memory for what a checkpoint was computed with");
+    return 0;
+}
+
 static int read_texts(struct decoder *decoder) {
     struct checkpoint *checkpoint = decoder->checkpoint;
     const char *epoch = word_of(decoder, "epoch");
@@ -362,7 +382,7 @@ static int read_texts(struct decoder *decoder) {
     checkpoint->settings = strdup(settings);
     if (!checkpoint->settings)
         return error_set(decoder->error, ERROR_MEMORY, "no memory for a checkpoint's settings");
-    return 0;
+    return read_computed(decoder);
 }
 
 static int read_net(struct decoder *decoder) {
@@ -387,9 +407,10 @@ static int read_metadata(struct decoder *decoder) {
                          "checkpoint %s: its format is '%.32s', and this program reads '%s': go on "
                          "with the version that wrote it",
                          decoder->origin, format, format_name);
-    if (json_object_size(decoder->metadata) != METADATA_KEYS)
-        return corrupt(decoder, "__metadata__ has %zu strings instead of %d",
-                       json_object_size(decoder->metadata), METADATA_KEYS);
+    size_t keys = METADATA_KEYS + (json_object_get(decoder->metadata, "computed_with") != NULL);
+    if (json_object_size(decoder->metadata) != keys)
+        return corrupt(decoder, "__metadata__ has %zu strings instead of %zu",
+                       json_object_size(decoder->metadata), keys);
     if (read_count(decoder, "step", &checkpoint->step) ||
         read_count(decoder, "samples", &checkpoint->samples) ||
         read_count(decoder, "seed", &checkpoint->seed) ||
@@ -526,6 +547,7 @@ void checkpoint_destroy(struct checkpoint **checkpoint) {
     if (!checkpoint || !*checkpoint)
         return;
     free((*checkpoint)->settings);
+    free((*checkpoint)->computed);
     net_destroy(&(*checkpoint)->net);
     state_free(&(*checkpoint)->state);
     free(*checkpoint);

@@ -3,7 +3,8 @@
  * Tensors (all F32): every parameter under its name ("conv1.weight"), then where present
  * "ema.<name>", "moment1.<name>", "moment2.<name>" (trainable only). `__metadata__` (strings):
  * format = "digitsum-2", step, epoch, samples, seed, updates, network (the text), settings (the
- * run's settings as JSON), dataset (its SHA-256, hex), chain (head of the chain over consumed
+ * run's settings as JSON), computed_with (engine, threads, library …, as JSON: model/traits.h; may be
+ * absent), dataset (its SHA-256, hex), chain (head of the chain over consumed
  * batches, hex), sha256 (hex; of the whole file with these 64 digits taken as '0', so that no bit
  * of the file can change unnoticed). Nothing in it depends on when or by which process it was
  * written: a step that is trained again gives the same bytes. File format:
@@ -27,14 +28,15 @@ struct checkpoint {
     uint64_t samples; /* pairs trained on */
     uint64_t seed;
     char *settings; /* JSON text */
+    char *computed; /* the same: what it was computed with; NULL: not recorded */
     char dataset[SHA256_HEX];
     uint8_t chain[SHA256_SIZE];
     struct net *net;           /* of the text inside */
     struct engine_state state; /* own arrays */
 };
 
-/* A state with zeroed arrays for this net and optimizer: moment2 only for AdamW, ema only where it
- * is on. -1 when memory is short. state_free frees the arrays and clears. */
+/* A state with zeroed arrays for this net and optimizer: moment2 where it has squares, ema only
+ * where it is on. -1 when memory is short. state_free frees the arrays and clears. */
 int state_alloc(struct engine_state *state, const struct net *net,
                 const struct optimizer *optimizer, struct error *error);
 void state_free(struct engine_state *state);

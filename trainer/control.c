@@ -43,6 +43,8 @@ static void welcome(struct coordinator *self, const struct member *member) {
     body.heartbeat_ms = HEARTBEAT_MS;
     body.silence_ms = SILENCE_MS;
     body.steps = self->steps;
+    int kept = publisher_count(self->publisher);
+    body.made = kept > 0 ? publisher_at(self->publisher, kept - 1)->saved.step : 0;
     Digitsum__Dataset dataset;
     if (members_describe(self->members, &dataset))
         body.dataset = &dataset;

@@ -30,6 +30,8 @@ enum {
 #define WAITING_PERIOD (30 * CLOCK_SECOND)
 #define OFFER_PERIOD (10 * CLOCK_SECOND) /* in which what was not answered is offered again */
 #define TURN_MAX CLOCK_SECOND            /* a longer turn of the loop: the process was stopped */
+#define STEP_TIME (10 * CLOCK_SECOND) /* after a signal, for the step in hand */
+#define SAVE_TIME 60                  /* seconds, for each checkpoint after it */
 
 void coordinator_warn(struct coordinator *self, const char *text) {
     struct notices *warnings = &self->summary.warnings;
@@ -147,10 +149,25 @@ failed:
     return NULL;
 }
 
+static void remove_sockets(const struct coordinator *self) {
+    endpoint_remove(self->control_address);
+    endpoint_remove(self->data_address);
+    endpoint_remove(self->progress_address);
+}
+
+bool coordinator_stuck(const struct coordinator *self) {
+    return self->stuck;
+}
+
 void coordinator_destroy(struct coordinator **pointer) {
     struct coordinator *self = *pointer;
     if (!self)
         return;
+    if (self->stuck) {
+        remove_sockets(self);
+        *pointer = NULL;
+        return;
+    }
     if (self->feed)
         feed_close(self->feed);
     train_destroy(&self->train);
@@ -170,9 +187,7 @@ void coordinator_destroy(struct coordinator **pointer) {
             zmq_close(sockets[i]);
     if (self->context)
         zmq_ctx_term(self->context);
-    endpoint_remove(self->control_address);
-    endpoint_remove(self->data_address);
-    endpoint_remove(self->progress_address);
+    remove_sockets(self);
     if (self->wake >= 0)
         close(self->wake);
     free(self);
@@ -189,6 +204,7 @@ static void take_progress(struct coordinator *self) {
     sums->digit_hits += seen->digit_hits;
     sums->sum_hits += seen->sum_hits;
     if (seen->images > 0) {
+        self->moved = clock_now();
         self->images += seen->images;
         self->last_batch = clock_seconds();
     }
@@ -217,6 +233,8 @@ static void fail_save(struct coordinator *self, const struct saved *saved,
 static void take_saved(struct coordinator *self) {
     struct saved saved;
     while (saver_take(self->saver, &saved)) {
+        if (self->interrupted)
+            signals_grace(SAVE_TIME);
         struct error error;
         if (saved.failed) {
             fail_save(self, &saved, &saved.error);
@@ -392,14 +410,24 @@ static int wait_for_events(struct coordinator *self, struct error *error) {
 /* A reason to end early: a signal, or a goal that an evaluation reached. */
 static void check_early_end(struct coordinator *self) {
     bool interrupted = signals_stop() && !self->interrupted;
-    if (interrupted)
+    if (interrupted) {
         log_info(self->log, "stopping: saving a checkpoint (once more to stop at once)");
+        self->moved = clock_now();
+        signals_grace(SAVE_TIME);
+    }
     if (interrupted || (self->goal_reached && !self->ending)) {
         self->interrupted |= interrupted;
         self->ending = true;
         train_stop(self->train);
         feed_close(self->feed);
     }
+}
+
+/* A step that was in hand when a signal came, and does not end. While a checkpoint is being written
+ * the thread may wait for that. */
+static bool step_hangs(const struct coordinator *self) {
+    return self->interrupted && !self->training_over && saver_idle(self->saver) &&
+           clock_now() - self->moved > STEP_TIME;
 }
 
 static int loop(struct coordinator *self, struct error *error) {
@@ -414,6 +442,10 @@ static int loop(struct coordinator *self, struct error *error) {
         flow_advance(self);
         do_periodic(self);
         check_early_end(self);
+        if (step_hangs(self)) {
+            self->stuck = true;
+            return 0;
+        }
     }
     return 0;
 }
@@ -436,6 +468,7 @@ static void fill_summary(struct coordinator *self, struct summary *summary) {
     snprintf(summary->engine, sizeof summary->engine, "%s", self->settings.ops->name);
     snprintf(summary->precision, sizeof summary->precision, "%s", settings->precision);
     summary->threads = self->settings.config.threads;
+    summary->computed_with = self->settings.start->computed;
     summary->seed = (uint64_t)settings->seed;
     summary->steps = self->seen.step;
     if (dataset->known)
@@ -483,6 +516,11 @@ int coordinator_run(struct coordinator *self, struct summary *summary, struct er
     if (status == 0 && self->failure.code != ERROR_NONE) {
         *error = self->failure;
         status = -1;
+    } else if (self->stuck) {
+        status = error_set(error, ERROR_INTERRUPTED,
+                           "stopped after step %" PRIu64 " of %" PRIu64
+                           ": the next one did not end within %d s and was given up",
+                           self->seen.step, self->steps, (int)(STEP_TIME / CLOCK_SECOND));
     } else if (status == 0 && self->interrupted) {
         status = error_set(error, ERROR_INTERRUPTED, "stopped at step %" PRIu64 " of %" PRIu64,
                            self->seen.step, self->steps);

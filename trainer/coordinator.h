@@ -32,6 +32,11 @@ struct coordinator *coordinator_create(const struct coordinator_settings *settin
  * ERROR_INTERRUPTED: stopped by a signal, with a checkpoint. Fills the summary in every case. */
 int coordinator_run(struct coordinator *self, struct summary *summary, struct error *error);
 
+/* Whether a step that does not end was given up after a signal: coordinator_destroy cannot wait for
+ * its thread then. It removes the files of the sockets and leaves all else, which the thread may
+ * still use, to the end of the process: that must be _exit. */
+bool coordinator_stuck(const struct coordinator *self);
+
 void coordinator_destroy(struct coordinator **self);
 
 #endif

@@ -50,6 +50,8 @@ struct coordinator {
     } over;
     bool ending; /* no more leases: finished, stopped, failed, or goal reached */
     bool interrupted, goal_reached, training_over;
+    bool stuck;    /* the step in hand did not end after a signal */
+    int64_t moved; /* when a step ended, or the signal came */
     bool save_failed;
     struct error failure;  /* of training or saving */
     int64_t turn;          /* clock_now() of the loop's latest turn */

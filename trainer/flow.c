@@ -22,6 +22,11 @@ int flow_begin(struct coordinator *self, struct error *error) {
     const struct checkpoint *start = self->settings.start;
     uint32_t samples = self->members->dataset.train;
     self->steps = run_steps(self);
+    if (self->steps == 0)
+        return error_set(error, ERROR_INVALID,
+                         "--epochs %.15g of %u images is less than one image: nothing would be "
+                         "trained",
+                         settings->epochs, samples);
     if (self->steps < start->step)
         return error_set(error, ERROR_INVALID,
                          "the run has %" PRIu64 " steps, but its checkpoint is at step %" PRIu64
@@ -57,7 +62,7 @@ int flow_begin(struct coordinator *self, struct error *error) {
                                    .keep_going = settings->keep_going,
                                    .record = self->record};
     sha256_hex(self->members->dataset.sha256, train.dataset);
-    settings_schedule(settings, self->steps, &train.schedule);
+    settings_schedule(settings, self->steps, samples, &train.schedule);
     log_info(self->log, "%s: %u training and %u test images; %" PRIu64 " steps of %lld",
              self->members->dataset.name, samples, self->members->dataset.test, self->steps,
              (long long)settings->batch);

@@ -49,6 +49,8 @@ static json_t *to_json(const struct summary *s) {
 
 int summary_write(const struct summary *summary, const char *folder, struct error *error) {
     json_t *values = to_json(summary);
+    if (values && summary->computed_with)
+        json_object_set_new(values, "computed_with", json_loads(summary->computed_with, 0, NULL));
     char *text = values ? json_dumps(values, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     int status;
     if (!text) {

@@ -18,7 +18,9 @@ struct summary {
     bool synthetic; /* the figures are not MNIST's */
     char engine[16], precision[8];
     int threads;
-    uint64_t seed, steps; /* steps trained in all */
+    const char *computed_with; /* JSON object, as in the checkpoint (model/traits.h); NULL: none.
+                                  Borrowed */
+    uint64_t seed, steps;      /* steps trained in all */
     double epochs;
     bool scored;                         /* an evaluation of the last checkpoint came in */
     double digit_accuracy, sum_accuracy; /* 0-1, of the last evaluated checkpoint */

@@ -124,7 +124,7 @@ static int check_dataset(const struct verify *self, struct error *error) {
         return 0;
     return error_set(error, ERROR_INVALID,
                      "the run was trained on a dataset with SHA-256 %.16s…, and %s has %.16s…: say "
-                     "--data, --hold-out and --train-limit as its loaders were told",
+                     "--data, --hold-out, --transpose and --train-limit as its loaders were told",
                      self->trained_on, self->dataset->name, hex);
 }
 

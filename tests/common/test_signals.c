@@ -94,6 +94,30 @@ static void wake_up(void) {
     REQUIRE(waitpid(other, NULL, 0) == other);
 }
 
+/* What never looks whether it should stop ends all the same. */
+static void never_look(void) {
+    begin();
+    signals_grace(1);
+    raise(SIGTERM);
+    for (;;)
+        pause();
+}
+
+/* The same while the time is counted anew. */
+static void look_and_hang(void) {
+    begin();
+    raise(SIGTERM);
+    REQUIRE(signals_stop());
+    signals_grace(1);
+    for (;;)
+        pause();
+}
+
+Test(signals, a_process_that_does_not_end_is_ended, .timeout = 20) {
+    expect_exit(never_look, 130);
+    expect_exit(look_and_hang, 130);
+}
+
 Test(signals, insist_whichever_comes_second) {
     expect_exit(terminate_once, 0);
     expect_exit(interrupt_then_terminate, 130);

@@ -200,12 +200,12 @@ Test(engine, without_a_device_or_memory_it_says_so) {
     struct error error = {0};
     rig_open(&rig);
     emulator_set_devices(0);
-    cr_assert_neq(digitsum_engine.ops->probe(&rig.config, NULL, 0, &error), 0);
+    cr_assert_neq(digitsum_engine.ops->probe(&rig.config, NULL, &error), 0);
     cr_expect_eq(error.code, ERROR_UNSUPPORTED);
     cr_expect(strstr(error.text, "no CUDA device"), "%s", error.text);
     emulator_set_devices(1);
     emulator_set_memory((size_t)100 << 20);
-    cr_assert_neq(digitsum_engine.ops->probe(&rig.config, NULL, 0, &error), 0);
+    cr_assert_neq(digitsum_engine.ops->probe(&rig.config, NULL, &error), 0);
     cr_expect_eq(error.code, ERROR_UNSUPPORTED);
     cr_expect(strstr(error.text, "100 MiB of memory free"), "%s", error.text);
     rig_close(&rig);

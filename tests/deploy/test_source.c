@@ -8,7 +8,7 @@
 Test(source, is_read_as_written) {
     char folder[64];
     struct error error = {0};
-    struct source written = {.data = "png:/a \"b\" \\ é", .hold_out = 5000};
+    struct source written = {.data = "png:/a \"b\" \\ é", .hold_out = 5000, .transpose = true};
     struct source read = {.data = "before", .hold_out = 7};
     scratch_begin(folder);
     cr_expect_eq(source_read(&read, folder, &error), 0, "there is none yet");
@@ -18,6 +18,7 @@ Test(source, is_read_as_written) {
     cr_expect_eq(source_read(&read, folder, &error), 1, "%s", error.text);
     cr_expect_str_eq(read.data, written.data);
     cr_expect_eq(read.hold_out, 5000);
+    cr_expect(read.transpose);
     cr_expect_eq(scratch_count(folder), 1, "nothing lies beside it");
     scratch_end(folder);
 }

@@ -159,6 +159,35 @@ Test(summary, table) {
     free(table);
 }
 
+Test(summary, table_shows_what_the_bits_depend_on) {
+    static const struct {
+        const char *computed, *row;
+    } rows[] = {
+        {"{\"threads\": 2, \"instructions\": \"AVX2\", \"library\": \"oneDNN 2.6.3 (52b5f1)\"}",
+         "engine           cpu, bf16, 2 threads, AVX2, oneDNN 2.6.3\n"},
+        {"{\"threads\": 1, \"instructions\": \"SSE41\", \"library\": \"oneDNN 3.1\"}",
+         "engine           cpu, bf16, 1 thread, SSE41, oneDNN 3.1\n"},
+        {"{\"threads\": 0, \"instructions\": \"compute capability 9.0\", \"library\": \"CUDA "
+         "13.0\"}",
+         "engine           cpu, bf16, compute capability 9.0, CUDA 13.0\n"},
+        {"{\"threads\": \"many\", \"instructions\": 3}", "engine           cpu, bf16\n"},
+        {"[1]", "engine           cpu, bf16\n"},
+        {"{\"threads\": -1, \"library\": \"\\u001b[31m (\"}",
+         "engine           cpu, bf16, ?[31m\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct summary summary;
+        struct error error;
+        char computed[300];
+        snprintf(computed, sizeof computed, "\"computed_with\": %s", rows[i].computed);
+        cr_assert_eq(read_text(with("\"another\": [1]", computed), &summary, &error), 0, "%s",
+                     error.text);
+        char *table = summary_table(&summary, NULL, "runs/first", false);
+        cr_expect(strstr(table, rows[i].row), "%s", table);
+        free(table);
+    }
+}
+
 Test(summary, table_ends_with_the_warnings) {
     struct summary summary;
     struct error error;

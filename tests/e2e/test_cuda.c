@@ -114,7 +114,8 @@ Test(cuda, tf32_is_recorded_and_taken_over) {
     cr_expect_eq(e2e_wait(&run, other), 2);
     cr_expect(e2e_logged(&run, other, "the run was begun with --precision \"tf32\", not \"f32\""));
     int cpu = resume(&run, (const char *const[]){"--device", "cpu", NULL});
-    cr_expect_eq(e2e_wait(&run, cpu), 1);
+    cr_expect_eq(e2e_wait(&run, cpu), 2);
+    cr_expect(e2e_logged(&run, cpu, "--resume: the run was begun in tf32 ("));
     cr_expect(e2e_logged(&run, cpu, "TF32 is a format of GPUs; use f32 or bf16"));
     int same = resume(&run, (const char *const[]){"--device", "cuda", "--steps", "14", NULL});
     e2e_loader(&run, "loader-2", "2000");

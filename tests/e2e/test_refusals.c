@@ -69,6 +69,12 @@ Test(refusals, unknown_options_and_impossible_values) {
                                   NULL},
             2, "write tcp://host:port or ipc://path");
     refused(&run, "pipeline", (const char *const[]){"--run", "../up", NULL}, 2, "../up");
+    refused(&run, "pipeline", (const char *const[]){"--epochs=0", NULL}, 2,
+            "--epochs 0: must be a number from 1e-06 to 1000000");
+    refused(&run, "pipeline", (const char *const[]){"--seed=-1", NULL}, 2,
+            "--seed -1: must be a whole number from 0 to 9007199254740991");
+    refused(&run, "pipeline", (const char *const[]){"--augmentors=2", NULL}, 2,
+            "unknown option '--augmentors=2'; did you mean --augmenters?");
     e2e_end(&run);
 }
 
@@ -77,6 +83,22 @@ static void write_file(const char *path, const char *text) {
     cr_assert_not_null(file);
     fputs(text, file);
     fclose(file);
+}
+
+/* What is left of the run's length once the dataset is known. */
+Test(refusals, less_than_one_image) {
+    struct e2e run;
+    e2e_begin(&run);
+    int trainer = e2e_start(&run, "trainer", "trainer",
+                            (const char *const[]){"--bind", "@ADDRESS", "--run-dir", "@RUN",
+                                                  "--net", "tiny", "--epochs", "0.000001", NULL});
+    e2e_start(&run, "loader", "loader",
+              (const char *const[]){"--join", "@ADDRESS", "--data", "synthetic", NULL});
+    cr_expect_eq(e2e_wait(&run, trainer), 2);
+    cr_expect(e2e_logged(&run, trainer,
+                         "--epochs 1e-06 of 60000 images is less than one image: nothing would be "
+                         "trained"));
+    e2e_end(&run);
 }
 
 Test(refusals, trainer_says_what_is_wrong_with_its_settings) {
@@ -108,7 +130,7 @@ Test(refusals, trainer_says_what_is_wrong_with_its_settings) {
             "device cuda: DIGITSUM_CUDA=/nowhere");
     unsetenv("DIGITSUM_CUDA");
     refused(&run, "trainer",
-            (const char *const[]){TRAINER, "--device", "cpu", "--precision", "tf32", NULL}, 1,
+            (const char *const[]){TRAINER, "--device", "cpu", "--precision", "tf32", NULL}, 2,
             "TF32 is a format of GPUs; use f32 or bf16");
     refused(&run, "trainer", (const char *const[]){TRAINER, "--graph-steps", "33", NULL}, 2,
             "--graph-steps 33: must be a whole number from 0 to 32");

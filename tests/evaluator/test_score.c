@@ -1,6 +1,6 @@
 /* Counting against an engine whose answers are known; and what a restart finds in the file. */
 #include "common/pairs.h"
-#include "evaluator/report.h"
+#include "evaluator/report_file.h"
 #include "evaluator/score.h"
 #include "tests/support/scratch.h"
 

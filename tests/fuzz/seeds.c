@@ -207,6 +207,14 @@ static void seed_texts(void) {
     static const char recipe[] = "optimizer = \"sgd\"; rate = 0.05; momentum = 0.9;\n"
                                  "batch = 256; # a comment\nshift = 1.5; nesterov = true;\n";
     seed_write("report", "one_line", report, strlen(report));
+    /* A version, a session's start at step 101, and digit/accuracy 0.5 of step 200. */
+    static const uint8_t events[] = "\1\x0f\0\x1a\x0d"
+                                    "brain.Event:2"
+                                    "\6\0\x10\x65\x3a\2\x08\1"
+                                    "\x1c\0\x10\xc8\1\x2a\x17\x0a\x15\x0a\x0e"
+                                    "digit/accuracy"
+                                    "\x15\0\0\0\x3f";
+    seed_write("events", "one_point", events, sizeof events - 1);
     seed_write("record", "three_lines", record, sizeof record - 1);
     seed_write("recipe", "some", recipe, strlen(recipe));
 }

@@ -25,6 +25,7 @@ static struct checkpoint *make(const struct optimizer *optimizer) {
     checkpoint->samples = 120064;
     checkpoint->seed = UINT64_MAX;
     checkpoint->settings = strdup("{\"batch\": 128, \"note\": \"\\\"sha256\\\":\\\" – é\"}");
+    checkpoint->computed = strdup("{\"threads\": 2, \"library\": \"oneDNN\"}");
     memcpy(checkpoint->dataset, dataset, sizeof dataset);
     for (int i = 0; i < SHA256_SIZE; i++)
         checkpoint->chain[i] = (uint8_t)(7 * i + 200);
@@ -58,6 +59,7 @@ static void expect_equal(const struct checkpoint *a, const struct checkpoint *b)
     cr_expect_eq(a->seed, b->seed);
     cr_expect_eq(a->state.updates, b->state.updates);
     cr_expect_str_eq(a->settings, b->settings);
+    cr_expect_str_eq(a->computed, b->computed);
     cr_expect_str_eq(a->dataset, b->dataset);
     cr_expect_str_eq(a->net->text, b->net->text);
     cr_expect_eq(memcmp(a->chain, b->chain, SHA256_SIZE), 0);
@@ -237,6 +239,7 @@ Test(checkpoint, made_by_hand) {
     cr_expect_eq(checkpoint->seed, 1);
     cr_expect_eq(checkpoint->state.updates, 3);
     cr_expect_str_eq(checkpoint->settings, "{}");
+    cr_expect_null(checkpoint->computed); /* files of before it was recorded have none */
     cr_expect_str_eq(checkpoint->dataset, ZEROS);
     cr_expect_str_eq(checkpoint->net->name, "t");
     for (int i = 0; i < 21; i++)
@@ -281,6 +284,9 @@ static const struct refusal refusals[] = {
     {{META("digitsum-2", "3", "0.5", "@", "{}", "0", ZEROS), hand_tensors, 21, false}, "'dataset' must be 64 lower-case hex digits, not '0'"},
     {{META("digitsum-2", "3", "0.5", "@", "{}", ZEROS, ZEROS "0"), hand_tensors, 21, false}, "'chain' must be 64 lower-case hex digits, not '" ZEROS "0'"},
     {{META("digitsum-2", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'more':''", hand_tensors, 21, false}, "__metadata__ has 12 strings instead of 11"},
+    {{META("digitsum-2", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'computed_with':'{}','more':''", hand_tensors, 21, false}, "__metadata__ has 13 strings instead of 12"},
+    {{META("digitsum-2", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'computed_with':'[]'", hand_tensors, 21, false}, "'computed_with' must be a JSON object, not '[]'"},
+    {{META("digitsum-2", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'computed_with':{}", hand_tensors, 21, false}, "__metadata__ has no string 'computed_with'"},
     {{"'format':3", hand_tensors, 21, false}, "__metadata__ has no string 'format'"},
     {{"", hand_tensors, 21, false}, "__metadata__ has no string 'format'"},
     {{hand_metadata, D S "'s.bias':{'dtype':'F32','shape':[1],'data_offsets':[80,84]},'s.bias':{}", 21, false}, "the header is not JSON: duplicate object key near '\"s.bias\"'"},
@@ -513,6 +519,9 @@ Test(checkpoint, encode_refuses_what_decode_would) {
                     "a checkpoint's dataset must be 64 lower-case hex digits, not "
                     "'F0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff'");
     checkpoint->dataset[0] = '0';
+    free(checkpoint->computed);
+    checkpoint->computed = strdup("[]");
+    expect_no_bytes(checkpoint, "a checkpoint's computed_with must be a JSON object, not '[]'");
     free(checkpoint->settings);
     checkpoint->settings = NULL;
     expect_no_bytes(checkpoint, "a checkpoint's settings must be a JSON object, not ''");

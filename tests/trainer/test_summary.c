@@ -78,7 +78,9 @@ static void expect_text(const json_t *values, const char *key, const char *expec
 
 Test(summary, has_every_figure) {
     struct summary summary = usual();
+    summary.computed_with = "{\"threads\": 2, \"library\": \"oneDNN 2.6.3\"}";
     json_t *values = written(&summary);
+    expect_text(json_object_get(values, "computed_with"), "library", "oneDNN 2.6.3");
     expect_text(values, "network", "quick");
     expect_text(values, "dataset", "MNIST");
     expect_text(values, "engine", "cpu");
@@ -116,7 +118,7 @@ Test(summary, has_every_figure) {
     cr_expect_eq(json_array_size(warnings), 1);
     cr_expect_str_eq(json_string_value(json_array_get(warnings, 0)),
                      "no 4 among the training labels");
-    cr_expect_eq(json_object_size(values), 9 + sizeof figures / sizeof *figures);
+    cr_expect_eq(json_object_size(values), 10 + sizeof figures / sizeof *figures);
     json_decref(values);
 }
 
