@@ -3,9 +3,9 @@
  * open.
  *
  * A run that lost its newest checkpoints goes on from an earlier one and makes later steps again,
- * with other weights if its length is another. The lines of those steps are then replaced; those of steps still
- * later are dropped, for their checkpoints are to be made again too, or never will be. A line whose
- * very checkpoint the trainer has is confirmed, and stays. */
+ * with other weights if its length is another. The lines of those steps are then replaced; those of
+ * steps still later are dropped, for their checkpoints are to be made again too, or never will be.
+ * A line whose very checkpoint the trainer has is confirmed, and stays. */
 #ifndef EVALUATOR_REPORT_FILE_H
 #define EVALUATOR_REPORT_FILE_H
 
@@ -17,10 +17,10 @@
 struct report_file;
 
 /* Opens or creates `path` and reads what is in it. A last line that is no
- * evaluation was torn by a crash, and is cut off (see report_cut). Where the file has several lines of a step, or lines out of order, it is written
- * anew with the last of each step. NULL with ERROR_CORRUPT naming the line for any other that is no
- * evaluation: nothing is changed then; ERROR_REFUSED where another process has it open; ERROR_IO,
- * ERROR_MEMORY. */
+ * evaluation was torn by a crash, and is cut off (see report_cut). Where the file has several lines
+ * of a step, or lines out of order, it is written anew with the last of each step. NULL with
+ * ERROR_CORRUPT naming the line for any other that is no evaluation: nothing is changed then;
+ * ERROR_REFUSED where another process has it open; ERROR_IO, ERROR_MEMORY. */
 struct report_file *report_open(const char *path, struct error *error);
 
 /* How many bytes of a torn line report_open cut off; 0 if none. */

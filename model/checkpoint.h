@@ -3,13 +3,13 @@
  * Tensors (all F32): every parameter under its name ("conv1.weight"), then where present
  * "ema.<name>", "moment1.<name>", "moment2.<name>" (trainable only). `__metadata__` (strings):
  * format = "digitsum-2", step, epoch, samples, seed, updates, network (the text), settings (the
- * run's settings as JSON), computed_with (engine, threads, library …, as JSON: model/traits.h; may be
- * absent), dataset (its SHA-256, hex), chain (head of the chain over consumed
- * batches, hex), sha256 (hex; of the whole file with these 64 digits taken as '0', so that no bit
- * of the file can change unnoticed). Nothing in it depends on when or by which process it was
- * written: a step that is trained again gives the same bytes. File format:
- * https://github.com/huggingface/safetensors (8-byte little-endian header length, JSON header
- * padded with spaces to a multiple of 8, tensor bytes back to back). */
+ * run's settings as JSON), computed_with (engine, threads, library …, as JSON: model/traits.h; may
+ * be absent), dataset (its SHA-256, hex), chain (head of the chain over consumed batches, hex),
+ * sha256 (hex; of the whole file with these 64 digits taken as '0', so that no bit of the file can
+ * change unnoticed). Nothing in it depends on when or by which process it was written: a step that
+ * is trained again gives the same bytes. File format: https://github.com/huggingface/safetensors
+ * (8-byte little-endian header length, JSON header padded with spaces to a multiple of 8, tensor
+ * bytes back to back). */
 #ifndef MODEL_CHECKPOINT_H
 #define MODEL_CHECKPOINT_H
 

@@ -30,8 +30,8 @@ enum {
 #define WAITING_PERIOD (30 * CLOCK_SECOND)
 #define OFFER_PERIOD (10 * CLOCK_SECOND) /* in which what was not answered is offered again */
 #define TURN_MAX CLOCK_SECOND            /* a longer turn of the loop: the process was stopped */
-#define STEP_TIME (10 * CLOCK_SECOND) /* after a signal, for the step in hand */
-#define SAVE_TIME 60                  /* seconds, for each checkpoint after it */
+#define STEP_TIME (10 * CLOCK_SECOND)    /* after a signal, for the step in hand */
+#define SAVE_TIME 60                     /* seconds, for each checkpoint after it */
 
 void coordinator_warn(struct coordinator *self, const char *text) {
     struct notices *warnings = &self->summary.warnings;

@@ -32,7 +32,8 @@ static struct checkpoint *newest(const char *run_dir, const struct log *log, str
             error_set(error, ERROR_INVALID, "--resume: %s", bad.text);
             return NULL;
         }
-        if (bad.code != ERROR_CORRUPT) { /* it may be whole: what is short today may not be tomorrow */
+        if (bad.code !=
+            ERROR_CORRUPT) { /* it may be whole: what is short today may not be tomorrow */
             *error = bad;
             error_prefix(error, "--resume");
             return NULL;
