@@ -44,6 +44,24 @@ WHAT ?=#         what make faults measures: heal, peers or soak
 # --- of watch ---
 JOIN ?=#         address of the trainer, tcp://host:port or ipc://path
 
+# A variable as it was given, on the command line or by the environment. make would expand a $ in it
+# and its shell all the rest: so a $ stays what it is (and $$ is one $, as everywhere in make), and what
+# goes into a command goes through `quote`. Only a newline cannot be given.
+given = $(subst $$$$,$$,$(value $(1)))
+quote = '$(subst ','\'',$(1))'
+# Set for the rules below and not for what these start.
+unexport RUN NET RECIPE UNTIL DATA ARGS JOIN NETS SEEDS LIST OUT
+# A name of the command line that is none of ours would change nothing, and nobody would know.
+given_names := $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
+ifneq ($(given_names),)
+known_names := $(shell sed -n 's/^\([A-Z][A-Z0-9_]*\) ?=.*/\1/p' Makefile cuda/cuda.mk) \
+  QUICK SANITIZE CC CXX AR CPPFLAGS CFLAGS CXXFLAGS LDFLAGS LDLIBS SHELL MAKE MAKEFLAGS
+ifneq ($(filter-out $(known_names),$(given_names)),)
+$(shell deploy/known $(call quote,$(given_names)) $(call quote,$(known_names)) >&2)
+$(error nothing was done)
+endif
+endif
+
 override SAN := $(patsubst 1,address,$(strip $(SAN)))
 variant := $(strip $(if $(SAN),san-$(SAN),$(if $(strip $(DEBUG)),debug,release)))
 out := build/$(variant)
@@ -56,19 +74,23 @@ quiet = $(if $(filter-out 0,$(strip $(V))),,@echo '  $(1)  $@' &&)
 
 # --- tools -----------------------------------------------------------------------------------
 CC ?= cc
+# What the compiler builds for, asked when it is needed: x86_64-linux-gnu as Debian spells it (a cross
+# compiler and others know no such name: then the machine's), and x86_64 alone.
+multiarch = $(eval multiarch := $(shell m=$$($(CC) -print-multiarch 2>/dev/null); echo "$${m:-$$($(CC) -dumpmachine)}"))$(multiarch)
+processor = $(firstword $(subst -, ,$(multiarch)))
 PKGS := libzmq libprotobuf-c libpng zlib libzip libconfig jansson libcurl libcrypto cairo
 # What pkg-config says is kept in a file: asked once, and only after the packages are there. make
 # reads its own file again when it has written this one.
-ifneq ($(filter-out help clean format check check-%,$(or $(MAKECMDGOALS),build)),)
+ifneq ($(filter-out help clean format check check-% fresh-check arm64-check,$(or $(MAKECMDGOALS),build)),)
 include build/packages.mk
 endif
 # What passes the door of an engine, as a number: program and shared object must agree on it.
 door := -DENGINE_DOOR=$(shell cat model/engine.h model/optimizer.h model/net.h common/batch.h common/error.h | cksum | cut -d' ' -f1)u
-CPPFLAGS += -D_GNU_SOURCE -I. -I$(out)/gen $(packages_cflags) $(door)
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(out)/gen $(packages_cflags) $(door) $(if $(SAN),-DNO_CLONES)
 # Libraries that were unpacked rather than installed are found there now and when programs start.
 ifneq ($(strip $(DEPS)),)
 override DEPS := $(abspath $(DEPS))
-deps_library := $(DEPS)/usr/lib/x86_64-linux-gnu
+deps_library := $(DEPS)/usr/lib/$(multiarch)
 export PKG_CONFIG_SYSROOT_DIR := $(DEPS)
 export PKG_CONFIG_PATH := $(deps_library)/pkgconfig:$(DEPS)/usr/share/pkgconfig
 export LD_LIBRARY_PATH := $(deps_library):$(deps_library)/blas:$(deps_library)/lapack:$(LD_LIBRARY_PATH)
@@ -83,6 +105,14 @@ CFLAGS += -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wvla -
           $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer) \
           $(if $(filter thread,$(SAN)),-fsanitize=thread -fno-omit-frame-pointer) \
           $(if $(filter fuzz,$(SAN)),-fsanitize=fuzzer-no-link$(,)address$(,)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+# What some files are compiled for beyond that. A whole file, since GCC lowers wide vectors by what
+# the file is for, and since clang knows no pragma for it.
+x86_flags = $(if $(filter x86_64,$(processor)),$(1))
+$(out)/obj/cpu/loops_avx2.o: file_flags = $(call x86_flags,-mavx2 -mfma -mbmi2)
+$(out)/obj/cpu/loops_avx512.o: file_flags = $(call x86_flags,-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mfma -mbmi2)
+$(out)/obj/cpu/tiles.o: file_flags = $(call x86_flags,-mamx-tile -mamx-bf16 -mavx512f -mavx512bw -mavx512dq -mavx512vl)
+# The pixel loops are gathers, which GCC 12 only makes of them with -O3.
+$(out)/obj/augment/warp.o: file_flags = $(if $(strip $(DEBUG)),,-O3)
 , := ,
 LDLIBS += -Wl,--as-needed $(packages_libs) -ldnnl -lm -lpthread -ldl
 # All processors, unless -j was given (then the command line wins) or a make above us decides.
@@ -131,26 +161,34 @@ build/packages.mk: deploy/packages.txt deploy/setup
 	@mv $@.part $@
 
 # $(call option,name,VARIABLE) and $(call flag,name,VARIABLE): what the launcher is told.
-option = $(if $(strip $($(2))),--$(1)='$(strip $($(2)))')
-flag = $(if $(filter-out 0 no,$(strip $($(2)))),--$(1))
+option = $(if $(strip $(call given,$(2))),--$(1)=$(call quote,$(call given,$(2))))
+flag = $(if $(filter-out 0 no,$(strip $(call given,$(2)))),--$(1))
+# ARGS as words of the shell: "$$@" after this.
+with_args = $(if $(strip $(call given,ARGS)),words=$$(deploy/words ARGS $(call quote,$(call given,ARGS))) && eval "set -- $$words" &&)
+# The beginning of a command that goes on with a run, for the launcher to say.
+run_names := RUN NET RECIPE SEED EPOCHS STEPS UNTIL DEVICE PRECISION DATA HOLD_OUT \
+  TRANSPOSE LOADERS AUGMENTERS RESUME OTHER_BITS FORCE KEEP_GOING ARGS
+make_command = make$(if $(subst $(CURDIR),,$(value PWD)), -C $(call quote,$(CURDIR))) run-pipeline$(foreach \
+  name,$(filter-out $(run_names),$(given_names)), $(name)=$(call quote,$(call given,$(name))))
 # A resumed run knows its data: none is looked for unless DATA names some.
-find_data = $(if $(strip $(DATA)),1,$(if $(call flag,resume,RESUME),,1))
+find_data = $(if $(strip $(call given,DATA)),1,$(if $(call flag,resume,RESUME),,1))
 run-pipeline: build ## train, evaluate and report on this machine: the main job
-	@$(if $(find_data),data=$$($(out)/bin/loader --find $(call option,data,DATA)) &&) \
-	exec $(out)/bin/pipeline $(if $(find_data),--data="$$data") $(call option,run,RUN) $(call option,net,NET) \
+	@$(with_args) $(if $(find_data),data=$$($(out)/bin/loader --find $(call option,data,DATA)) && { [ "$$data" != auto ] || data=; } &&) \
+	DIGITSUM_MAKE=$(call quote,$(make_command)) \
+	exec $(out)/bin/pipeline $(if $(find_data),$${data:+--data="$$data"}) $(call option,run,RUN) $(call option,net,NET) \
 	  $(call option,recipe,RECIPE) $(call option,seed,SEED) $(call option,epochs,EPOCHS) \
 	  $(call option,steps,STEPS) $(call option,until,UNTIL) $(call option,device,DEVICE) \
 	  $(call option,precision,PRECISION) $(call option,hold-out,HOLD_OUT) $(call flag,transpose,TRANSPOSE) \
 	  $(call option,loaders,LOADERS) $(call option,augmenters,AUGMENTERS) \
 	  $(call flag,resume,RESUME) $(call flag,other-bits,OTHER_BITS) $(call flag,force,FORCE) \
-	  $(call flag,keep-going,KEEP_GOING) $(ARGS)
+	  $(call flag,keep-going,KEEP_GOING) "$$@"
 
 watch: $(out)/bin/watch ## print the evaluators' reports of a run anywhere: make watch JOIN=tcp://host:port
-	@$(out)/bin/watch $(call option,join,JOIN) $(ARGS)
+	@$(with_args) exec $(out)/bin/watch $(call option,join,JOIN) "$$@"
 
 verify: $(out)/bin/verify ## make all batches of a run again, untrained, and compare: make verify RUN=first
-	@$(out)/bin/verify --run-dir='runs/$(strip $(RUN))' $(call option,data,DATA) \
-	  $(call option,hold-out,HOLD_OUT) $(call flag,transpose,TRANSPOSE) $(ARGS)
+	@$(with_args) exec $(out)/bin/verify $(if $(strip $(call given,RUN)),--run-dir=$(call quote,runs/$(call given,RUN))) $(call option,data,DATA) \
+	  $(call option,hold-out,HOLD_OUT) $(call flag,transpose,TRANSPOSE) "$$@"
 
 $(out)/gen/proto/%.pb-c.c $(out)/gen/proto/%.pb-c.h: proto/%.proto
 	@mkdir -p $(@D)
@@ -178,13 +216,13 @@ $(out)/obj/common/build.o: $(commit_file)
 
 $(out)/obj/%.o: %.c | $(proto_source)
 	@mkdir -p $(@D)
-	$(call quiet,cc ) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call quiet,cc ) $(CC) $(CPPFLAGS) $(CFLAGS) $(file_flags) -MMD -MP -c $< -o $@
 
 define room_library
 $(out)/lib/lib$(1).a: $(call room_objects,$(1)) $(if $(filter common,$(1)),$(protos:%=$(out)/obj/proto/%.o))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$$(call quiet,ar ) ar rcs $$@ $$^
+	$$(call quiet,ar ) $(AR) rcs $$@ $$^
 endef
 $(foreach room,$(rooms),$(eval $(call room_library,$(room))))
 
@@ -243,7 +281,7 @@ $(out)/tests/cuda: $(cuda_objects) $(emulator_objects)
 $(out)/tests/plans: $(out)/obj/pic/cuda/backend.o $(out)/obj/pic/cuda/conv_plan.o
 $(out)/obj/tests/cuda/%.o $(out)/obj/tests/plans/%.o: CPPFLAGS += $(cuda_cppflags)
 
-.PHONY: test tests check clean format check-format check-includes check-deploy help
+.PHONY: test test-isa tests check clean format check-format check-includes check-deploy help
 test: ## build and run every test (SAN=1: under ASan and UBSan)
 	@deploy/setup build runtime test
 	@$(MAKE) --no-print-directory tests
@@ -256,6 +294,16 @@ test_engines := $(if $(and $(cuda_built),$(filter conformance,$(test_folders))),
   $(out)/tests/conformance@emulated=$(emulated_engine) $(cuda_engine:%=$(out)/tests/conformance@cuda=%))
 tests: $(if $(filter e2e,$(test_folders)),build) $(test_folders:%=$(out)/tests/%) \
   $(if $(test_engines),$(cuda_engine) $(emulated_engine)) ## build the tests without running them
+
+# What a processor can do decides which kernels run, whether there is bf16, and what a run falls back
+# to: the tests that depend on it, as where oneDNN may use no more than ISA.
+ISA ?= AVX2
+test-isa: ## the tests that depend on the processor, as on one with no more than ISA=AVX2 (or SSE41)
+	@deploy/setup build runtime test
+	@$(MAKE) --no-print-directory tests TESTS='cpu conformance e2e'
+	@TEST_FILTER='@(cpu*|loops|bits|differences|door|engines|random_chains|training|whole|conv|pipeline|processors|recovery)/*' \
+	  ONEDNN_MAX_CPU_ISA=$(ISA) DNNL_MAX_CPU_ISA=$(ISA) tests/run \
+	  $(addsuffix @$(ISA),$(addprefix $(out)/tests/,cpu conformance e2e))
 
 check: check-format check-includes check-deploy ## check the format, the order of the rooms, the files for other machines
 
@@ -275,8 +323,18 @@ check-includes:
 check-deploy:
 	@tests/deploy/check-files $(if $(wildcard $(out)/bin/evaluator),$(out)/bin)
 
+# As root, with debootstrap, a quarter of an hour each; skipped with a line where that cannot be.
+RELEASES ?= bookworm trixie
+.PHONY: fresh-check
+fresh-check: ## run both commands of the README on a new Debian: RELEASES='bookworm trixie'
+	@for release in $(RELEASES); do tests/deploy/fresh $$release || exit 1; done
+
+.PHONY: arm64-check
+arm64-check: ## build for arm64 and train a little under qemu
+	@tests/deploy/arm64
+
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile bench/bench.mk tests/fuzz/fuzz.mk
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile bench/bench.mk tests/fuzz/fuzz.mk
 	@echo
 	@echo 'Variables: make run-pipeline NET=quick EPOCHS=3'
 	@awk '/^# --- of/ { gsub(/^# --- | ---$$/, ""); print "  " $$0 ":" } \
@@ -285,7 +343,7 @@ help: ## this list
 .PHONY: chaos
 chaos: build ## disturb real runs in N ways: the weights must come out the same (N=200: ten minutes)
 	@deploy/setup build runtime chaos
-	@tests/chaos/run --count '$(strip $(N))' $(call option,seed,SEED) $(ARGS)
+	@$(with_args) tests/chaos/run $(call option,count,N) $(call option,seed,SEED) "$$@"
 
 include bench/bench.mk
 include tests/fuzz/fuzz.mk

@@ -2,19 +2,10 @@
  * once per instruction set, and being integer arithmetic all of them give the same bits. */
 #include "augment/warp.h"
 
+#include "common/clones.h"
 #include "common/philox.h"
 
 #include <string.h>
-
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
-/* The sanitizers' runtime is not up yet when the loader resolves clones. */
-#define CLONES                                                                                     \
-    __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default"),                \
-                   optimize("O"                                                                    \
-                            "3")))
-#else
-#define CLONES
-#endif
 
 enum {
     ONE = 1 << 16, /* a pixel */

@@ -20,6 +20,17 @@
 #define ELEMENTARY static inline __attribute__((always_inline))
 #endif
 
+/* condition ? a : b, both of which are there: without a branch, so that loops become vectors even
+ * where the compiler has to keep floating-point exceptions. */
+ELEMENTARY float elementary_select(int condition, float a, float b) {
+    uint32_t mask = 0u - (uint32_t)(condition != 0), bits_a, bits_b;
+    memcpy(&bits_a, &a, sizeof bits_a);
+    memcpy(&bits_b, &b, sizeof bits_b);
+    bits_a = (bits_a & mask) | (bits_b & ~mask);
+    memcpy(&a, &bits_a, sizeof a);
+    return a;
+}
+
 /* e^x for x ≤ 0, within 1.5 units in the last place (ulp); 0 below -87, where it would be
  * subnormal. With x = n ln 2 + r and |r| ≤ ln 2 / 2 it is 2^n e^r; ln 2 is taken in two parts, so
  * that r is exact (Cody & Waite 1980). Adding 1.5 · 2^23 rounds to a whole number, which then
@@ -38,13 +49,13 @@ ELEMENTARY float elementary_exp(float x) {
     float power;
     memcpy(&power, &bits, sizeof power);
     float value = (r * r * p + r + 1.0f) * power;
-    return x < -87.0f ? 0.0f : value;
+    return elementary_select(x < -87.0f, 0.0f, value);
 }
 
 /* 1 / (1 + e^-x), and its slope: within 3 and 5 ulp; the slope is 0 where e^-|x| is. */
 ELEMENTARY float elementary_sigmoid(float x) {
     float e = elementary_exp(-fabsf(x)), s = 1.0f / (1.0f + e);
-    return x < 0.0f ? e * s : s;
+    return elementary_select(x < 0.0f, e * s, s);
 }
 ELEMENTARY float elementary_sigmoid_slope(float x) {
     float e = elementary_exp(-fabsf(x)), s = 1.0f / (1.0f + e);
@@ -62,8 +73,8 @@ ELEMENTARY float elementary_tanh(float x) {
     p = p * square - 0.3333332894f;
     float near = x + x * (square * p);
     float e = elementary_exp(-2.0f * fabsf(x)), far = (1.0f - e) / (1.0f + e);
-    far = x < 0.0f ? -far : far;
-    return fabsf(x) < 0.625f ? near : far;
+    far = elementary_select(x < 0.0f, -far, far);
+    return elementary_select(fabsf(x) < 0.625f, near, far);
 }
 ELEMENTARY float elementary_tanh_slope(float x) {
     float e = elementary_exp(-2.0f * fabsf(x)), s = 1.0f / (1.0f + e);
@@ -87,18 +98,18 @@ ELEMENTARY float elementary_normal(float x, float *density) {
     p = p * t + 0.1077220931f;
     float tail = e * (t * p);
     *density = e * 0.39894228f;
-    return x < 0.0f ? tail : 1.0f - tail;
+    return elementary_select(x < 0.0f, tail, 1.0f - tail);
 }
 
 /* x Φ(x), the Gaussian error linear unit, exact form (Hendrycks & Gimpel 2016; PyTorch's default),
  * and its slope Φ(x) + x φ(x). Absolute errors 2e-7 · max(1, |x|) and 4e-7. */
 ELEMENTARY float elementary_gelu(float x) {
     float density, share = elementary_normal(x, &density);
-    return share > 0.0f ? x * share : share; /* -inf · 0 */
+    return elementary_select(share > 0.0f, x * share, share); /* -inf · 0 */
 }
 ELEMENTARY float elementary_gelu_slope(float x) {
     float density, share = elementary_normal(x, &density);
-    return density > 0.0f ? share + x * density : share;
+    return elementary_select(density > 0.0f, share + x * density, share);
 }
 
 #endif

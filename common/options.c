@@ -271,6 +271,9 @@ static int unknown_option(const struct options_program *program, const char *cul
         if (program->rows[i].name)
             suggest_try(&suggestion, program->rows[i].name);
     const char *best = suggest_best(&suggestion);
+    if (!best && program->elsewhere)
+        return error_set(error, ERROR_INVALID, "unknown option '%.200s'; see --help; %s", culprit,
+                         program->elsewhere);
     return error_set(error, ERROR_INVALID, "unknown option '%.200s'; %s%s%s", culprit,
                      best ? "did you mean --" : "see --help", best ? best : "", best ? "?" : "");
 }

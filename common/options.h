@@ -47,6 +47,8 @@ struct options_program {
     const char *example; /* shown at the end of --help, or NULL */
     const struct option_row *rows;
     size_t count;
+    const char
+        *elsewhere; /* ends the sentence about an option that is like none of ours, or NULL */
     const char *positional;   /* what help calls the one positional argument, or NULL for none */
     size_t positional_offset; /* const char * in the target */
 };

@@ -2,6 +2,7 @@
 #include "common/peer.h"
 
 #include "common/clock.h"
+#include "common/link.h"
 #include "common/options.h"
 
 #include <ctype.h>
@@ -25,6 +26,7 @@ enum {
 
 struct peer {
     void *socket; /* DEALER, owned */
+    struct link *link;
     const struct log *log;
     char trainer[ENDPOINT_MAXIMUM];
     char name[PEER_NAME];
@@ -168,10 +170,11 @@ struct peer *peer_create(void *context, const struct peer_hello *hello, const st
     self->socket = peer_new_socket(context, ZMQ_DEALER, CONTROL_QUEUE, error);
     if (!self->socket)
         goto failed;
-    if (zmq_connect(self->socket, self->trainer) != 0) {
-        error_set(error, ERROR_IO, "cannot connect to %s: %s", self->trainer, zmq_strerror(errno));
+    const struct link_spec spec = {
+        .socket = self->socket, .address = self->trainer, .answers = true, .log = log};
+    self->link = link_create(&spec, error);
+    if (!self->link)
         goto failed;
-    }
     self->heard = self->connected = clock_now();
     if (send_hello(self, error) < 0)
         goto failed;
@@ -188,7 +191,9 @@ void *peer_socket(const struct peer *self) {
 
 long peer_wait(const struct peer *self) {
     int64_t left = self->due - clock_now();
-    return left <= 0 ? 0 : (long)(left / CLOCK_MILLISECOND) + 1;
+    long wait = left <= 0 ? 0 : (long)(left / CLOCK_MILLISECOND) + 1,
+         looking = link_wait(self->link);
+    return wait < looking ? wait : looking;
 }
 
 static void welcome(struct peer *self, const Digitsum__Welcome *text) {
@@ -225,17 +230,6 @@ static void rejoin(struct peer *self, const char *why) {
     self->due = clock_now();
 }
 
-/* A connection may be dead without an end: its other side was cut off, or a damaged length makes it
- * wait for bytes that never come. A new one is clean. What waited to be sent is dropped, and said
- * again after joining. */
-static int reconnect(struct peer *self, struct error *error) {
-    zmq_disconnect(self->socket, self->trainer);
-    if (zmq_connect(self->socket, self->trainer) == 0)
-        return 0;
-    return error_set(error, ERROR_IO, "cannot connect to %s: %s", self->trainer,
-                     zmq_strerror(errno));
-}
-
 /* The trainer's answer makes us begin anew; until then what we have goes on. Not more than once a
  * second, whatever is thrown at us. */
 static void ask_again(struct peer *self) {
@@ -251,6 +245,7 @@ static void ask_again(struct peer *self) {
 static int handle(struct peer *self, struct wire_message *message, struct error *error) {
     const Digitsum__Header *header = message->header;
     self->heard = clock_now();
+    link_heard(self->link);
     switch (header->type) {
     case DIGITSUM__TYPE__WELCOME:
         if (header->welcome->batch < 1 || header->welcome->batch > BATCH_MAXIMUM)
@@ -277,14 +272,17 @@ static int handle(struct peer *self, struct wire_message *message, struct error 
 static int keep_up(struct peer *self, struct error *error) {
     int64_t now = clock_now();
     if (now - self->heard > self->patience)
-        return error_set(error, ERROR_TIMEOUT, "no word from the trainer at %s for %lld s",
-                         self->trainer, (long long)(self->patience / CLOCK_SECOND));
+        return link_give_up(self->link, self->patience / CLOCK_SECOND, error);
+    /* A connection may be dead without an end: its other side was cut off, or a damaged length
+     * makes it wait for bytes that never come. A new one is clean. What waited to be sent is
+     * dropped, and said again after joining. */
     if (now - self->heard > self->silence && now - self->connected > self->silence) {
         rejoin(self, "the trainer is silent");
         self->connected = now;
-        if (reconnect(self, error) != 0)
-            return -1;
+        link_renew(self->link);
     }
+    if (link_tend(self->link))
+        self->due = self->connected = now;
     if (now < self->due)
         return 0;
     if (!self->joined) {
@@ -348,6 +346,11 @@ const struct peer_run *peer_run(const struct peer *self) {
     return self->joined ? &self->run : NULL;
 }
 
+const char *peer_trainer(const struct peer *self) {
+    const char *reached = link_address(self->link);
+    return reached[0] ? reached : self->trainer;
+}
+
 int peer_send(struct peer *self, Digitsum__Header *header, struct error *error) {
     if (!self->joined)
         return 0;
@@ -366,6 +369,7 @@ void peer_destroy(struct peer **pointer) {
         peer_send(self, &header, &ignored);
         zmq_close(self->socket);
     }
+    link_destroy(&self->link);
     for (size_t i = 0; i < self->endpoint_count; i++)
         free(self->endpoints[i]);
     if (self->has_dataset) {

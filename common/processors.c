@@ -168,11 +168,13 @@ void processors_read(struct processors *self) {
         .limit = processors_first(getenv("OMP_THREAD_LIMIT")),
     };
 #ifdef _OPENMP
-    /* With OMP_PROC_BIND or OMP_PLACES libgomp has bound this thread to one place already, and
-     * remembers how many processors there were. */
-    int counted = omp_get_num_procs();
-    if (omp_get_num_places() > 0 && counted > self->affinity)
-        self->affinity = counted;
+    /* With OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY libgomp has bound this thread to one
+     * place already; it knows how many processors there were, and how many its places have. */
+    int placed = 0, counted = omp_get_num_procs();
+    for (int place = 0; place < omp_get_num_places(); place++)
+        placed += omp_get_place_num_procs(place);
+    if (placed > 0)
+        self->affinity = placed < counted ? placed : counted;
 #endif
 }
 

@@ -99,6 +99,12 @@ static bool is_synonym(const char *word, const char *ours) {
     return false;
 }
 
+/* Whether one is the beginning of the other, and long enough not to be so by chance. */
+static bool begins_alike(const char *a, const char *b) {
+    size_t shorter = strlen(a) < strlen(b) ? strlen(a) : strlen(b);
+    return shorter >= 3 && strncmp(a, b, shorter) == 0;
+}
+
 static void consider(struct suggestion *self, const char *name, size_t length) {
     char candidate[SUGGEST_NAME];
     if (!self->word[0] || length == 0 || normalise(candidate, name, length) != 0)
@@ -108,6 +114,8 @@ static void consider(struct suggestion *self, const char *name, size_t length) {
     unsigned away = distance(self->word, candidate);
     if (is_synonym(self->word, candidate))
         away = 0;
+    else if (away > 1 && begins_alike(self->word, candidate))
+        away = 1;
     if (away > limit || away >= self->distance)
         return;
     memcpy(self->best, name, length);

@@ -8,10 +8,11 @@
  *     error_set(…, "there is no device '%s'%s", word, suggest_hint(&suggestion, hint));
  *
  * Near is: equal but for case and '_' for '-'; another field's or program's name for the same thing
- * ("gpu" for cuda, "lr" for rate); or an optimal string alignment distance, the restricted form of
- * Damerau-Levenshtein (Damerau 1964, Communications of the ACM 7(3); Boytsov 2011, ACM Journal of
- * Experimental Algorithmics 16), of at most a third of the longer name, and of 3: insertions,
- * deletions, substitutions and swaps of neighbours count 1. Nothing near: no hint. */
+ * ("gpu" for cuda, "lr" for rate); one the beginning of the other ("warn"); or an optimal string
+ * alignment distance, the restricted form of Damerau-Levenshtein (Damerau 1964, Communications of
+ * the ACM 7(3); Boytsov 2011, ACM Journal of Experimental Algorithmics 16), of at most a third of
+ * the longer name, and of 3: insertions, deletions, substitutions and swaps of neighbours count 1.
+ * Nothing near: no hint. */
 #ifndef COMMON_SUGGEST_H
 #define COMMON_SUGGEST_H
 

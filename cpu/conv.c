@@ -6,6 +6,9 @@
  * direct kernels tile along a row of the output; a row of 5 or 3 pixels leaves most of a 16-row AMX
  * tile empty, and the weight gradient of a layer with millions of weights has few pixels to share
  * each load. As one product the rows of the whole batch fill the tiles.
+ * - 1×1 kernels that step over pixels: the same. oneDNN 2.6 to 3.7, with AVX2 and with AVX512,
+ * write past the scratch memory that they asked for when they compute this weight gradient, so that
+ * it or anything else may be wrong.
  * - Else oneDNN's direct convolution (conv_direct.c). */
 #include "cpu/engine_private.h"
 
@@ -19,6 +22,8 @@ static const struct node_functions *formulation(const struct engine *engine,
     if (conv_is_dense(engine->net, node))
         return &dense_functions;
     if (engine->bf16 && node->shape.width <= MATMUL_WIDTH && in.channels >= MATMUL_CHANNELS)
+        return &conv_matmul_functions;
+    if (node->conv.kernel == 1 && node->conv.stride > 1)
         return &conv_matmul_functions;
     return &conv_direct_functions;
 }

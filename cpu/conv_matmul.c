@@ -120,11 +120,12 @@ static void gather_line(const struct engine *engine, const struct cpu_node *self
     }
 }
 
-CLONES static void add_f32(float *restrict sums, const float *restrict from, size_t count) {
+CLONES static void accumulate_f32(float *restrict sums, const float *restrict from, size_t count) {
     for (size_t i = 0; i < count; i++)
         sums[i] += from[i];
 }
-CLONES static void add_bf16(float *restrict sums, const uint16_t *restrict from, size_t count) {
+CLONES static void accumulate_bf16(float *restrict sums, const uint16_t *restrict from,
+                                   size_t count) {
     for (size_t i = 0; i < count; i++)
         sums[i] += bf16_to_float(from[i]);
 }
@@ -152,9 +153,9 @@ static void scatter_sample(const struct engine *engine, const struct cpu_node *s
                 float *here = sums + (size_t)(y * in.width + left + from) * channels;
                 size_t run = (size_t)(to - from) * channels;
                 if (state->d_columns.type == PRECISION_BF16)
-                    add_bf16(here, values_at(state->d_columns, first), run);
+                    accumulate_bf16(here, values_at(state->d_columns, first), run);
                 else
-                    add_f32(here, values_at(state->d_columns, first), run);
+                    accumulate_f32(here, values_at(state->d_columns, first), run);
             }
     values_store(dx, (size_t)sample * count, sums, count);
 }

@@ -1,6 +1,5 @@
-/* The hot loops for AVX2 (Haswell and later). */
+/* The hot loops for AVX2 (Haswell and later); the Makefile has the compiler flags. */
 #if defined(__x86_64__)
-#pragma GCC target("avx2,fma,bmi2")
 #define LOOPS_TABLE loops_avx2
 #include "cpu/loops_body.h"
 #else

@@ -1,6 +1,5 @@
-/* The hot loops for AVX512 (Skylake server and later). */
+/* The hot loops for AVX512 (Skylake server and later); the Makefile has the compiler flags. */
 #if defined(__x86_64__)
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,fma,bmi2")
 #define LOOPS_TABLE loops_avx512
 #include "cpu/loops_body.h"
 #else

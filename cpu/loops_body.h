@@ -1,5 +1,5 @@
-/* The bodies of loops.h. Included by one file per instruction set, which first says which one it is
- * for (a GCC target pragma) and what its table is called (LOOPS_TABLE). */
+/* The bodies of loops.h. Included by one file per instruction set, which the Makefile compiles for
+ * it and which first says what its table is called (LOOPS_TABLE). */
 #include "cpu/lanes.h"
 #include "cpu/loops.h"
 

@@ -1,9 +1,6 @@
 /* The gradient of a small convolution's weights on AMX tiles. The sum over the batch is split into
  * parts of a fixed number of images, which are then added in order: the same bits with any number
- * of threads. */
-#if defined(__x86_64__)
-#pragma GCC target("amx-tile,amx-bf16,avx512f,avx512bw,avx512dq,avx512vl")
-#endif
+ * of threads. The Makefile compiles this file for AMX and AVX512. */
 #include "cpu/tiles.h"
 
 #include <string.h>

@@ -2,6 +2,7 @@
 #ifndef CPU_VALUES_H
 #define CPU_VALUES_H
 
+#include "common/clones.h"
 #include "model/engine.h"
 
 #include <stdbool.h>
@@ -9,14 +10,6 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Hot loops are built for several instruction sets and chosen when the program starts. Every clone
- * gives the same bits: contraction is off, and sums have explicit lanes. The sanitizers cannot
- * instrument the choice, which happens before they are ready. */
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define CLONES __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
-#else
-#define CLONES
-#endif
 #define INLINE static inline __attribute__((always_inline))
 
 /* An array whose element type is known only when the engine runs. */

@@ -15,7 +15,9 @@ nvcc := $(if $(cuda_wanted),$(firstword $(wildcard $(addsuffix /bin/nvcc,$(strip
           $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc)))
 cuda_home := $(patsubst %/bin/nvcc,%,$(realpath $(nvcc)))
 cuda_roots := $(strip $(abspath $(CUDNN_HOME)) $(cuda_home)) /usr
-cuda_folders := $(foreach root,$(cuda_roots),$(root)/lib64 $(root)/lib $(root)/targets/x86_64-linux/lib $(root)/lib/x86_64-linux-gnu)
+# NVIDIA calls the servers of arm64 sbsa.
+cuda_target = $(if $(filter aarch64,$(processor)),sbsa,$(processor))-linux
+cuda_folders = $(foreach root,$(cuda_roots),$(root)/lib64 $(root)/lib $(root)/targets/$(cuda_target)/lib $(root)/lib/$(multiarch))
 # The library itself, since PyTorch's wheels bring libcudnn.so.9 without the link libcudnn.so.
 cuda_find = $(firstword $(foreach folder,$(cuda_folders),$(wildcard $(folder)/lib$(1).so $(folder)/lib$(1).so.[0-9]*)))
 cuda_libraries := $(if $(nvcc),$(foreach name,cudart cudnn cublasLt,$(call cuda_find,$(name))))
@@ -69,14 +71,14 @@ $(out)/obj/emulated/%.o: %.cpp
 
 $(out)/lib/libdigitsum_cuda.so: $(cuda_objects) $(cuda_kernels:%.cu=$(out)/obj/%.cu.o)
 	@mkdir -p $(@D)
-	$(call quiet,ld ) $(CXX) -shared -Wl,--no-undefined $^ $(cuda_link) -fopenmp -lm -o $@
+	$(call quiet,ld ) $(CC) -shared -Wl,--no-undefined $^ $(cuda_link) -fopenmp -lstdc++ -lm -o $@
 
 # Kernels that try the emulated device itself.
 $(out)/tests/cuda: $(out)/obj/emulated/tests/emulator/probe.o
 
 $(emulated_engine): $(cuda_objects) $(emulator_objects)
 	@mkdir -p $(@D)
-	$(call quiet,ld ) $(CXX) -shared $(cuda_sanitize) $^ -fopenmp -lm -o $@
+	$(call quiet,ld ) $(CC) -shared $(cuda_sanitize) $^ -fopenmp -lstdc++ -lm -o $@
 
 build: $(cuda_engine)
 else ifneq ($(cuda_wanted),)

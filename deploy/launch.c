@@ -113,6 +113,8 @@ const struct options_program launch_program = {
     .summary = "Trains, evaluates and reports on this machine: starts the loader, the augmenters, "
                "the trainer and the evaluator, shows how far they are, and ends them in order.",
     .example = "pipeline --net quick --epochs 3 --run first",
+    .elsewhere =
+        "an option of the trainer is given as --trainer=--batch=256, and so for the others",
     .rows = rows,
     .count = sizeof rows / sizeof *rows,
 };
@@ -130,16 +132,19 @@ int launch_check(const struct launch *launch, struct error *error) {
 
 int launch_settle_data(struct launch *launch, const struct options *options,
                        const struct folder *folder, struct error *error) {
-    struct source *begun = &launch->begun;
+    struct data_source *begun = &launch->begun;
     if (!launch->resume) {
         begun->hold_out = launch->hold_out;
         begun->transpose = launch->transpose;
-        if (snprintf(begun->data, sizeof begun->data, "%s", launch->data) >= SOURCE_DATA)
-            return error_set(error, ERROR_INVALID, "--data is longer than %d bytes",
-                             SOURCE_DATA - 1);
-        return source_write(begun, folder->path, error);
+        if (data_source_settle(begun, launch->data, error) != 0 ||
+            data_source_write(begun, folder->path, error) != 0)
+            return -1;
+        launch->data = begun->data;
+        return 0;
     }
-    int kept = source_read(begun, folder->path, error);
+    int kept = data_source_read(begun, folder->path, error);
+    if (kept == 1)
+        data_source_restore(begun);
     if (kept == 1 && !options_given(options, "data"))
         launch->data = begun->data;
     if (kept == 1 && !options_given(options, "hold-out"))

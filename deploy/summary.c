@@ -313,10 +313,11 @@ char *summary_table(const struct summary *summary, const struct form_scores *las
         text_duration(s->longest_wait, b));
     row(out, "to the target", "%s",
         isnan(s->seconds_to_target) ? "not reached" : text_duration(s->seconds_to_target, a));
-    row(out, "batches", "%s used once each, %s duplicates dropped, %s leased again",
+    row(out, "batches", "%s used once each, %s duplicates, %s leased again",
         text_count(s->batches_consumed, a), text_count(s->batches_duplicated, b),
         text_count(s->batches_released_again, c));
-    row(out, "weights SHA-256", "%s", s->weights_sha256);
+    fprintf(out, "  weights SHA-256\n    %s\n",
+            s->weights_sha256); /* 64 digits: beside it 83 columns */
     text_fit(shown, sizeof shown, folder, sizeof shown - 1, ascii);
     row(out, "folder", "%s", shown);
     for (int i = 0; i < s->warnings.count; i++)

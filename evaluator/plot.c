@@ -26,9 +26,8 @@ struct picture {
 
 static int by_step(const void *left, const void *right) {
     const struct evaluation *a = left, *b = right;
-    return (a->epoch > b->epoch) - (a->epoch < b->epoch)
-               ? (a->epoch > b->epoch) - (a->epoch < b->epoch)
-               : (a->step > b->step) - (a->step < b->step);
+    int by_epoch = (a->epoch > b->epoch) - (a->epoch < b->epoch);
+    return by_epoch ? by_epoch : (a->step > b->step) - (a->step < b->step);
 }
 
 static void picture_free(struct picture *picture) {

@@ -235,6 +235,15 @@ static int open_locked(struct report_file *self, struct error *error) {
     return error_set(error, ERROR_REFUSED, "%s: another evaluator is writing to it", self->path);
 }
 
+/* What a crash left while it was to take the file's place. Only who has the file writes it. */
+static void remove_aside(const struct report_file *self) {
+    char *aside = NULL;
+    if (asprintf(&aside, "%s.part", self->path) < 0)
+        return;
+    unlink(aside);
+    free(aside);
+}
+
 struct report_file *report_open(const char *path, struct error *error) {
     struct report_file *self = calloc(1, sizeof *self);
     if (!self || !(self->path = strdup(path))) {
@@ -242,9 +251,11 @@ struct report_file *report_open(const char *path, struct error *error) {
         error_set(error, ERROR_MEMORY, "%s: no memory to open it", path);
         return NULL;
     }
-    if (open_locked(self, error) == 0 && read_file(self, error) == 0 &&
-        file_sync_folder(path, error) == 0)
-        return self;
+    if (open_locked(self, error) == 0) {
+        remove_aside(self);
+        if (read_file(self, error) == 0 && file_sync_folder(path, error) == 0)
+            return self;
+    }
     report_close(&self);
     return NULL;
 }

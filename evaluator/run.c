@@ -2,6 +2,7 @@
 #include "evaluator/run.h"
 
 #include "common/clock.h"
+#include "common/link.h"
 #include "common/peer.h"
 #include "common/signals.h"
 #include "evaluator/events.h"
@@ -79,15 +80,16 @@ static int open_files(struct run *self, struct error *error) {
 
 static int open_sockets(struct run *self, struct error *error) {
     const struct run_settings *settings = self->settings;
-    char address[ENDPOINT_MAXIMUM];
+    char address[ENDPOINT_MAXIMUM], trainer[ENDPOINT_MAXIMUM], bound[ENDPOINT_MAXIMUM];
     self->context = zmq_ctx_new();
     if (!self->context)
         return error_set(error, ERROR_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
     self->reports = peer_new_socket(self->context, ZMQ_PUB, REPORT_QUEUE, error);
-    if (!self->reports || endpoint_check(settings->join, false, error) != 0 ||
-        endpoint_beside(settings->join, settings->name, "reports", settings->host, address,
-                        error) != 0 ||
-        endpoint_bind(self->reports, address, self->bound, error) != 0)
+    if (!self->reports ||
+        link_find(settings->join, (int)settings->patience, self->log, trainer, error) != 0 ||
+        endpoint_beside(trainer, settings->name, "reports", settings->host, address, error) != 0 ||
+        endpoint_bind(self->reports, address, bound, error) != 0 ||
+        endpoint_announce(bound, NULL, trainer, self->bound, error) != 0)
         return -1;
     struct peer_hello hello = {.trainer = settings->join,
                                .role = DIGITSUM__ROLE__EVALUATOR,
@@ -448,7 +450,8 @@ int run_turn(struct run *self, long most, struct error *error) {
     zmq_pollitem_t items[] = {{peer_socket(self->peer), 0, ZMQ_POLLIN, 0},
                               {NULL, signals_descriptor(), ZMQ_POLLIN, 0},
                               {split, 0, ZMQ_POLLIN, 0}};
-    long wait = self->more ? 0 : peer_wait(self->peer);
+    long wait = self->more ? 0 : peer_wait(self->peer), due = test_split_wait(self->split);
+    wait = due < wait ? due : wait;
     if (zmq_poll(items, split ? 3 : 2, wait < most ? wait : most) < 0 && errno != EINTR)
         return error_set(error, ERROR_IO, "waiting for messages: %s", zmq_strerror(errno));
     if (hear(self, error) != 0) {

@@ -12,15 +12,15 @@
 
 enum {
     LABELS = 10,
-    RARE = 10,         /* a label is rare below 1/RARE of its share */
-    RARE_FROM = 20,    /* samples of a label, on average, from which one can be rare */
-    SAME_PERCENT = 90, /* labels are nearly all the same from here on */
-    SHARED_PERCENT =
-        1, /* more test images than this that are also training images: MNIST has none */
+    RARE = 10,            /* a label is rare below 1/RARE of its share */
+    RARE_FROM = 20,       /* samples of a label, on average, from which one can be rare */
+    SAME_PERCENT = 90,    /* labels are nearly all the same from here on */
+    SHARED_PERCENT = 1,   /* of the test images, also trained on, are too many: MNIST has none */
     VARIETY_PERCENT = 10, /* fewer images that differ than this are too few */
     VARIETY_FROM = 20,    /* images from which that can be said */
     GROUND_IMAGES = 2000, /* looked at to tell the ground, spread over the split */
-    GROUND_WHITE = 127    /* the ground of more than this, as a median, is white */
+    GROUND_WHITE = 127,   /* the ground of more than this, as a median, is white */
+    FAINT = 15            /* the brightest pixel of a split up to which its ink is hardly there */
 };
 
 /* What one look at all images of a split finds out. */
@@ -31,6 +31,7 @@ struct look {
     int value;          /* of the first such image; -1: there is none */
     bool values_differ; /* between such images */
     bool white;         /* ground */
+    int brightest;      /* pixel of all; FAINT + 1 stands for any that is brighter */
     uint32_t different; /* images that are not the same as an earlier one */
     uint32_t shared;    /* test: images that are in the training split too; plain ones left out */
 };
@@ -115,6 +116,16 @@ static bool has_white_ground(const struct split *split) {
     return seen > 0 && above > seen / 2;
 }
 
+/* Stops at the first pixel that is bright enough: with the first image, as a rule. */
+static int find_brightest(const struct split *split) {
+    size_t pixels = (size_t)split->count * IMAGE_PIXELS;
+    int brightest = 0;
+    for (size_t i = 0; i < pixels && brightest <= FAINT; i++)
+        if (split->images[i] > brightest)
+            brightest = split->images[i];
+    return brightest <= FAINT ? brightest : FAINT + 1;
+}
+
 static void look_at_images(struct look *look) {
     look->value = -1;
     for (uint32_t i = 0; i < look->split->count; i++) {
@@ -127,6 +138,7 @@ static void look_at_images(struct look *look) {
             look->value = image[0];
     }
     look->white = has_white_ground(look->split);
+    look->brightest = find_brightest(look->split);
 }
 
 /* Only a PNG file has an alpha channel; it is laid on black. */
@@ -146,6 +158,14 @@ static void tell_plain(const struct look *look, bool png, struct notices *notice
     else
         notices_add(notices, "%" PRIu32 " of %" PRIu32 " %s images %s of one value%s: %s",
                     look->plain, count, look->name, look->plain == 1 ? "is" : "are", which, advice);
+}
+
+static void tell_faint(const struct look *look, struct notices *notices) {
+    if (look->brightest <= FAINT && look->plain < look->split->count)
+        notices_add(notices,
+                    "no pixel of the %s images is brighter than %d, and ink is 255: they may have "
+                    "been scaled before they were saved",
+                    look->name, look->brightest);
 }
 
 static void tell_ground(const struct look *train, const struct look *test,
@@ -243,6 +263,8 @@ void inspect_dataset(struct dataset *dataset) {
     inspect_labels(&test, notices);
     tell_plain(&train, png, notices);
     tell_plain(&test, png, notices);
+    tell_faint(&train, notices);
+    tell_faint(&test, notices);
     tell_ground(&train, &test, notices);
     tell_repeats(&train, notices);
     tell_repeats(&test, notices);

@@ -1,6 +1,7 @@
 /* What is suspicious about a dataset: labels that are missing, rare or nearly all the same, images
- * without ink, on white ground, nearly all the same, or in both splits. None of it is an error, for
- * all of it can be meant; each is worth one sentence to the person who trains on it. */
+ * without ink or with hardly any, on white ground, nearly all the same, or in both splits. None of
+ * it is an error, for all of it can be meant; each is worth one sentence to the person who trains
+ * on it. */
 #ifndef LOADER_INSPECT_H
 #define LOADER_INSPECT_H
 

@@ -1,4 +1,5 @@
 /* The loader: options → dataset → join → loop of "wait, handle one" → leave. */
+#include "common/link.h"
 #include "common/options.h"
 #include "common/peer.h"
 #include "common/signals.h"
@@ -125,25 +126,25 @@ struct loader {
 static int open_all(struct loader *loader, struct error *error) {
     const struct settings *settings = &loader->settings;
     const struct dataset *dataset = loader->dataset;
-    char samples[ENDPOINT_MAXIMUM], split[ENDPOINT_MAXIMUM];
+    char samples[ENDPOINT_MAXIMUM], split[ENDPOINT_MAXIMUM], trainer[ENDPOINT_MAXIMUM];
     loader->context = zmq_ctx_new();
     if (!loader->context)
         return error_set(error, ERROR_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
-    if (endpoint_check(settings->join, false, error) != 0 ||
-        endpoint_beside(settings->join, settings->name, "samples", settings->host, samples,
-                        error) != 0 ||
-        endpoint_beside(settings->join, settings->name, "split", settings->host, split, error) != 0)
+    if (link_find(settings->join, (int)settings->patience, loader->log, trainer, error) != 0 ||
+        endpoint_beside(trainer, settings->name, "samples", settings->host, samples, error) != 0 ||
+        endpoint_beside(trainer, settings->name, "split", settings->host, split, error) != 0)
         return -1;
     loader->serve = serve_create(loader->context, dataset, samples, split, loader->log, error);
     if (!loader->serve)
         return -1;
     Digitsum__Dataset announced = DIGITSUM__DATASET__INIT;
     serve_describe(dataset, &announced);
-    if (endpoint_announce(serve_samples(loader->serve), settings->announce, samples, error) != 0 ||
-        endpoint_announce(serve_split(loader->serve), settings->announce, split, error) != 0)
+    if (endpoint_announce(serve_samples(loader->serve), settings->announce, trainer, samples,
+                          error) != 0 ||
+        endpoint_announce(serve_split(loader->serve), settings->announce, trainer, split, error) !=
+            0)
         return -1;
-    log_info(loader->log, "samples at %s, test split at %s", serve_samples(loader->serve),
-             serve_split(loader->serve));
+    log_info(loader->log, "samples at %s, test split at %s", samples, split);
     struct peer_hello hello = {.trainer = settings->join,
                                .role = DIGITSUM__ROLE__LOADER,
                                .name = settings->name,

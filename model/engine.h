@@ -45,9 +45,9 @@ struct step_result {
     uint32_t digit_hits, sum_hits; /* of `count`; regression: rounded scalar equals the sum */
 };
 
-/* What the bits of a result depend on besides the settings, as texts for people and for comparing:
- * two engines whose members are equal give the same bits. Filled by probe; written into the
- * checkpoint, settings.json and summary.json (model/traits.h). */
+/* What the bits of a result depend on besides the settings, as texts for people and for comparing.
+ * A resumed run must find threads, instructions and library as they were (trainer/bits.h). Filled
+ * by probe; written into checkpoints, settings.json and summary.json (model/traits.h). */
 struct engine_traits {
     int threads;           /* compute threads; 0 where they do not matter (a GPU) */
     char instructions[64]; /* "AVX512_CORE_AMX"; "compute capability 9.0, 132 SMs" */

@@ -136,8 +136,13 @@ int bits_compare(const struct checkpoint *checkpoint, json_t *now, bool other_bi
                 {"threads", "number of threads"},
                 {"instructions", "instruction set"},
                 {"library", "library"}};
-    if (!checkpoint->computed)
+    if (!checkpoint->computed) {
+        notices_add(notices,
+                    "the checkpoint does not say what it was computed with: from step "
+                    "%" PRIu64 " on the bits may differ",
+                    checkpoint->step);
         return 0;
+    }
     json_t *was = json_loads(checkpoint->computed, 0, NULL);
     bool changed = false;
     int status = 0;

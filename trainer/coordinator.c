@@ -43,9 +43,8 @@ void coordinator_warn(struct coordinator *self, const char *text) {
 
 /* Binds one socket, and writes what joiners are told: for tcp the port alone, on whatever host they
  * reached us by. */
-static int bind_one(void *socket, const char *address, char announced[static ENDPOINT_MAXIMUM],
-                    struct error *error) {
-    char bound[ENDPOINT_MAXIMUM];
+static int bind_one(void *socket, const char *address, char bound[static ENDPOINT_MAXIMUM],
+                    char announced[static ENDPOINT_MAXIMUM], struct error *error) {
     if (endpoint_bind(socket, address, bound, error) != 0)
         return -1;
     if (strncmp(bound, "tcp://", 6) == 0)
@@ -55,9 +54,27 @@ static int bind_one(void *socket, const char *address, char announced[static END
     return 0;
 }
 
+/* What people need to join: the port may be the system's choice. */
+static void tell_address(const struct coordinator *self, const char *bound) {
+    char here[ENDPOINT_MAXIMUM];
+    struct error ignored;
+    if (endpoint_announce(bound, NULL, "tcp://127.0.0.1:1", here, &ignored) != 0)
+        return;
+    if (strcmp(here, bound) == 0)
+        log_info(self->log, "listening at %s%s", bound,
+                 strncmp(bound, "tcp:", 4) == 0 && endpoint_is_local(bound)
+                     ? ", which this machine alone can join"
+                     : "");
+    else
+        log_info(self->log,
+                 "listening at %s, all addresses of this machine: --join %s here, tcp://HOST%s "
+                 "elsewhere",
+                 bound, here, strrchr(bound, ':'));
+}
+
 static int open_sockets(struct coordinator *self, struct error *error) {
     const char *bind = self->settings.settings->bind;
-    char next[ENDPOINT_MAXIMUM];
+    char next[ENDPOINT_MAXIMUM], control[ENDPOINT_MAXIMUM], bound[ENDPOINT_MAXIMUM];
     int mandatory = 1, handover = 1;
     self->context = zmq_ctx_new();
     if (!self->context)
@@ -69,12 +86,13 @@ static int open_sockets(struct coordinator *self, struct error *error) {
         return -1;
     zmq_setsockopt(self->control, ZMQ_ROUTER_MANDATORY, &mandatory, sizeof mandatory);
     zmq_setsockopt(self->control, ZMQ_ROUTER_HANDOVER, &handover, sizeof handover);
-    if (bind_one(self->control, bind, self->control_address, error) != 0 ||
+    if (bind_one(self->control, bind, control, self->control_address, error) != 0 ||
         endpoint_next(bind, 1, "pairs", next, error) != 0 ||
-        bind_one(self->data, next, self->data_address, error) != 0 ||
+        bind_one(self->data, next, bound, self->data_address, error) != 0 ||
         endpoint_next(bind, 2, "progress", next, error) != 0 ||
-        bind_one(self->progress, next, self->progress_address, error) != 0)
+        bind_one(self->progress, next, bound, self->progress_address, error) != 0)
         return -1;
+    tell_address(self, control);
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* The trainer: options → open → run → close. */
 #include "common/clock.h"
+#include "common/shell.h"
 #include "common/signals.h"
 #include "trainer/save.h"
 #include "trainer/start.h"
@@ -10,19 +11,27 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The last line: what happened, what is safe, and how it goes on. `run_dir` is NULL where nothing
- * had begun, or nothing is kept. */
-static void tell(const struct error *error, const char *run_dir) {
+/* The last line: what happened, what is safe, and the command that goes on: the one that was given,
+ * with --resume. `run_dir` is NULL where nothing had begun, or nothing is kept. */
+static void tell(const struct error *error, const char *run_dir, char **argv) {
     char folder[480];
     uint64_t step;
     snprintf(folder, sizeof folder, "%.460s/checkpoints", run_dir ? run_dir : "");
-    if (!run_dir)
-        fprintf(stderr, "trainer: %s\n", error->text);
-    else if (saver_newest(folder, UINT64_MAX, &step))
-        fprintf(stderr, "trainer: %s. Step %" PRIu64 " is safe; to go on: trainer --resume %s%s\n",
-                error->text, step, run_dir, error->code == ERROR_DIVERGED ? " --keep-going" : "");
-    else
-        fprintf(stderr, "trainer: %s. There was no checkpoint yet: begin again\n", error->text);
+    fprintf(stderr, "trainer: %s", error->text);
+    if (run_dir && saver_newest(folder, UINT64_MAX, &step)) {
+        bool resumes = false;
+        fprintf(stderr, ". Step %" PRIu64 " is safe; to go on:", step);
+        for (char **word = argv; *word; word++) {
+            resumes |= strcmp(*word, "--resume") == 0;
+            fputc(' ', stderr);
+            shell_word(stderr, *word);
+        }
+        fputs(resumes ? "" : " --resume", stderr);
+        fputs(error->code == ERROR_DIVERGED ? " --keep-going" : "", stderr);
+    } else if (run_dir) {
+        fputs(". There was no checkpoint yet: begin again", stderr);
+    }
+    fputc('\n', stderr);
 }
 
 /* From the state to the end of the run. `path` is filled once there is something to go on with. The
@@ -48,8 +57,10 @@ static int train(const struct start *start, double began, const struct log *log,
                                        .seconds_to_target = seconds_to_target,
                                        .began = began - earlier},
         log, error);
-    if (!coordinator)
+    if (!coordinator) {
+        start_discard(start);
         return -1;
+    }
     if (settings->run_dir && strcmp(settings->engine, "null") != 0)
         strcpy(path, settings->run_dir); /* settings_check: it fits */
     int status = coordinator_run(coordinator, &summary, error);
@@ -80,7 +91,7 @@ int main(int argc, char **argv) {
     if (status == 0)
         status = train(&start, began, &log, path, &stuck, &error);
     if (status < 0)
-        tell(&error, path[0] ? path : NULL);
+        tell(&error, path[0] ? path : NULL, argv);
     if (stuck) /* the thread that trains still uses everything */
         _exit(error_exit_status(error.code));
     start_free(&start);

@@ -1,6 +1,7 @@
 /* See settings.h. */
 #include "trainer/settings.h"
 
+#include "common/reach.h"
 #include "common/suggest.h"
 #include "model/net.h"
 
@@ -207,7 +208,8 @@ void settings_settle(struct settings *settings) {
 }
 
 int settings_check(const struct settings *settings, struct goal *goal, struct error *error) {
-    if (endpoint_check(settings->bind, true, error) != 0)
+    if (endpoint_check(settings->bind, true, error) != 0 ||
+        reach_check_own(settings->bind, error) != 0)
         return error_prefix(error, "--bind");
     if (!endpoint_is_local(settings->bind) && !settings->insecure)
         return error_set(error, ERROR_INVALID,

@@ -90,7 +90,8 @@ static int take_settings(struct start *start, struct error *error) {
             if (json_equal(ours, value) || strcmp(key, "epochs") == 0 ||
                 strcmp(key, "steps") == 0 || strcmp(key, "threads") == 0)
                 continue;
-            char *was = json_dumps(value, JSON_ENCODE_ANY), *is = json_dumps(ours, JSON_ENCODE_ANY);
+            size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
+            char *was = json_dumps(value, flags), *is = json_dumps(ours, flags);
             status =
                 error_set(error, ERROR_INVALID, "--resume: the run was begun with --%s %s, not %s",
                           key, was ? was : "?", is ? is : "?");
@@ -152,7 +153,8 @@ static int take_new_folder(struct start *start, const struct log *log, struct er
     const char *folder = start->settings.run_dir;
     if (!folder)
         return 0;
-    if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+    start->made_folder = mkdir(folder, 0777) == 0;
+    if (!start->made_folder && errno != EEXIST)
         return error_set_errno(error, "making %s", folder);
     return lock_folder(start, log, error) != 0 ? -1 : refuse_old_run(&start->settings, error);
 }
@@ -337,6 +339,8 @@ static void settle_pairs(struct start *start) {
         settings->checkpoint_epochs = 0;
     else if (epochs && !steps)
         settings->checkpoint_every = 0;
+    if (options_given(options, "step-epochs") && !options_given(options, "milestones"))
+        settings->milestones = NULL;
 }
 
 /* --describe and --dot: 1 when the text is printed. */
@@ -407,6 +411,17 @@ int start_prepare(struct start *start, int argc, char **argv, struct log *log,
     log_info(log, "network %s: %zu parameters%s%s", start->checkpoint->net->name,
              start->checkpoint->net->trainable, recipe[0] ? "; recipe " : "", recipe);
     return record_settings(start, error);
+}
+
+void start_discard(const struct start *start) {
+    char path[600];
+    if (!start->made_folder)
+        return;
+    snprintf(path, sizeof path, "%.560s/settings.json", start->settings.run_dir);
+    unlink(path);
+    snprintf(path, sizeof path, "%.560s/trainer.lock", start->settings.run_dir);
+    unlink(path); /* ours still: nobody else can have begun here */
+    rmdir(start->settings.run_dir);
 }
 
 void start_free(struct start *start) {

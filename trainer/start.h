@@ -20,6 +20,7 @@ struct start {
     struct checkpoint *checkpoint; /* step 0 or resumed; its net is the run's */
     struct lock lock;              /* of the run's folder, until start_free */
     char *settings_json;           /* also in checkpoint->settings */
+    bool made_folder;              /* the run's folder was not there before */
     struct processors machine;
     int recorded_threads;   /* of the run that is resumed; 0: not recorded, or a new run */
     json_t *computed_with;  /* traits_to_json, and changed_at; also in checkpoint->computed; NULL
@@ -33,6 +34,10 @@ struct start {
  * every case. `log` is set up here, since a level is an option. 1: the network was printed, as
  * asked for, and there is nothing more to do. */
 int start_prepare(struct start *start, int argc, char **argv, struct log *log, struct error *error);
+
+/* Where the run cannot begin after all: takes away the folder that start_prepare made, with what it
+ * wrote into it. Anything else in it keeps it there. */
+void start_discard(const struct start *start);
 
 void start_free(struct start *start);
 

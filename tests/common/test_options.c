@@ -154,7 +154,7 @@ static const struct refusal refusals[] = {
     {{"--device", "cud"}, "--device cud: must be one of auto|cpu|cuda; did you mean 'cuda'?"},
     {{"--device", "CPU"}, "--device CPU: must be one of auto|cpu|cuda; did you mean 'cpu'?"},
     {{"--device", "tpu7"}, "--device tpu7: must be one of auto|cpu|cuda"},
-    {{"--device", "auto|cpu"}, "--device auto|cpu: must be one of auto|cpu|cuda"},
+    {{"--device", "auto|cpu"}, "--device auto|cpu: must be one of auto|cpu|cuda; did you mean 'auto'?"},
     {{"--device="}, "--device : must be one of auto|cpu|cuda"},
     {{"--note", "caf\xe9"}, "--note: must be UTF-8"},
 };

@@ -368,7 +368,7 @@ Test(peer, lets_its_caller_go_while_messages_keep_coming) {
         cr_assert_eq(zmq_poll(&item, 1, LONG_MS), 1);
         int status, before = heard;
         while ((status = peer_receive(peer, &message, &error)) == 1) {
-            cr_assert_eq(message.header->lease->first, heard);
+            cr_assert_eq(message.header->lease->first, (uint64_t)heard);
             wire_release(&message);
             heard++;
         }

@@ -29,6 +29,8 @@ static const struct {
     {"Conv2d",      "conv|dense",                  "conv"},
     {"sinthetc",    "synthetic",                   "synthetic"},
     {"cpua",        "cpu|cuda",                    "cpu"},      /* the first of equals */
+    {"warn",        "debug|info|warning|error",    "warning"},  /* its beginning */
+    {"conv3x3",     "conv|dense",                  "conv"},
     {"xyz",         "auto|cpu|cuda",               NULL},
     {"ab",          "ac|bb",                       NULL},       /* too short to guess */
     {"",            "a|b",                         NULL},

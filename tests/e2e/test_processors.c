@@ -2,8 +2,12 @@
  * well, or is refused with a sentence, but its weights are never silently others. */
 #include "tests/e2e/run.h"
 
+#include "common/processors.h"
+
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,10 +112,31 @@ Test(processors, a_run_in_bf16_is_not_gone_on_with_where_there_is_none) {
     e2e_end(&run);
 }
 
+/* What was trained in bf16 elsewhere is scored in f32. */
+Test(processors, an_evaluator_without_bf16_scores_a_run_in_bf16) {
+    struct e2e run;
+    const char *const steps[] = {"--precision", "auto", "--steps", "20", NULL};
+    char precision[8];
+    e2e_begin(&run);
+    e2e_loader(&run, "loader-1", "600");
+    e2e_augment(&run, "augment-1");
+    int trainer = e2e_trainer(&run, steps);
+    setenv("ONEDNN_MAX_CPU_ISA", "AVX2", 1);
+    int evaluator = e2e_evaluator(&run, "evaluator-1");
+    cr_expect_eq(e2e_wait(&run, trainer), 0);
+    cr_expect_eq(e2e_wait(&run, evaluator), 0);
+    e2e_summary_text(&run, "precision", precision, sizeof precision);
+    if (strcmp(precision, "bf16") == 0)
+        cr_expect(e2e_logged(&run, evaluator, "scoring in f32, for there is no bf16 here: "));
+    cr_expect_gt(e2e_summary_number(&run, "digit_accuracy"), 0);
+    e2e_end(&run);
+}
+
 /* --- as many threads as there are processors ---------------------------------------------------
  */
 
-static void keep_first_processor(void) {
+/* Returns what it was before. */
+static cpu_set_t keep_first_processor(void) {
     cpu_set_t all, one;
     CPU_ZERO(&one);
     cr_assert_eq(sched_getaffinity(0, sizeof all, &all), 0);
@@ -119,6 +144,20 @@ static void keep_first_processor(void) {
         if (CPU_ISSET(i, &all))
             CPU_SET(i, &one);
     cr_assert_eq(sched_setaffinity(0, sizeof one, &one), 0);
+    return all;
+}
+
+static int newest_checkpoint(const struct e2e *run) {
+    char path[400];
+    int newest = 0, step;
+    snprintf(path, sizeof path, "%s/checkpoints", run->run);
+    DIR *folder = opendir(path);
+    cr_assert_not_null(folder);
+    for (struct dirent *entry; (entry = readdir(folder));)
+        if (sscanf(entry->d_name, "step-%d.safetensors", &step) == 1 && step > newest)
+            newest = step;
+    closedir(folder);
+    return newest;
 }
 
 static void need_two_processors(void) {
@@ -126,6 +165,12 @@ static void need_two_processors(void) {
     cr_assert_eq(sched_getaffinity(0, sizeof all, &all), 0);
     if (CPU_COUNT(&all) < 2)
         cr_skip_test("there is one processor");
+}
+
+static int available(void) {
+    struct processors machine;
+    processors_read(&machine);
+    return processors_available(&machine);
 }
 
 static int recorded_threads(const struct e2e *run) {
@@ -164,7 +209,8 @@ Test(processors, the_environment_of_openmp_is_respected) {
     ends_with("OMP_NUM_THREADS", "many", 0);
     ends_with("OMP_MAX_ACTIVE_LEVELS", "0", 0);
     ends_with("OMP_DYNAMIC", "true", 0);
-    ends_with("OMP_PROC_BIND", "true", 0);
+    ends_with("OMP_PROC_BIND", "true", available()); /* the first thread is bound to one of them */
+    ends_with("OMP_PLACES", "{0}", 0);
 }
 
 Test(processors, more_threads_than_processors_are_cut_and_told) {
@@ -178,42 +224,52 @@ Test(processors, more_threads_than_processors_are_cut_and_told) {
     e2e_end(&run);
 }
 
-/* Two threads to step 5, then one processor: refused, shared when told to, or recorded. */
-Test(processors, a_run_goes_on_with_its_threads_or_not_at_all) {
+#define LONG "--steps=1000000", "--trainer=--schedule=constant", "--trainer=--checkpoint-every=5"
+
+/* Killed on two processors, then one is left: refused, shared when told to, or recorded. On AVX2
+ * the number of threads does change tiny's bits. */
+Test(processors, a_killed_run_goes_on_with_its_threads_or_not_at_all) {
     struct e2e run;
-    char calm[80], shared[80];
+    char calm[80], shared[80], steps[32];
     need_two_processors();
+    setenv("ONEDNN_MAX_CPU_ISA", "AVX2", 1);
     e2e_begin(&run);
-    const char *const calm_steps[] = {"--steps=10", "--net=quick", "--trainer=--schedule=constant",
-                                      "--trainer=--threads=2", NULL};
-    const char *const steps[] = {
-        "--steps=5", "--net=quick", "--trainer=--schedule=constant", "--trainer=--threads=2",
-        "--force",   NULL};
-    const char *const more[] = {"--steps=10", "--net=quick", "--resume", NULL};
-    const char *const named[] = {"--steps=10", "--net=quick", "--resume", "--trainer=--threads=2",
-                                 NULL};
-    const char *const others[] = {"--steps=15", "--net=quick", "--resume", "--other-bits", NULL};
-    cr_assert_eq(e2e_wait(&run, start(&run, calm_steps)), 0);
-    e2e_summary_text(&run, "weights_sha256", calm, sizeof calm);
-    cr_assert_eq(e2e_wait(&run, start(&run, steps)), 0);
-    cr_expect_eq(recorded_threads(&run), 2);
-    keep_first_processor();
-    int refused = start(&run, more);
+    int killed = start(&run, (const char *const[]){LONG, "--trainer=--threads=2", NULL});
+    e2e_expect_file(&run, "checkpoints/step-000000005.safetensors");
+    e2e_kill_matching(&run, "bin/trainer");
+    cr_assert_eq(e2e_wait(&run, killed), 128 + SIGKILL);
+    int before = newest_checkpoint(&run);
+    snprintf(steps, sizeof steps, "--steps=%d", before + 7);
+
+    cpu_set_t all = keep_first_processor();
+    const char *const resumed[] = {steps, "--resume", NULL};
+    const char *const named[] = {steps, "--resume", "--trainer=--threads=2", NULL};
+    int refused = start(&run, resumed);
     cr_expect_eq(e2e_wait(&run, refused), 2);
     cr_expect(e2e_logged(&run, refused, "was trained with 2 threads, and this process may use 1"));
     cr_expect(e2e_logged(&run, refused, "--threads=2 to share"));
-    cr_expect_eq(e2e_summary_number(&run, "steps"), 5, "it was touched");
-    cr_expect_eq(e2e_wait(&run, start(&run, named)), 0);
-    e2e_summary_text(&run, "weights_sha256", shared, sizeof shared);
-    cr_expect_str_eq(shared, calm);
+    cr_expect_eq(newest_checkpoint(&run), before, "it was touched");
+    cr_assert_eq(e2e_wait(&run, start(&run, named)), 0);
     cr_expect(in_log(&run, "trainer", "2 threads share 1 processor"));
-    cr_expect_eq(e2e_wait(&run, start(&run, others)), 0);
+    e2e_summary_text(&run, "weights_sha256", shared, sizeof shared);
+
+    char more[32];
+    snprintf(more, sizeof more, "--steps=%d", before + 10);
+    const char *const others[] = {more, "--resume", "--other-bits", NULL};
+    cr_assert_eq(e2e_wait(&run, start(&run, others)), 0);
     cr_expect_eq(recorded_threads(&run), 1);
     json_t *summary = e2e_summary(&run);
     json_t *changed = json_object_get(json_object_get(summary, "computed_with"), "changed_at");
     cr_assert_eq(json_array_size(changed), 1);
-    cr_expect_eq(json_integer_value(json_array_get(changed, 0)), 10);
+    cr_expect_eq(json_integer_value(json_array_get(changed, 0)), before + 7);
     json_decref(summary);
+
+    cr_assert_eq(sched_setaffinity(0, sizeof all, &all), 0);
+    const char *const in_one_go[] = {LONG, steps, "--trainer=--threads=2", "--force", NULL};
+    cr_assert_eq(e2e_wait(&run, start(&run, in_one_go)), 0);
+    cr_expect_eq(recorded_threads(&run), 2);
+    e2e_summary_text(&run, "weights_sha256", calm, sizeof calm);
+    cr_expect_str_eq(shared, calm);
     e2e_end(&run);
 }
 

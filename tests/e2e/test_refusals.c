@@ -73,6 +73,9 @@ Test(refusals, unknown_options_and_impossible_values) {
             "--epochs 0: must be a number from 1e-06 to 1000000");
     refused(&run, "pipeline", (const char *const[]){"--seed=-1", NULL}, 2,
             "--seed -1: must be a whole number from 0 to 9007199254740991");
+    refused(&run, "pipeline", (const char *const[]){"--batch=64", NULL}, 2,
+            "unknown option '--batch=64'; see --help; an option of the trainer is given as "
+            "--trainer=--batch=256");
     refused(&run, "pipeline", (const char *const[]){"--augmentors=2", NULL}, 2,
             "unknown option '--augmentors=2'; did you mean --augmenters?");
     e2e_end(&run);
@@ -150,6 +153,7 @@ Test(refusals, port_in_use) {
                             (const char *const[]){"--bind", address, "--run-dir", "@RUN", NULL});
     cr_expect_eq(e2e_wait(&run, trainer), 1);
     cr_expect(e2e_logged(&run, trainer, "is in use"));
+    cr_expect_eq(access(run.run, F_OK), -1, "a folder of nothing is left");
     cr_expect_eq(e2e_plain_lines(&run, trainer), 1);
     zmq_close(socket);
     zmq_ctx_term(context);
@@ -274,7 +278,7 @@ Test(refusals, full_disk_keeps_the_last_checkpoint) {
         &run, (const char *const[]){"--steps", "200", "--checkpoint-every", "20", NULL});
     cr_expect_eq(e2e_wait(&run, trainer), 1);
     cr_expect(e2e_logged(&run, trainer, "No space left on device"));
-    cr_expect(e2e_logged(&run, trainer, ". Step 20 is safe; to go on: trainer --resume "));
+    cr_expect(e2e_logged(&run, trainer, ". Step 20 is safe; to go on: "));
     cr_expect_eq(e2e_plain_lines(&run, trainer), 1);
     snprintf(path, sizeof path, "%s/checkpoints/step-000000020.safetensors", run.run);
     cr_expect_eq(access(path, R_OK), 0, "the checkpoint that fitted is gone");

@@ -168,6 +168,26 @@ Test(report_file, an_old_file_with_a_step_twice_is_put_in_order) {
     expect_lines("100a 200b 300b 400b 500b");
 }
 
+Test(report_file, a_power_cut_left_the_newline_alone) {
+    append(100, 'a');
+    FILE *torn = fopen(path, "ae");
+    fwrite("{\"step\"\0\0\0\n", 1, 11, torn);
+    fclose(torn);
+    reopen();
+    cr_expect_eq(report_cut(file), 11);
+    append(200, 'a');
+    expect_lines("100a 200a");
+}
+
+Test(report_file, what_a_crash_left_aside_goes) {
+    char aside[SCRATCH_PATH];
+    append(100, 'a');
+    report_close(&file);
+    scratch_write(folder, "evaluations.jsonl.part", "{\"st", aside);
+    reopen();
+    expect_lines("100a");
+}
+
 Test(report_file, stays_locked_when_it_was_replaced) {
     append(100, 'a');
     rewind_to(100);

@@ -24,4 +24,4 @@ fuzz-programs: $(fuzz_programs) $(out)/fuzz/seeds
 fuzz: ## feed broken files and messages to the readers: TIME=60 seconds each
 	@deploy/setup build runtime fuzz
 	@$(MAKE) --no-print-directory SAN=fuzz CC=clang WERROR=0 CUDA=0 fuzz-programs
-	@tests/fuzz/run '$(strip $(TIME))' build/san-fuzz/fuzz $(fuzz_targets)
+	@tests/fuzz/run $(call quote,$(call given,TIME)) build/san-fuzz/fuzz $(fuzz_targets)

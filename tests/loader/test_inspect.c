@@ -111,6 +111,13 @@ Test(inspect, black_in_a_file_without_an_alpha_channel) {
     EXPECT("1 of 600 training images is of one value (0, black): there is nothing to see in them");
 }
 
+Test(inspect, pixels_that_were_scaled_to_one) {
+    for (size_t i = 0; i < (size_t)TRAIN * IMAGE_PIXELS; i++)
+        dataset.train.memory[i] /= 100;
+    EXPECT("no pixel of the training images is brighter than 2, and ink is 255: they may have been "
+           "scaled before they were saved");
+}
+
 static void invert(struct split *split) {
     for (size_t i = 0; i < (size_t)split->count * IMAGE_PIXELS; i++)
         split->memory[i] = (uint8_t)(255 - split->memory[i]);

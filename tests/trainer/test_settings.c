@@ -72,7 +72,8 @@ Test(settings, folders_have_a_bound) {
 
 Test(settings, addresses) {
     parse("--run-dir", "r", "--bind", "127.0.0.1:5555", NULL);
-    expect_refused("--bind: address '127.0.0.1:5555': write tcp://host:port or ipc://path");
+    expect_refused("--bind: address '127.0.0.1:5555': write tcp://host:port or ipc://path; did you "
+                   "mean tcp://127.0.0.1:5555?");
     parse("--run-dir", "r", "--bind", "tcp://0.0.0.0:5555", NULL);
     expect_refused("--bind tcp://0.0.0.0:5555 can be reached from other machines: add --insecure "
                    "if everyone on that network may join this run");
