@@ -37,6 +37,7 @@ struct peer {
     Digitsum__Dataset dataset; /* texts owned, where has_dataset */
     bool has_dataset;
     struct notices notices;
+    bool records;
     int64_t patience; /* ns */
     bool joined;
     struct peer_run run;
@@ -112,6 +113,7 @@ static int send_hello(struct peer *self, struct error *error) {
     char *notices[NOTICES_MAX];
     for (int i = 0; i < self->notices.count; i++)
         notices[i] = self->notices.texts[i];
+    hello.records = self->records;
     hello.n_notices = (size_t)self->notices.count;
     hello.notices = notices;
     Digitsum__Header header = DIGITSUM__HEADER__INIT;
@@ -155,6 +157,7 @@ struct peer *peer_create(void *context, const struct peer_hello *hello, const st
         self->instance = 0; /* unknown: a namesake is taken for a restart then */
     self->log = log;
     self->role = hello->role;
+    self->records = hello->records;
     self->patience = hello->patience * CLOCK_SECOND;
     self->heartbeat = CLOCK_SECOND;
     self->silence = 5 * CLOCK_SECOND;
@@ -199,6 +202,7 @@ static void welcome(struct peer *self, const Digitsum__Welcome *text) {
     run->seed = text->seed;
     run->batch = text->batch;
     run->steps = text->steps;
+    run->made = text->made;
     if (text->warps) {
         run->warps = *text->warps;
         run->warps.base.n_unknown_fields = 0;

@@ -22,6 +22,7 @@ struct peer_hello {
     const char *endpoints[4];         /* bound by this worker; NULL-ended. loader: samples, split;
                                          evaluator: reports */
     const Digitsum__Dataset *dataset; /* loader only */
+    bool records;                     /* evaluator only: keeps evaluations.jsonl */
     const struct notices *notices;    /* loader only: about the dataset; NULL: none */
     int patience;                     /* seconds without a word from the trainer before giving up */
 };
@@ -32,6 +33,7 @@ struct peer_run {
     uint64_t seed;
     uint32_t batch;
     uint64_t steps; /* 0 while unknown */
+    uint64_t made;  /* step of the newest checkpoint there was when we joined */
     Digitsum__Warps warps;
     char pairs[ENDPOINT_MAXIMUM];
     char progress[ENDPOINT_MAXIMUM];

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct sha256 {
     EVP_MD_CTX *context;
@@ -66,4 +67,17 @@ void sha256_hex(const uint8_t digest[static SHA256_SIZE], char hex[static SHA256
         hex[2 * i + 1] = digits[digest[i] & 15];
     }
     hex[2 * SHA256_SIZE] = '\0';
+}
+
+bool sha256_parse(const char *hex, uint8_t digest[static SHA256_SIZE]) {
+    static const char digits[] = "0123456789abcdef";
+    if (strlen(hex) != 2 * SHA256_SIZE)
+        return false;
+    for (size_t i = 0; i < SHA256_SIZE; i++) {
+        const char *high = strchr(digits, hex[2 * i]), *low = strchr(digits, hex[2 * i + 1]);
+        if (!high || !low)
+            return false;
+        digest[i] = (uint8_t)((high - digits) << 4 | (low - digits));
+    }
+    return true;
 }

@@ -2,6 +2,7 @@
 #ifndef COMMON_SHA256_H
 #define COMMON_SHA256_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,5 +29,7 @@ struct sha256_part {
 void sha256_parts(const struct sha256_part *parts, int count, uint8_t digest[static SHA256_SIZE]);
 
 void sha256_hex(const uint8_t digest[static SHA256_SIZE], char hex[static SHA256_HEX]);
+/* The reverse; false, and the digest undefined, unless `hex` is 64 lower-case digits. */
+bool sha256_parse(const char *hex, uint8_t digest[static SHA256_SIZE]);
 
 #endif

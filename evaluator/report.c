@@ -112,6 +112,8 @@ char *evaluation_encode_json(const struct evaluation *evaluation, struct error *
         "final", (int)evaluation->final,
         "evaluator", evaluator);
     // clang-format on
+    if (object && evaluation->weights_sha256[0])
+        json_object_set_new(object, "weights_sha256", json_string(evaluation->weights_sha256));
     char *text = object ? json_dumps(object, JSON_REAL_PRECISION(15)) : NULL;
     json_decref(object);
     size_t length = text ? strlen(text) : 0;
@@ -154,6 +156,14 @@ const char *evaluation_unreasonable(const struct evaluation *evaluation) {
         !(evaluation->error[0] && !evaluation->checkpoint_sha256[0]))
         return "a checkpoint_sha256 that is not 64 hex digits";
     return NULL;
+}
+
+bool evaluation_same(const struct evaluation *a, const struct evaluation *b) {
+    if (a->step != b->step)
+        return false;
+    if (a->weights_sha256[0] && b->weights_sha256[0])
+        return strcmp(a->weights_sha256, b->weights_sha256) == 0;
+    return strcmp(a->checkpoint_sha256, b->checkpoint_sha256) == 0;
 }
 
 int evaluation_decode_json(const char *text, size_t size, const char *origin,
@@ -207,6 +217,9 @@ int evaluation_decode_json(const char *text, size_t size, const char *origin,
         read.final = final;
         snprintf(read.checkpoint_sha256, SHA256_HEX, "%s",
                  strlen(sha256) < SHA256_HEX ? sha256 : "");
+        const char *weights = json_string_value(json_object_get(object, "weights_sha256"));
+        if (weights && is_sha256_hex(weights))
+            memcpy(read.weights_sha256, weights, SHA256_HEX);
         report_clean_text(read.evaluator, sizeof read.evaluator, evaluator);
         wrong = evaluation_unreasonable(&read);
     }
@@ -241,10 +254,11 @@ void evaluation_encode_message(const struct evaluation *evaluation,
     report->error = (char *)evaluation->error;
     if (evaluation->checkpoint_sha256[0]) {
         assert(is_sha256_hex(evaluation->checkpoint_sha256));
-        for (int i = 0; i < SHA256_SIZE; i++)
-            sscanf(evaluation->checkpoint_sha256 + 2 * i, "%2hhx", &message->sha256[i]);
+        sha256_parse(evaluation->checkpoint_sha256, message->sha256);
         report->sha256 = (ProtobufCBinaryData){SHA256_SIZE, message->sha256};
     }
+    if (sha256_parse(evaluation->weights_sha256, message->weights))
+        report->weights = (ProtobufCBinaryData){SHA256_SIZE, message->weights};
 }
 
 int evaluation_decode_message(const Digitsum__Report *report, uint64_t step, const char *peer,
@@ -265,6 +279,8 @@ int evaluation_decode_message(const Digitsum__Report *report, uint64_t step, con
                               .final = report->final};
     if (report->sha256.len == SHA256_SIZE)
         sha256_hex(report->sha256.data, read.checkpoint_sha256);
+    if (report->weights.len == SHA256_SIZE)
+        sha256_hex(report->weights.data, read.weights_sha256);
     report_clean_text(read.evaluator, sizeof read.evaluator, report->evaluator);
     if (report->failed)
         report_clean_text(read.error, sizeof read.error,

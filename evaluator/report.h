@@ -28,6 +28,7 @@ struct evaluation {
     uint32_t count;                     /* pairs scored */
     uint32_t digit_hits, sum_hits;      /* of them */
     char checkpoint_sha256[SHA256_HEX]; /* of the file; "" where it never came whole */
+    char weights_sha256[SHA256_HEX];    /* of what was scored; "" where it is not known */
     double seconds;                     /* since the run began */
     bool epoch_end;                     /* the last checkpoint of an epoch */
     bool final;                         /* the last one of the run */
@@ -50,14 +51,19 @@ const char *evaluation_line(const struct evaluation *evaluation, char line[stati
 
 /* One JSON object in one line, newline included: step, epoch, samples, loss, digit_accuracy,
  * sum_accuracy, digit_interval, sum_interval, checkpoint_sha256, seconds, then count, digit_hits,
- * sum_hits, epoch_end, final, evaluator. Numbers have 15 digits; what is not finite is null, which
- * JSON has no number for. The caller frees the text; NULL with ERROR_INVALID for a failed
- * evaluation or a count that JSON's integers cannot hold, ERROR_MEMORY. */
+ * sum_hits, epoch_end, final, evaluator, and weights_sha256 where it is known. Numbers have 15
+ * digits; what is not finite is null, which JSON has no number for. The caller frees the text; NULL
+ * with ERROR_INVALID for a failed evaluation or a count that JSON's integers cannot hold,
+ * ERROR_MEMORY. */
 char *evaluation_encode_json(const struct evaluation *evaluation, struct error *error);
 
-/* The reverse, strictly: every field above must be there with its type and make sense; further
- * ones are ignored. Accuracies and intervals are taken from the counts. `origin` names the line in
- * errors ("evaluations.jsonl:3"). 0, or -1 with ERROR_CORRUPT. */
+/* Whether both are about the same checkpoint: of one step, with the same weights or, where either
+ * does not say, the same file. */
+bool evaluation_same(const struct evaluation *a, const struct evaluation *b);
+
+/* The reverse, strictly: every field above but weights_sha256 must be there with its type and make
+ * sense; further ones are ignored. Accuracies and intervals are taken from the counts. `origin`
+ * names the line in errors ("evaluations.jsonl:3"). 0, or -1 with ERROR_CORRUPT. */
 int evaluation_decode_json(const char *text, size_t size, const char *origin,
                            struct evaluation *evaluation, struct error *error);
 
@@ -67,7 +73,7 @@ const char *evaluation_unreasonable(const struct evaluation *evaluation);
 /* What a message points to while it is packed. */
 struct evaluation_message {
     Digitsum__Report report;
-    uint8_t sha256[SHA256_SIZE];
+    uint8_t sha256[SHA256_SIZE], weights[SHA256_SIZE];
 };
 
 /* Fills `message`, which borrows texts from `evaluation`; the step travels in the Header. */

@@ -282,9 +282,9 @@ void report_confirm(struct report_file *self, uint64_t step) {
         self->confirmed[at] = true;
 }
 
-void report_doubt(struct report_file *self) {
+void report_doubt(struct report_file *self, uint64_t made) {
     for (size_t i = 0; i < self->count; i++)
-        self->confirmed[i] = false;
+        self->confirmed[i] = self->list[i].step <= made;
 }
 
 int report_rewind(struct report_file *self, uint64_t step, size_t *dropped, struct error *error) {

@@ -3,9 +3,9 @@
  * open.
  *
  * A run that lost its newest checkpoints goes on from an earlier one and makes later steps again,
- * in files with another SHA-256. The lines of those steps are then replaced; those of steps still
- * later are dropped, for their checkpoints are to be made again too, or never will be. A line whose
- * very checkpoint the trainer has is confirmed, and stays. */
+ * with other weights if its length is another. The lines of those steps are then replaced; those of
+ * steps still later are dropped, for their checkpoints are to be made again too, or never will be.
+ * A line whose very checkpoint the trainer has is confirmed, and stays. */
 #ifndef EVALUATOR_REPORT_FILE_H
 #define EVALUATOR_REPORT_FILE_H
 
@@ -16,11 +16,11 @@
 /* An evaluations.jsonl that is open for writing. */
 struct report_file;
 
-/* Opens or creates `path` and reads what is in it. A last line that a crash tore is cut off (see
- * report_cut). Where the file has several lines of a step, or lines out of order, it is written
- * anew with the last of each step. NULL with ERROR_CORRUPT naming the line for any other that is no
- * evaluation: nothing is changed then; ERROR_REFUSED where another process has it open; ERROR_IO,
- * ERROR_MEMORY. */
+/* Opens or creates `path` and reads what is in it. A last line that is no
+ * evaluation was torn by a crash, and is cut off (see report_cut). Where the file has several lines
+ * of a step, or lines out of order, it is written anew with the last of each step. NULL with
+ * ERROR_CORRUPT naming the line for any other that is no evaluation: nothing is changed then;
+ * ERROR_REFUSED where another process has it open; ERROR_IO, ERROR_MEMORY. */
 struct report_file *report_open(const char *path, struct error *error);
 
 /* How many bytes of a torn line report_open cut off; 0 if none. */
@@ -36,8 +36,9 @@ const struct evaluation *report_list(const struct report_file *self, size_t *cou
 /* The trainer has the very checkpoint that this step's line is of. */
 void report_confirm(struct report_file *self, uint64_t step);
 
-/* Another trainer: which lines are of its run is to be seen. */
-void report_doubt(struct report_file *self);
+/* Another trainer, whose newest checkpoint is of step `made`: lines up to it stay, and which of the
+ * later ones are of its run is to be seen. */
+void report_doubt(struct report_file *self, uint64_t made);
 
 /* Makes room for an evaluation of this step that is about to be appended: drops the step's own line
  * and all later ones that are not confirmed. The number of lines dropped in *dropped. The file is

@@ -95,6 +95,7 @@ static int open_sockets(struct run *self, struct error *error) {
                                .role = DIGITSUM__ROLE__EVALUATOR,
                                .name = settings->name,
                                .endpoints = {self->bound},
+                               .records = self->file,
                                .patience = (int)settings->patience};
     self->peer = peer_create(self->context, &hello, self->log, error);
     return self->peer ? 0 : -1;
@@ -247,6 +248,7 @@ static void base_evaluation(const struct run *self, const struct offer *offer,
                                       .final = offer->final,
                                       .seconds = clock_seconds() - self->began};
     sha256_hex(offer->sha256, evaluation->checkpoint_sha256);
+    memcpy(evaluation->weights_sha256, offer->weights, SHA256_HEX);
     snprintf(evaluation->evaluator, sizeof evaluation->evaluator, "%s", self->settings->name);
 }
 
@@ -254,10 +256,13 @@ static void base_evaluation(const struct run *self, const struct offer *offer,
  * since it may not have heard. */
 static bool scored_before(struct run *self, const Digitsum__Header *header, int *status,
                           struct error *error) {
-    char hex[SHA256_HEX];
+    const Digitsum__CheckpointInfo *info = header->checkpoint;
     const struct evaluation *known = self->file ? report_find(self->file, header->step) : NULL;
-    sha256_hex(header->checkpoint->sha256.data, hex);
-    if (!known || strcmp(known->checkpoint_sha256, hex) != 0)
+    struct evaluation offered = {.step = header->step};
+    sha256_hex(info->sha256.data, offered.checkpoint_sha256);
+    if (info->weights.len == SHA256_SIZE)
+        sha256_hex(info->weights.data, offered.weights_sha256);
+    if (!known || !evaluation_same(known, &offered))
         return false;
     struct evaluation again = *known;
     report_confirm(self->file, again.step);
@@ -269,6 +274,16 @@ static bool scored_before(struct run *self, const Digitsum__Header *header, int 
     if (*status == 0)
         *status = tell(self, &again, error);
     return true;
+}
+
+/* A checkpoint that cannot be scored is told as such: it must not hold up the ones after it. */
+static int report_failure(struct run *self, const struct offer *offer, const char *why,
+                          struct error *error) {
+    struct evaluation failed;
+    base_evaluation(self, offer, &failed);
+    snprintf(failed.error, sizeof failed.error, "%s", why);
+    log_warning(self->log, "step %" PRIu64 " cannot be scored: %s", offer->step, why);
+    return record(self, &failed, error);
 }
 
 static int refuse_offer(const struct run *self, const Digitsum__Header *header, const char *why) {
@@ -303,6 +318,14 @@ static int handle_offer(struct run *self, const Digitsum__Header *header, struct
     return tell(self, &skipped, error);
 }
 
+/* It is reported as it would be if its bytes were broken, and the next one's turn comes. */
+static int handle_gone(struct run *self, const Digitsum__Header *header, struct error *error) {
+    struct offer offer;
+    if (!follow_gone(self->follow, header->step, &offer))
+        return 0;
+    return report_failure(self, &offer, header->gone->reason, error);
+}
+
 static void handle_chunk(struct run *self, const struct wire_message *message) {
     struct error bad;
     uint64_t held;
@@ -323,7 +346,7 @@ static int hear(struct run *self, struct error *error) {
             self->generation = run->generation;
             self->began = 0;
             if (self->file && self->run != run->run)
-                report_doubt(self->file);
+                report_doubt(self->file, run->made);
             self->run = run->run;
             follow_reset(self->follow);
             judge_drop(self->judge);
@@ -335,6 +358,8 @@ static int hear(struct run *self, struct error *error) {
             handled = handle_offer(self, message.header, error);
         else if (message.header->type == DIGITSUM__TYPE__CHUNK)
             handle_chunk(self, &message);
+        else if (message.header->type == DIGITSUM__TYPE__GONE)
+            handled = handle_gone(self, message.header, error);
         wire_release(&message);
         if (handled != 0)
             return -1;
@@ -362,16 +387,25 @@ static int fetch(struct run *self, struct error *error) {
     return 0;
 }
 
-/* A checkpoint that cannot be scored is told as such: it must not hold up the ones after it. */
 static int give_up(struct run *self, const struct offer *offer, const char *why,
                    struct error *error) {
-    struct evaluation failed;
-    base_evaluation(self, offer, &failed);
-    snprintf(failed.error, sizeof failed.error, "%s", why);
     judge_drop(self->judge);
     follow_done(self->follow);
-    log_warning(self->log, "step %" PRIu64 " cannot be scored: %s", offer->step, why);
-    return record(self, &failed, error);
+    return report_failure(self, offer, why, error);
+}
+
+/* Whether it is this process that is short of something, not the checkpoint that is bad: then
+ * another one in its place will score it. */
+static bool is_ours(const struct error *bad) {
+    return bad->code == ERROR_MEMORY || bad->code == ERROR_IO || bad->code == ERROR_DEVICE;
+}
+
+static int cannot_judge(struct run *self, const struct offer *offer, const struct error *bad,
+                        struct error *error) {
+    if (!is_ours(bad))
+        return give_up(self, offer, bad->text, error);
+    *error = *bad;
+    return error_prefix(error, "step %" PRIu64 " is not scored", offer->step);
 }
 
 /* One piece of scoring. 1: there is more to do at once, 0: wait for messages. */
@@ -383,18 +417,18 @@ static int judge_one_piece(struct run *self, struct error *error) {
     const struct peer_run *run = peer_run(self->peer);
     int status = follow_take(self->follow, &offer, &bytes, &size, &bad);
     if (status < 0)
-        return give_up(self, &offer, bad.text, error);
+        return cannot_judge(self, &offer, &bad, error);
     if (status == 0 || !run || !test_split_whole(self->split))
         return 0;
     if (!judge_busy(self->judge) &&
         judge_begin(self->judge, bytes, size, offer.step, self->split, run->seed, &bad) != 0)
-        return give_up(self, &offer, bad.text, error);
+        return cannot_judge(self, &offer, &bad, error);
     struct score score;
     status = judge_next(self->judge, &score, &bad);
     if (status == 1)
         return 1;
     if (status < 0)
-        return give_up(self, &offer, bad.text, error);
+        return cannot_judge(self, &offer, &bad, error);
     struct evaluation evaluation;
     base_evaluation(self, &offer, &evaluation);
     evaluation.loss = score.loss;

@@ -28,8 +28,10 @@ enum {
 #define PROGRESS_PERIOD (200 * CLOCK_MILLISECOND)
 #define CHECK_PERIOD (500 * CLOCK_MILLISECOND)
 #define WAITING_PERIOD (30 * CLOCK_SECOND)
-#define STEP_TIME (10 * CLOCK_SECOND) /* after a signal, for the step in hand */
-#define SAVE_TIME 60                  /* seconds, for each checkpoint after it */
+#define OFFER_PERIOD (10 * CLOCK_SECOND) /* in which what was not answered is offered again */
+#define TURN_MAX CLOCK_SECOND            /* a longer turn of the loop: the process was stopped */
+#define STEP_TIME (10 * CLOCK_SECOND)    /* after a signal, for the step in hand */
+#define SAVE_TIME 60                     /* seconds, for each checkpoint after it */
 
 void coordinator_warn(struct coordinator *self, const char *text) {
     struct notices *warnings = &self->summary.warnings;
@@ -94,23 +96,6 @@ static int open_sockets(struct coordinator *self, struct error *error) {
     return 0;
 }
 
-/* What an earlier incarnation left on disk, up to the step that we go on from: evaluators may not
- * have scored all of it. */
-static void find_earlier(struct coordinator *self, const char *folder) {
-    for (uint64_t step = 0; step <= self->settings.start->step && self->settings.start->step > 0;) {
-        /* The folder has few files and their names sort by step; walk the steps it names. */
-        uint64_t next;
-        struct saved saved;
-        if (!saver_next(folder, step, &next) || next > self->settings.start->step)
-            return;
-        step = next + 1;
-        struct error error;
-        if (saver_describe(folder, next, &saved, &error) != 0 ||
-            !publisher_add(self->publisher, &saved, 0, &error))
-            log_warning(self->log, "checkpoint of step %" PRIu64 " skipped: %s", next, error.text);
-    }
-}
-
 /* The record goes on where the checkpoint does. */
 static int open_record(struct coordinator *self, struct error *error) {
     const struct checkpoint *start = self->settings.start;
@@ -153,20 +138,20 @@ struct coordinator *coordinator_create(const struct coordinator_settings *settin
     self->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     self->members = calloc(1, sizeof *self->members);
     self->feed = feed_create(FEED_CAPACITY);
-    self->publisher = publisher_create((int)settings->settings->keep, log);
+    self->publisher =
+        publisher_create((int)settings->settings->keep, (int)settings->settings->unscored, log);
     if (self->wake < 0 || !self->members || !self->feed || !self->publisher) {
         error_set(error, ERROR_MEMORY, "no memory for the coordinator");
         goto failed;
     }
     if (settings->settings->expect_evaluator)
-        publisher_expect(self->publisher);
+        publisher_expect(self->publisher, false);
     for (size_t i = 0; settings->dataset[0] && i < SHA256_SIZE; i++)
         sscanf(settings->dataset + 2 * i, "%2hhx", &self->members->dataset.sha256[i]);
     if (settings->settings->run_dir) {
         checkpoint_sweep(folder); /* what an earlier incarnation was writing when it was killed */
         checkpoint_sweep(settings->settings->run_dir);
-        find_earlier(self, folder);
-        if (open_record(self, error) != 0)
+        if (scoring_restore(self, folder, error) != 0 || open_record(self, error) != 0)
             goto failed;
     }
     self->saver = saver_start(folder, self->wake, error);
@@ -212,6 +197,7 @@ void coordinator_destroy(struct coordinator **pointer) {
     free(self->window);
     ledger_destroy(&self->ledger);
     publisher_destroy(&self->publisher);
+    scores_free(&self->scores);
     free(self->members);
     void *sockets[] = {self->control, self->data, self->progress};
     for (int i = 0; i < 3; i++)
@@ -244,10 +230,22 @@ static void take_progress(struct coordinator *self) {
         coordinator_warn(self, seen->trouble);
     if (seen->finished && !self->training_over) {
         self->training_over = self->ending = true;
-        self->drain_until = clock_now() + self->settings.settings->drain * CLOCK_SECOND;
+        self->drain_left = self->settings.settings->drain * CLOCK_SECOND;
         if (seen->failed)
             self->failure = seen->error;
     }
+}
+
+/* What was not written, or will not be scored because nobody hears of it, ends the run. */
+static void fail_save(struct coordinator *self, const struct saved *saved,
+                      const struct error *error) {
+    log_error(self->log, "checkpoint of step %" PRIu64 " could not be written: %s", saved->step,
+              error->text);
+    self->failure = *error;
+    error_prefix(&self->failure, "checkpoint of step %" PRIu64, saved->step);
+    self->save_failed = self->ending = true;
+    train_stop(self->train);
+    feed_close(self->feed);
 }
 
 static void take_saved(struct coordinator *self) {
@@ -256,25 +254,18 @@ static void take_saved(struct coordinator *self) {
         if (self->interrupted)
             signals_grace(SAVE_TIME);
         struct error error;
-        const struct published *entry = NULL;
         if (saved.failed) {
-            log_error(self->log, "checkpoint of step %" PRIu64 " could not be written: %s",
-                      saved.step, saved.error.text);
-            self->failure = saved.error;
-            error_prefix(&self->failure, "checkpoint of step %" PRIu64, saved.step);
-            self->save_failed = self->ending = true;
-            train_stop(self->train);
-            feed_close(self->feed);
+            fail_save(self, &saved, &saved.error);
             continue;
         }
         log_info(self->log, "checkpoint %s: %" PRIu64 " bytes", saved.path, saved.size);
         memcpy(self->summary.weights_sha256, saved.weights, sizeof saved.weights);
         sha256_hex(saved.chain, self->summary.chain_sha256);
-        entry = publisher_add(self->publisher, &saved, control_evaluators(self), &error);
-        if (entry)
-            control_offer(self, entry);
-        else
-            log_error(self->log, "%s", error.text);
+        if (!publisher_add(self->publisher, &saved, control_evaluators(self), &error)) {
+            fail_save(self, &saved, &error);
+            continue;
+        }
+        control_offer(self);
     }
     publisher_tidy(self->publisher);
 }
@@ -357,6 +348,10 @@ static void do_periodic(struct coordinator *self) {
         control_check_silence(self, now);
         complain(self, now);
     }
+    if (now >= self->next_offer) {
+        self->next_offer = now + OFFER_PERIOD;
+        control_offer_again(self);
+    }
 }
 
 bool rest_note(struct rest *rest, bool good) {
@@ -376,7 +371,8 @@ bool rest_over(const struct rest *rest, int64_t now) {
 static long sleep_time(const struct coordinator *self) {
     int64_t now = clock_now();
     int64_t until = self->next_progress < self->next_check ? self->next_progress : self->next_check;
-    if (self->ledger && !self->ending && members_of_role(self->members, DIGITSUM__ROLE__LOADER) &&
+    if (self->ledger && !self->ending && !self->full &&
+        members_of_role(self->members, DIGITSUM__ROLE__LOADER) &&
         members_of_role(self->members, DIGITSUM__ROLE__AUGMENT)) {
         int64_t deadline = ledger_deadline(self->ledger);
         if (deadline < until)
@@ -389,19 +385,26 @@ static long sleep_time(const struct coordinator *self) {
     return until <= now ? 0 : (long)((until - now) / CLOCK_MILLISECOND) + 1;
 }
 
-/* The run goes on until training has ended, its checkpoints are on disk, and the last is scored. */
+/* The run goes on until training has ended, and its checkpoints are on disk and scored. */
 static bool run_is_over(struct coordinator *self) {
     if (!self->training_over || !saver_idle(self->saver))
         return false;
     if (self->failure.code != ERROR_NONE || self->interrupted)
         return true;
-    if (!publisher_final_pending(self->publisher))
-        return true;
-    if (clock_now() < self->drain_until)
-        return false;
-    log_warning(self->log, "no evaluator scored the last checkpoint within %lld s",
-                (long long)self->settings.settings->drain);
-    return true;
+    return !scoring_waits(self) || self->drain_left <= 0;
+}
+
+/* Time in which the process was stopped, or its machine asleep, is nobody's silence: of a turn that
+ * took too long only TURN_MAX counts. */
+static void take_time(struct coordinator *self) {
+    int64_t now = clock_now(), spent = now - self->turn;
+    self->turn = now;
+    if (spent > TURN_MAX) {
+        control_forgive(self, spent - TURN_MAX);
+        spent = TURN_MAX;
+    }
+    if (self->training_over)
+        self->drain_left -= spent;
 }
 
 static int wait_for_events(struct coordinator *self, struct error *error) {
@@ -446,14 +449,15 @@ static bool step_hangs(const struct coordinator *self) {
 }
 
 static int loop(struct coordinator *self, struct error *error) {
-    self->sums_since = clock_now();
+    self->sums_since = self->turn = clock_now();
     while (!run_is_over(self)) {
         if (wait_for_events(self, error) != 0 || control_receive(self, error) != 0 ||
             flow_receive(self, error) != 0)
             return -1;
+        take_time(self);
         take_progress(self);
-        flow_advance(self);
         take_saved(self);
+        flow_advance(self);
         do_periodic(self);
         check_early_end(self);
         if (step_hangs(self)) {
@@ -471,6 +475,10 @@ static void fill_summary(struct coordinator *self, struct summary *summary) {
     const struct settings *settings = self->settings.settings;
     const struct members_dataset *dataset = &self->members->dataset;
     *summary = self->summary;
+    summary->best_step = self->best.step;
+    summary->best_digit_accuracy = self->best.digit;
+    summary->best_sum_accuracy = self->best.sum;
+    summary->checkpoints_unscored = (uint64_t)scoring_unscored(self);
     snprintf(summary->network, sizeof summary->network, "%s", self->settings.net->name);
     summary->parameters = self->settings.net->trainable;
     snprintf(summary->dataset, sizeof summary->dataset, "%s", dataset->name);
@@ -534,6 +542,8 @@ int coordinator_run(struct coordinator *self, struct summary *summary, struct er
     } else if (status == 0 && self->interrupted) {
         status = error_set(error, ERROR_INTERRUPTED, "stopped at step %" PRIu64 " of %" PRIu64,
                            self->seen.step, self->steps);
+    } else if (status == 0) {
+        status = scoring_check(self, error);
     }
     fill_summary(self, summary);
     dismiss(self, status == 0 ? "all steps are trained" : error->text, status != 0);

@@ -61,12 +61,12 @@ int flow_begin(struct coordinator *self, struct error *error) {
                                    .checkpoints = strcmp(settings->engine, "null") != 0,
                                    .keep_going = settings->keep_going,
                                    .record = self->record};
-    train.run = self->run;
     sha256_hex(self->members->dataset.sha256, train.dataset);
     settings_schedule(settings, self->steps, samples, &train.schedule);
     log_info(self->log, "%s: %u training and %u test images; %" PRIu64 " steps of %lld",
              self->members->dataset.name, samples, self->members->dataset.test, self->steps,
              (long long)settings->batch);
+    scoring_find_missing(self, &train);
     train_begin(self->train, &train);
     return 0;
 }
@@ -149,6 +149,8 @@ static void give_lease(struct coordinator *self, const struct lease *lease) {
 void flow_advance(struct coordinator *self) {
     if (!self->ledger || self->ending)
         return;
+    if (scoring_full(self))
+        return;
     while (ledger_ready(self->ledger)) {
         uint64_t step = ledger_base(self->ledger);
         if (!feed_put(self->feed, &self->window[step % self->window_size]))
@@ -177,5 +179,7 @@ const char *flow_waiting(const struct coordinator *self) {
         return "";
     if (members_of_role(self->members, DIGITSUM__ROLE__AUGMENT) == 0)
         return "an augmenter";
+    if (self->full)
+        return "an evaluator";
     return ledger_ready(self->ledger) ? "" : "batches";
 }

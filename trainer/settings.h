@@ -26,7 +26,7 @@ struct settings {
     double label_smoothing, digit_weight, sum_weight, warmup, final_rate;
     double shift, rotate, scale, shear, elastic;
     /* the run */
-    int64_t checkpoint_every, keep, window, hedge, drain;
+    int64_t checkpoint_every, keep, unscored, window, hedge, drain;
     double checkpoint_epochs;
     const char *until, *name, *log_level;
 };

@@ -28,6 +28,16 @@ static struct checkpoint *newest(const char *run_dir, const struct log *log, str
         struct checkpoint *checkpoint = checkpoint_read(path, &bad);
         if (checkpoint)
             return checkpoint;
+        if (bad.code == ERROR_UNSUPPORTED) { /* so are those before it */
+            error_set(error, ERROR_INVALID, "--resume: %s", bad.text);
+            return NULL;
+        }
+        if (bad.code !=
+            ERROR_CORRUPT) { /* it may be whole: what is short today may not be tomorrow */
+            *error = bad;
+            error_prefix(error, "--resume");
+            return NULL;
+        }
         log_warning(log, "%s; trying the one before", bad.text);
     }
     error_set(error, ERROR_INVALID, "--resume: there is no whole checkpoint in %s", folder);

@@ -28,7 +28,7 @@ static json_t *to_json(const struct summary *s) {
     bool scored = s->scored;
     return json_pack(
         "{s:s, s:I, s:s, s:b, s:s, s:s, s:i, s:I, s:I, s:f, s:o, s:o, s:I, s:o, s:o, s:s, s:s,"
-        " s:f, s:o, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:b, s:o}",
+        " s:f, s:o, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:b, s:o}",
         "network", s->network, "parameters", (json_int_t)s->parameters, "dataset", s->dataset,
         "synthetic", s->synthetic, "engine", s->engine, "precision", s->precision, "threads",
         s->threads, "seed", (json_int_t)s->seed, "steps", (json_int_t)s->steps, "epochs", s->epochs,
@@ -42,7 +42,8 @@ static json_t *to_json(const struct summary *s) {
         s->images_per_second, "batches_consumed", (json_int_t)s->batches_consumed,
         "batches_duplicated", (json_int_t)s->batches_duplicated, "batches_released_again",
         (json_int_t)s->batches_released_again, "messages_rejected",
-        (json_int_t)s->messages_rejected, "finished", s->finished, "warnings",
+        (json_int_t)s->messages_rejected, "checkpoints_unscored",
+        (json_int_t)s->checkpoints_unscored, "finished", s->finished, "warnings",
         warnings_json(&s->warnings));
 }
 

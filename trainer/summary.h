@@ -34,7 +34,8 @@ struct summary {
     double seconds_waiting, longest_wait; /* of the training for batches, after the first */
     double images_per_second;             /* over the time from the first batch to the last */
     uint64_t batches_consumed, batches_duplicated, batches_released_again, messages_rejected;
-    bool finished; /* false: stopped before its last step */
+    uint64_t checkpoints_unscored; /* as far as this process knows */
+    bool finished;                 /* false: stopped before its last step */
     struct notices warnings;
 };
 

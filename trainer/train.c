@@ -88,13 +88,23 @@ static int check_health(const struct train *self, const struct train_settings *s
                      self->health.reason, (double)settings->schedule.peak);
 }
 
+bool train_checkpoint_due(const struct train_settings *settings, uint64_t step) {
+    if (!settings->checkpoints || step == 0)
+        return false;
+    if (settings->checkpoint_every && step % settings->checkpoint_every == 0)
+        return true;
+    double stride = settings->checkpoint_epochs * settings->samples / settings->config.batch;
+    if (stride > 0 && floor((double)step / stride) > floor((double)(step - 1) / stride))
+        return true;
+    return epochs_after(settings, step) > epochs_after(settings, step - 1);
+}
+
 static int snapshot(struct train *self, const struct train_settings *settings, bool final,
                     struct error *error) {
     struct checkpoint shot = *self->start; /* seed, settings, net: as at the start */
     shot.step = self->step;
     shot.samples = self->step * (uint64_t)settings->config.batch;
     shot.epoch = (double)shot.samples / settings->samples;
-    shot.run = settings->run;
     memcpy(shot.dataset, settings->dataset, sizeof shot.dataset);
     memcpy(shot.chain, self->chain, sizeof shot.chain);
     shot.state = (struct engine_state){0};
@@ -120,18 +130,6 @@ static int snapshot(struct train *self, const struct train_settings *settings, b
                      epochs_after(settings, self->step) > epochs_after(settings, self->step - 1);
     saver_give(self->saver, &shot, epoch_end || final, final);
     return 0;
-}
-
-static bool checkpoint_due(const struct train *self, const struct train_settings *settings) {
-    uint64_t step = self->step;
-    if (!settings->checkpoints)
-        return false;
-    if (settings->checkpoint_every && step % settings->checkpoint_every == 0)
-        return true;
-    double stride = settings->checkpoint_epochs * settings->samples / settings->config.batch;
-    if (stride > 0 && floor((double)step / stride) > floor((double)(step - 1) / stride))
-        return true;
-    return epochs_after(settings, step) > epochs_after(settings, step - 1);
 }
 
 static int train_one(struct train *self, const struct train_settings *settings,
@@ -210,7 +208,7 @@ static int train_all(struct train *self, struct error *error) {
         if (train_one(self, &settings, &item, error) != 0)
             return -1;
         saved = false;
-        if (self->step < settings.steps && checkpoint_due(self, &settings)) {
+        if (self->step < settings.steps && train_checkpoint_due(&settings, self->step)) {
             if (snapshot(self, &settings, false, error) != 0)
                 return -1;
             saved = true;

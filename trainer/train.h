@@ -24,7 +24,6 @@ struct train_settings {
     double checkpoint_epochs;  /* epochs; 0: at epoch ends alone */
     bool checkpoints;          /* false: none at all (null engine) */
     char dataset[SHA256_HEX];  /* written into checkpoints */
-    uint64_t run;              /* likewise */
     bool keep_going;           /* train on with a loss that is no use; see health.h */
     struct record *record;     /* takes the digest of each step; borrowed; NULL: none */
 };
@@ -41,6 +40,9 @@ struct train_progress {
     bool failed;
     struct error error; /* when failed */
 };
+
+/* Whether a checkpoint is made after `step` steps, besides the one that a run ends with. */
+bool train_checkpoint_due(const struct train_settings *settings, uint64_t step);
 
 struct train;
 

@@ -108,7 +108,7 @@ Test(report_file, other_steps_than_before_replace_the_later_ones_too) {
     append(100, 'a');
     append(200, 'a');
     append(300, 'a');
-    report_doubt(file); /* another trainer */
+    report_doubt(file, 100); /* another trainer */
     cr_expect_eq(rewind_to(150), 2, "it went back to 100");
     append(150, 'b');
     expect_lines("100a 150b");
@@ -123,6 +123,18 @@ Test(report_file, what_the_trainer_has_stays) {
     append(200, 'a'); /* was missed */
     expect_lines("100a 200a 300a");
     append(400, 'a');
+    expect_lines("100a 200a 300a 400a");
+}
+
+/* A step that nobody could read for a while is scored after later ones, whose files are gone. */
+Test(report_file, what_was_made_before_stays_though_nobody_has_it) {
+    for (uint64_t step = 100; step <= 500; step += 100)
+        if (step != 200)
+            append(step, 'a');
+    reopen();
+    report_doubt(file, 400);
+    cr_expect_eq(rewind_to(200), 1, "only what comes after step 400 is made again");
+    append(200, 'a');
     expect_lines("100a 200a 300a 400a");
 }
 

@@ -48,6 +48,7 @@ static struct summary usual(void) {
                             .batches_duplicated = 1,
                             .batches_released_again = 2,
                             .messages_rejected = 3,
+                            .checkpoints_unscored = 4,
                             .finished = true,
                             .warnings = {.count = 1, .texts = {"no 4 among the training labels"}}};
 }
@@ -109,7 +110,8 @@ Test(summary, has_every_figure) {
                    {"batches_consumed", 469},
                    {"batches_duplicated", 1},
                    {"batches_released_again", 2},
-                   {"messages_rejected", 3}};
+                   {"messages_rejected", 3},
+                   {"checkpoints_unscored", 4}};
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
         cr_expect_eq(real(values, figures[i].key), figures[i].value, "%s", figures[i].key);
     const json_t *warnings = json_object_get(values, "warnings");

@@ -49,8 +49,7 @@ static void setup(void) {
         .schedule = {SCHEDULE_ONECYCLE, 1.0f, 0.25f, 0.001f, 10},
         .steps = 10,
         .samples = SAMPLES,
-        .checkpoints = true,
-        .run = 0x77};
+        .checkpoints = true};
     memset(rig.settings.dataset, 'e', SHA256_HEX - 1);
 }
 
@@ -168,7 +167,6 @@ Test(train, a_whole_run) {
     cr_expect_eq(last->samples, 40);
     cr_expect_eq(last->epoch, 2.0);
     cr_expect_eq(last->seed, rig.start.seed);
-    cr_expect_eq(last->run, 0x77);
     cr_expect_str_eq(last->settings, rig.start.settings);
     cr_expect_str_eq(last->dataset, rig.settings.dataset);
     chain_until(10, chain);

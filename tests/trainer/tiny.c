@@ -40,7 +40,6 @@ void tiny_checkpoint(struct checkpoint *checkpoint, struct net *net, uint64_t st
                                       .samples = step * batch,
                                       .epoch = (double)(step * batch) / samples,
                                       .seed = 3,
-                                      .run = 0x1234,
                                       .settings = settings,
                                       .net = net};
     memset(checkpoint->dataset, 'd', SHA256_HEX - 1);
