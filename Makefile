@@ -20,12 +20,15 @@ STEPS ?=#        the same, in batches
 UNTIL ?=#        stop early, for example digit=99.0,sum=99.0
 DEVICE ?=#       auto, cuda or cpu
 PRECISION ?=#    auto, f32, tf32 or bf16
-DATA ?=#         auto, mnist, png:DIR, idx:DIR or synthetic
+DATA ?=#         auto, mnist, synthetic, or files: a path, or idx:, png:, csv:, npz: and a path
 HOLD_OUT ?=#     score so many training images, not trained on, in place of the test set
+TRANSPOSE ?=#    1 = turn every image, rows to columns, as EMNIST's files need
 LOADERS ?=#      how many loaders (1)
 AUGMENTERS ?=#   how many augmenters (2)
 RESUME ?=#       1 = go on with the run named RUN
+OTHER_BITS ?=#   1 = go on even where threads, instructions or library are others than before
 FORCE ?=#        1 = throw away an older run of that name
+KEEP_GOING ?=#   1 = train on when the loss is not a number or has exploded
 ARGS ?=#         any other options of build/bin/pipeline
 # --- of test ---
 TESTS ?=#        only these folders of tests/, for example TESTS='common trainer'
@@ -40,6 +43,24 @@ TIME ?= 60#      seconds for each target of make fuzz
 WHAT ?=#         what make faults measures: heal, peers or soak
 # --- of watch ---
 JOIN ?=#         address of the trainer, tcp://host:port or ipc://path
+
+# A variable as it was given, on the command line or by the environment. make would expand a $ in it
+# and its shell all the rest: so a $ stays what it is (and $$ is one $, as everywhere in make), and what
+# goes into a command goes through `quote`. Only a newline cannot be given.
+given = $(subst $$$$,$$,$(value $(1)))
+quote = '$(subst ','\'',$(1))'
+# Set for the rules below and not for what these start.
+unexport RUN NET RECIPE UNTIL DATA ARGS JOIN NETS SEEDS LIST OUT
+# A name of the command line that is none of ours would change nothing, and nobody would know.
+given_names := $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
+ifneq ($(given_names),)
+known_names := $(shell sed -n 's/^\([A-Z][A-Z0-9_]*\) ?=.*/\1/p' Makefile cuda/cuda.mk) \
+  QUICK SANITIZE CC CXX AR CPPFLAGS CFLAGS CXXFLAGS LDFLAGS LDLIBS SHELL MAKE MAKEFLAGS
+ifneq ($(filter-out $(known_names),$(given_names)),)
+$(shell deploy/known $(call quote,$(given_names)) $(call quote,$(known_names)) >&2)
+$(error nothing was done)
+endif
+endif
 
 override SAN := $(patsubst 1,address,$(strip $(SAN)))
 variant := $(strip $(if $(SAN),san-$(SAN),$(if $(strip $(DEBUG)),debug,release)))
@@ -57,7 +78,7 @@ CC ?= cc
 # compiler and others know no such name: then the machine's), and x86_64 alone.
 multiarch = $(eval multiarch := $(shell m=$$($(CC) -print-multiarch 2>/dev/null); echo "$${m:-$$($(CC) -dumpmachine)}"))$(multiarch)
 processor = $(firstword $(subst -, ,$(multiarch)))
-PKGS := libzmq libprotobuf-c libpng zlib libconfig jansson libcurl libcrypto cairo
+PKGS := libzmq libprotobuf-c libpng zlib libzip libconfig jansson libcurl libcrypto cairo
 # What pkg-config says is kept in a file: asked once, and only after the packages are there. make
 # reads its own file again when it has written this one.
 ifneq ($(filter-out help clean format check check-% fresh-check arm64-check,$(or $(MAKECMDGOALS),build)),)
@@ -140,25 +161,34 @@ build/packages.mk: deploy/packages.txt deploy/setup
 	@mv $@.part $@
 
 # $(call option,name,VARIABLE) and $(call flag,name,VARIABLE): what the launcher is told.
-option = $(if $(strip $($(2))),--$(1)='$(strip $($(2)))')
-flag = $(if $(filter-out 0 no,$(strip $($(2)))),--$(1))
+option = $(if $(strip $(call given,$(2))),--$(1)=$(call quote,$(call given,$(2))))
+flag = $(if $(filter-out 0 no,$(strip $(call given,$(2)))),--$(1))
+# ARGS as words of the shell: "$$@" after this.
+with_args = $(if $(strip $(call given,ARGS)),words=$$(deploy/words ARGS $(call quote,$(call given,ARGS))) && eval "set -- $$words" &&)
+# The beginning of a command that goes on with a run, for the launcher to say.
+run_names := RUN NET RECIPE SEED EPOCHS STEPS UNTIL DEVICE PRECISION DATA HOLD_OUT \
+  TRANSPOSE LOADERS AUGMENTERS RESUME OTHER_BITS FORCE KEEP_GOING ARGS
+make_command = make$(if $(subst $(CURDIR),,$(value PWD)), -C $(call quote,$(CURDIR))) run-pipeline$(foreach \
+  name,$(filter-out $(run_names),$(given_names)), $(name)=$(call quote,$(call given,$(name))))
 # A resumed run knows its data: none is looked for unless DATA names some.
-find_data = $(if $(strip $(DATA)),1,$(if $(call flag,resume,RESUME),,1))
+find_data = $(if $(strip $(call given,DATA)),1,$(if $(call flag,resume,RESUME),,1))
 run-pipeline: build ## train, evaluate and report on this machine: the main job
-	@$(if $(find_data),data=$$($(out)/bin/loader --find $(call option,data,DATA)) &&) \
-	exec $(out)/bin/pipeline $(if $(find_data),--data="$$data") $(call option,run,RUN) $(call option,net,NET) \
+	@$(with_args) $(if $(find_data),data=$$($(out)/bin/loader --find $(call option,data,DATA)) && { [ "$$data" != auto ] || data=; } &&) \
+	DIGITSUM_MAKE=$(call quote,$(make_command)) \
+	exec $(out)/bin/pipeline $(if $(find_data),$${data:+--data="$$data"}) $(call option,run,RUN) $(call option,net,NET) \
 	  $(call option,recipe,RECIPE) $(call option,seed,SEED) $(call option,epochs,EPOCHS) \
 	  $(call option,steps,STEPS) $(call option,until,UNTIL) $(call option,device,DEVICE) \
-	  $(call option,precision,PRECISION) $(call option,hold-out,HOLD_OUT) \
+	  $(call option,precision,PRECISION) $(call option,hold-out,HOLD_OUT) $(call flag,transpose,TRANSPOSE) \
 	  $(call option,loaders,LOADERS) $(call option,augmenters,AUGMENTERS) \
-	  $(call flag,resume,RESUME) $(call flag,force,FORCE) $(ARGS)
+	  $(call flag,resume,RESUME) $(call flag,other-bits,OTHER_BITS) $(call flag,force,FORCE) \
+	  $(call flag,keep-going,KEEP_GOING) "$$@"
 
 watch: $(out)/bin/watch ## print the evaluators' reports of a run anywhere: make watch JOIN=tcp://host:port
-	@$(out)/bin/watch $(call option,join,JOIN) $(ARGS)
+	@$(with_args) exec $(out)/bin/watch $(call option,join,JOIN) "$$@"
 
 verify: $(out)/bin/verify ## make all batches of a run again, untrained, and compare: make verify RUN=first
-	@$(out)/bin/verify --run-dir='runs/$(strip $(RUN))' $(call option,data,DATA) \
-	  $(call option,hold-out,HOLD_OUT) $(ARGS)
+	@$(with_args) exec $(out)/bin/verify $(if $(strip $(call given,RUN)),--run-dir=$(call quote,runs/$(call given,RUN))) $(call option,data,DATA) \
+	  $(call option,hold-out,HOLD_OUT) $(call flag,transpose,TRANSPOSE) "$$@"
 
 $(out)/gen/proto/%.pb-c.c $(out)/gen/proto/%.pb-c.h: proto/%.proto
 	@mkdir -p $(@D)
@@ -171,6 +201,18 @@ $(out)/gen/proto/%.pb-c.c $(out)/gen/proto/%.pb-c.h: proto/%.proto
 $(out)/obj/proto/%.o: $(out)/gen/proto/%.pb-c.c
 	@mkdir -p $(@D)
 	$(call quiet,cc ) $(CC) $(CPPFLAGS) -O2 -w -c $< -o $@
+
+# The commit lies in a file that changes when it does, so that one object is built anew and no more.
+commit := $(shell git ls-files --error-unmatch Makefile >/dev/null 2>&1 && git describe --always --dirty --exclude='*' --abbrev=12 2>/dev/null)
+commit_file := $(out)/gen/commit
+ifneq ($(or $(commit),unknown),$(shell cat $(commit_file) 2>/dev/null))
+.PHONY: $(commit_file)
+endif
+$(commit_file):
+	@mkdir -p $(@D)
+	@echo '$(or $(commit),unknown)' > $@
+$(out)/obj/common/build.o: CPPFLAGS += -DBUILD_COMMIT='"$(or $(commit),unknown)"'
+$(out)/obj/common/build.o: $(commit_file)
 
 $(out)/obj/%.o: %.c | $(proto_source)
 	@mkdir -p $(@D)
@@ -225,9 +267,11 @@ $(out)/tests/$(1): $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/$(1)/*.c)) $(t
 	$$(call quiet,ld ) $(CC) $(CFLAGS) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LDFLAGS) $(LDLIBS) $(if $(filter cuda,$(1)),-lstdc++) $(if $(filter plans,$(1)),$(cuda_link)) -lcriterion -o $$@
 endef
 $(foreach folder,$(test_folders),$(eval $(call test_program,$(folder))))
-# What the choice of an engine opens in its tests: an engine of this version, and one of another.
-test_plugins := $(addprefix $(out)/tests/plugin/,same_door.so other_door.so)
-$(out)/tests/model: | $(test_plugins)
+# What the choice of an engine opens in its tests: an engine of this version, one of another, and
+# one whose steps never end.
+test_plugins := $(addprefix $(out)/tests/plugin/,same_door.so other_door.so hanging.so)
+$(out)/tests/model $(out)/tests/e2e: | $(test_plugins)
+$(out)/tests/plugin/hanging.so: CPPFLAGS += -DPLUGIN_HANGS
 $(out)/tests/plugin/other_door.so: CPPFLAGS += -DPLUGIN_DOOR='(ENGINE_DOOR+1)'
 $(test_plugins): $(out)/tests/plugin/%.so: tests/model/plugin/engine.c
 	@mkdir -p $(@D) $(out)/obj/tests
@@ -237,7 +281,7 @@ $(out)/tests/cuda: $(cuda_objects) $(emulator_objects)
 $(out)/tests/plans: $(out)/obj/pic/cuda/backend.o $(out)/obj/pic/cuda/conv_plan.o
 $(out)/obj/tests/cuda/%.o $(out)/obj/tests/plans/%.o: CPPFLAGS += $(cuda_cppflags)
 
-.PHONY: test tests check clean format check-format check-includes check-deploy help
+.PHONY: test test-isa tests check clean format check-format check-includes check-deploy help
 test: ## build and run every test (SAN=1: under ASan and UBSan)
 	@deploy/setup build runtime test
 	@$(MAKE) --no-print-directory tests
@@ -251,13 +295,23 @@ test_engines := $(if $(and $(cuda_built),$(filter conformance,$(test_folders))),
 tests: $(if $(filter e2e,$(test_folders)),build) $(test_folders:%=$(out)/tests/%) \
   $(if $(test_engines),$(cuda_engine) $(emulated_engine)) ## build the tests without running them
 
+# What a processor can do decides which kernels run, whether there is bf16, and what a run falls back
+# to: the tests that depend on it, as where oneDNN may use no more than ISA.
+ISA ?= AVX2
+test-isa: ## the tests that depend on the processor, as on one with no more than ISA=AVX2 (or SSE41)
+	@deploy/setup build runtime test
+	@$(MAKE) --no-print-directory tests TESTS='cpu conformance e2e'
+	@TEST_FILTER='@(cpu*|loops|bits|differences|door|engines|random_chains|training|whole|conv|pipeline|processors|recovery)/*' \
+	  ONEDNN_MAX_CPU_ISA=$(ISA) DNNL_MAX_CPU_ISA=$(ISA) tests/run \
+	  $(addsuffix @$(ISA),$(addprefix $(out)/tests/,cpu conformance e2e))
+
 check: check-format check-includes check-deploy ## check the format, the order of the rooms, the files for other machines
 
 clean: ## remove everything that was built
 	rm -rf build
 
 format: ## let clang-format rewrite our sources
-	clang-format -i $(everything)
+	@clang-format -i $(sort $(everything))
 
 check-format:
 	@clang-format --dry-run --Werror $(everything)
@@ -289,7 +343,7 @@ help: ## this list
 .PHONY: chaos
 chaos: build ## disturb real runs in N ways: the weights must come out the same (N=200: ten minutes)
 	@deploy/setup build runtime chaos
-	@tests/chaos/run --count '$(strip $(N))' $(call option,seed,SEED) $(ARGS)
+	@$(with_args) tests/chaos/run $(call option,count,N) $(call option,seed,SEED) "$$@"
 
 include bench/bench.mk
 include tests/fuzz/fuzz.mk

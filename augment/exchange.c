@@ -3,6 +3,7 @@
 
 #include "augment/stage.h"
 #include "common/clock.h"
+#include "common/link.h"
 #include "common/peer.h"
 #include "common/signals.h"
 
@@ -29,9 +30,14 @@ struct exchange {
     struct peer *peer;
     void *samples; /* PULL from loaders */
     void *pairs;   /* PUSH to the trainer, NULL until welcomed */
+    struct link *pairs_link;
+    struct reach_pool *looks;
     struct stage *stage;
     int generation;
-    char loaders[LOADERS_MOST][ENDPOINT_MAXIMUM]; /* connected now */
+    struct {
+        char address[ENDPOINT_MAXIMUM]; /* as announced */
+        struct link *link;
+    } loaders[LOADERS_MOST]; /* those that there are now */
     int loader_count;
     struct wire_message pending; /* PAIRS that the trainer had no room for yet */
     bool has_pending;
@@ -51,6 +57,7 @@ static int begin_run(struct exchange *self, const struct peer_run *run, struct e
     if (self->has_pending)
         wire_release(&self->pending);
     self->has_pending = false;
+    link_destroy(&self->pairs_link);
     if (self->pairs)
         zmq_close(self->pairs);
     stage_destroy(&self->stage);
@@ -62,13 +69,17 @@ static int begin_run(struct exchange *self, const struct peer_run *run, struct e
     self->stage = stage_create(run->seed, &warps, (int)self->settings.threads, error);
     self->pairs = peer_new_data_socket(self->context, ZMQ_PUSH, PAIRS_QUEUE, error);
     if (!self->stage || !self->pairs ||
-        endpoint_resolve(self->settings.join, run->pairs, address, error) != 0)
+        endpoint_resolve(peer_trainer(self->peer), run->pairs, address, error) != 0)
         return -1;
     int no_linger = 0; /* what is lost is leased again */
     zmq_setsockopt(self->pairs, ZMQ_LINGER, &no_linger, sizeof no_linger);
-    if (zmq_connect(self->pairs, address) != 0)
-        return error_set(error, ERROR_IO, "cannot connect to %s: %s", address, zmq_strerror(errno));
-    return 0;
+    const struct link_spec spec = {.socket = self->pairs,
+                                   .address = address,
+                                   .who = "the trainer's pairs",
+                                   .log = self->log,
+                                   .pool = self->looks};
+    self->pairs_link = link_create(&spec, error);
+    return self->pairs_link ? 0 : -1;
 }
 
 static bool listed(const Digitsum__Peers *peers, const char *address) {
@@ -80,7 +91,7 @@ static bool listed(const Digitsum__Peers *peers, const char *address) {
 
 static bool connected(const struct exchange *self, const char *address) {
     for (int i = 0; i < self->loader_count; i++)
-        if (strcmp(self->loaders[i], address) == 0)
+        if (strcmp(self->loaders[i].address, address) == 0)
             return true;
     return false;
 }
@@ -88,25 +99,46 @@ static bool connected(const struct exchange *self, const char *address) {
 /* Follows the trainer's list of loaders: leaves those that went, joins those that came. */
 static void follow_loaders(struct exchange *self, const Digitsum__Peers *peers) {
     for (int i = self->loader_count - 1; i >= 0; i--) {
-        if (listed(peers, self->loaders[i]))
+        if (listed(peers, self->loaders[i].address))
             continue;
-        zmq_disconnect(self->samples, self->loaders[i]);
-        self->loader_count--;
-        memmove(self->loaders[i], self->loaders[self->loader_count], ENDPOINT_MAXIMUM);
+        link_cut(&self->loaders[i].link);
+        self->loaders[i] = self->loaders[--self->loader_count];
     }
     for (size_t i = 0; i < peers->n_endpoints; i++) {
         const char *address = peers->endpoints[i]->address;
+        const struct link_spec spec = {.socket = self->samples,
+                                       .address = address,
+                                       .who = peers->endpoints[i]->name,
+                                       .log = self->log,
+                                       .pool = self->looks};
         struct error error;
         if (connected(self, address) || self->loader_count == LOADERS_MOST)
             continue;
-        if (endpoint_check(address, false, &error) != 0 ||
-            zmq_connect(self->samples, address) != 0) {
-            log_warning(self->log, "cannot connect to loader %.63s at %.200s",
-                        peers->endpoints[i]->name, address);
+        struct link *made = link_create(&spec, &error);
+        if (!made) {
+            log_warning(self->log, "cannot connect to loader %.63s: %s", peers->endpoints[i]->name,
+                        error.text);
             continue;
         }
-        snprintf(self->loaders[self->loader_count++], ENDPOINT_MAXIMUM, "%s", address);
+        self->loaders[self->loader_count].link = made;
+        snprintf(self->loaders[self->loader_count++].address, ENDPOINT_MAXIMUM, "%s", address);
     }
+}
+
+/* Does what is due in keeping up the connections; returns the milliseconds until there is more. */
+static long tend_links(struct exchange *self) {
+    long wait = peer_wait(self->peer), due;
+    if (self->pairs_link) {
+        link_tend(self->pairs_link);
+        due = link_wait(self->pairs_link);
+        wait = due < wait ? due : wait;
+    }
+    for (int i = 0; i < self->loader_count; i++) {
+        link_tend(self->loaders[i].link);
+        due = link_wait(self->loaders[i].link);
+        wait = due < wait ? due : wait;
+    }
+    return wait;
 }
 
 /* --- samples in, pairs out -------------------------------------------------------------------- */
@@ -279,8 +311,11 @@ struct exchange *exchange_create(const struct exchange_settings *settings, const
     }
     self->settings = *settings;
     self->log = log;
+    self->looks = reach_pool_create(LINK_LOOKS);
     self->context = zmq_ctx_new();
-    if (!self->context)
+    if (!self->looks)
+        error_set(error, ERROR_MEMORY, "no memory for the augmenter");
+    else if (!self->context)
         error_set(error, ERROR_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
     else
         self->samples = peer_new_data_socket(self->context, ZMQ_PULL, SAMPLES_QUEUE, error);
@@ -312,12 +347,13 @@ static int hear(struct exchange *self, struct error *error) {
 
 int exchange_loop(struct exchange *self, struct error *error) {
     while (!signals_stop()) {
+        long wait = tend_links(self);
         bool full = self->has_pending || self->has_strange || !self->pairs;
         zmq_pollitem_t items[] = {{peer_socket(self->peer), 0, ZMQ_POLLIN, 0},
                                   {NULL, signals_descriptor(), ZMQ_POLLIN, 0},
                                   {self->samples, 0, (short)(full ? 0 : ZMQ_POLLIN), 0},
                                   {self->pairs, 0, ZMQ_POLLOUT, 0}};
-        if (zmq_poll(items, self->has_pending ? 4 : 3, peer_wait(self->peer)) < 0 && errno != EINTR)
+        if (zmq_poll(items, self->has_pending ? 4 : 3, wait) < 0 && errno != EINTR)
             return error_set(error, ERROR_IO, "waiting for messages: %s", zmq_strerror(errno));
         if (hear(self, error) != 0)
             return error->code == ERROR_CLOSED ? 0 : -1;
@@ -336,6 +372,10 @@ void exchange_destroy(struct exchange **pointer) {
     if (!self)
         return;
     peer_destroy(&self->peer);
+    link_destroy(&self->pairs_link);
+    for (int i = 0; i < self->loader_count; i++)
+        link_destroy(&self->loaders[i].link);
+    reach_pool_destroy(&self->looks);
     wire_release(&self->strange);
     wire_release(&self->pending);
     if (self->samples)

@@ -44,6 +44,7 @@ int main(int argc, char **argv) {
     struct settings settings = {0};
     struct exchange *exchange = NULL;
     char name[PEER_NAME];
+    int status = -1;
     mallopt(M_MMAP_THRESHOLD, 64 << 20); /* batches come and go: keep their pages */
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     struct options *options = options_parse(&program, argc, argv, &settings, &error);
@@ -51,14 +52,14 @@ int main(int argc, char **argv) {
         settings.exchange.name = peer_name(settings.exchange.name, "augment", name);
         log_init(&log, 2, settings.exchange.name, log_level_of(settings.log_level));
         exchange = exchange_create(&settings.exchange, &log, &error);
-        if (exchange && exchange_loop(exchange, &error) == 0)
-            error.code = ERROR_NONE;
+        if (exchange)
+            status = exchange_loop(exchange, &error);
         if (exchange)
             log_info(&log, "made %" PRIu64 " batches of pairs", exchange_batches(exchange));
     }
     exchange_destroy(&exchange);
     options_destroy(&options);
-    if (error.code != ERROR_NONE)
+    if (status != 0)
         fprintf(stderr, "augment: %s\n", error.text);
-    return error_exit_status(error.code);
+    return status == 0 ? 0 : error_exit_status(error.code);
 }

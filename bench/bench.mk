@@ -18,14 +18,15 @@ bench: ## measure against the targets and PyTorch, into bench/results/ (QUICK=1:
 .PHONY: faults
 faults: build ## measure what faults cost: WHAT=heal (20 minutes), peers (6) or soak (30)
 	@deploy/setup build runtime chaos
-	@bench/faults '$(or $(strip $(WHAT)),peers)' $(ARGS)
+	@$(with_args) bench/faults $(call quote,$(or $(call given,WHAT),peers)) "$$@"
 
 .PHONY: reproduce
 reproduce: build ## train every shipped network (or NETS='plain7 quick') and write docs/reproduced.md
 	@deploy/setup build runtime reproduce
-	@bench/reproduce $(if $(strip $(SEEDS)),--seeds '$(strip $(SEEDS))') $(call option,list,LIST) $(call option,out,OUT) $(NETS) \
+	@$(with_args) bench/reproduce $(if $(strip $(SEEDS)),--seeds $(call quote,$(call given,SEEDS))) $(call option,list,LIST) \
+	  $(call option,out,OUT) $(foreach net,$(call given,NETS),$(call quote,$(net))) \
 	  -- $(call option,device,DEVICE) $(call option,precision,PRECISION) $(call option,data,DATA) \
-	  $(call option,loaders,LOADERS) $(call option,augmenters,AUGMENTERS) $(ARGS)
+	  $(call option,loaders,LOADERS) $(call option,augmenters,AUGMENTERS) "$$@"
 
 .PHONY: gpu-check
 gpu-check: ## check and measure the CUDA engine on this machine's GPU (QUICK=1, SANITIZE=1)

@@ -92,10 +92,11 @@ static int open_bench(struct bench *bench, struct error *error) {
                       .digit_weight = 1,
                       .sum_weight = 1},
     };
-    char reason[256];
+    char reason[ENGINE_REASON];
     size_t batch = (size_t)settings->batch;
     if (!(bench->net = net_load(settings->net, error)) ||
-        !(bench->ops = engine_choose(settings->device, &config, reason, sizeof reason, error)) ||
+        !(bench->ops =
+              engine_choose(settings->device, &config, NULL, reason, sizeof reason, error)) ||
         bench->ops->create(bench->net, &config, &bench->engine, error))
         return -1;
     fprintf(stderr, "%s\n", reason);

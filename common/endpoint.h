@@ -1,5 +1,5 @@
 /* Addresses: what may be bound without keys, where a worker binds what others fetch from it, and
- * how it tells them. Pure text, except that tcp asks the system which own address faces a peer. */
+ * how it tells them. What hosts mean is resolve.h's. */
 #ifndef COMMON_ENDPOINT_H
 #define COMMON_ENDPOINT_H
 
@@ -14,8 +14,17 @@
  * bytes, the limit of a Unix socket). -1 with a sentence that shows the right form. */
 int endpoint_check(const char *address, bool binding, struct error *error);
 
-/* Whether nobody outside this machine can reach it: ipc, 127.0.0.0/8, [::1], localhost. */
+/* The host (without brackets) and port of a tcp address. False: it is none, or has no port. */
+bool endpoint_split(const char *address, char host[static ENDPOINT_MAXIMUM],
+                    char port[static ENDPOINT_MAXIMUM]);
+
+/* Whether nobody outside this machine can reach what is bound there: ipc, or a host all of whose
+ * addresses are loopback ones (127.0.0.0/8, [::1], localhost, lo). Looks names up. */
 bool endpoint_is_local(const char *address);
+
+/* The own address from which packets to the trainer leave, as a host in an address ("10.0.0.7",
+ * "[fd00::7]"). Looks names up; the first address that there is a route to counts. */
+int endpoint_facing(const char *trainer, char host[static ENDPOINT_MAXIMUM], struct error *error);
 
 /* The address that worker `name` binds for `purpose` ("samples", "split", "reports"), given the
  * trainer's address: beside the trainer's own socket for ipc; for tcp a free port on the own
@@ -23,8 +32,12 @@ bool endpoint_is_local(const char *address);
 int endpoint_beside(const char *trainer, const char *name, const char *purpose, const char *host,
                     char address[static ENDPOINT_MAXIMUM], struct error *error);
 
-/* Binds a zmq socket; the sentence names the address and, for a port in use, says so. Writes the
- * resolved address (a real port for *) into `bound`. */
+/* Binds a zmq socket; the sentence names the address and, for a port in use, says so. The host "*"
+ * is IPv6 and IPv4 (IPv4 alone where the kernel has no IPv6), 0.0.0.0 IPv4 alone; a name or an
+ * interface stands for all of its addresses, at the same port: with port "*" those at which the
+ * port that the system chose for the first, an IPv4 one if there is any, is free. A socket file is
+ * not taken from a process that listens on it. Writes the first address, with its port and as an
+ * absolute path, into `bound`. */
 int endpoint_bind(void *socket, const char *address, char bound[static ENDPOINT_MAXIMUM],
                   struct error *error);
 
@@ -39,9 +52,10 @@ int endpoint_resolve(const char *joined, const char *announced,
                      char address[static ENDPOINT_MAXIMUM], struct error *error);
 
 /* A bound address as others are told it: `host` in place of its own for tcp, where host is not
- * NULL; otherwise copied. For what stands behind a forwarded port or a proxy. */
-int endpoint_announce(const char *bound, const char *host, char address[static ENDPOINT_MAXIMUM],
-                      struct error *error);
+ * NULL, for what stands behind a forwarded port or a proxy; the own address that faces `trainer` in
+ * place of a wildcard; otherwise copied. */
+int endpoint_announce(const char *bound, const char *host, const char *trainer,
+                      char address[static ENDPOINT_MAXIMUM], struct error *error);
 
 /* The address `offset` ports after `address` (tcp; "*" stays "*"), or with ".suffix" put after the
  * path (ipc): how the trainer's second and third socket follow from its first. */

@@ -18,7 +18,8 @@ enum error_code {
     ERROR_MEMORY,      /* an allocation failed; the sentence says of how much */
     ERROR_UNSUPPORTED, /* right, but this build or this machine cannot do it */
     ERROR_INTERRUPTED, /* a signal asked to stop */
-    ERROR_DEVICE       /* an accelerator or its library failed; the run goes on from a checkpoint */
+    ERROR_DEVICE,      /* an accelerator or its library failed; the run goes on from a checkpoint */
+    ERROR_DIVERGED     /* training came to a loss or weights that are no use */
 };
 
 struct error {

@@ -12,10 +12,11 @@ struct notices {
     char texts[NOTICES_MAX][NOTICE_SIZE]; /* one sentence each, without a full stop */
 };
 
-/* Adds a sentence, cut to NOTICE_SIZE - 1 bytes at a character's end, control characters replaced
- * by
- * '?'. One that is there already is not added again. Returns 1 if it was added, 0 if it was there
- * already or there was no room. */
+/* Adds a sentence, cut to NOTICE_SIZE - 1 bytes at a character's end. Sentences may hold names from
+ * files and other machines, and end up on terminals and in JSON: control characters, those that
+ * change the direction of a line, and bytes that are not UTF-8 are replaced by '?'. One that is
+ * there already is not added again. Returns 1 if it was added, 0 if it was there already or there
+ * was no room. */
 int notices_add(struct notices *self, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

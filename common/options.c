@@ -2,19 +2,19 @@
 #include "common/options.h"
 
 #include "common/options_private.h"
+#include "common/suggest.h"
+#include "common/version.h"
 
 #include <argp.h>
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *const DIGITSUM_VERSION = "0.1.0";
+const char *const DIGITSUM_VERSION = VERSION_TEXT;
 
 enum { FIRST_KEY = 1000 }; /* keys of rows and of long options: above every letter */
 
@@ -45,14 +45,32 @@ static const char *keep(struct options *self, const char *text) {
     return copy;
 }
 
+/* A bound as people write it: whole numbers without an exponent. */
+static void write_bound(char text[static 32], const struct option_row *row, double bound) {
+    snprintf(text, 32, row->kind == OPTION_INT ? "%.0f" : "%.15g", bound);
+}
+
 static int bounds_error(const struct option_row *row, const char *text, const char *where,
                         struct error *error) {
+    const char *whole = row->kind == OPTION_INT ? "whole " : "";
     if (row->least == row->most)
         return error_set(error, ERROR_INVALID, "%s%s %s: must be a %snumber", where, row->name,
-                         text, row->kind == OPTION_INT ? "whole " : "");
-    return error_set(error, ERROR_INVALID, "%s%s %s: must be a %snumber from %.15g to %.15g", where,
-                     row->name, text, row->kind == OPTION_INT ? "whole " : "", row->least,
-                     row->most);
+                         text, whole);
+    char least[32], most[32];
+    write_bound(least, row, row->least);
+    write_bound(most, row, row->most);
+    return error_set(error, ERROR_INVALID, "%s%s %s: must be a %snumber from %s to %s", where,
+                     row->name, text, whole, least, most);
+}
+
+static int choice_error(const struct option_row *row, const char *text, const char *where,
+                        struct error *error) {
+    struct suggestion suggestion;
+    char hint[SUGGEST_HINT];
+    suggest_begin(&suggestion, text);
+    suggest_words(&suggestion, row->choices);
+    return error_set(error, ERROR_INVALID, "%s%s %s: must be one of %s%s", where, row->name, text,
+                     row->choices, suggest_hint(&suggestion, hint));
 }
 
 static bool in_bounds(const struct option_row *row, double value) {
@@ -106,7 +124,9 @@ static int set_text(struct options *self, const struct option_row *row, const ch
 int options_set(struct options *self, const struct option_row *row, const char *text,
                 const char *where, struct error *error) {
     char *end;
-    bool blank = isspace((unsigned char)text[0]); /* strtoll and strtod would skip it */
+    /* strtoll and strtod would skip blanks, and strtod takes hexadecimal numbers, nan and inf. */
+    bool plain =
+        text[strspn(text, row->kind == OPTION_INT ? "+-0123456789" : "+-.0123456789eE")] == '\0';
     errno = 0;
     switch (row->kind) {
     case OPTION_FLAG:
@@ -114,22 +134,21 @@ int options_set(struct options *self, const struct option_row *row, const char *
         return 0;
     case OPTION_INT: {
         long long value = strtoll(text, &end, 10);
-        if (errno || blank || end == text || *end || !in_bounds(row, (double)value))
+        if (errno || !plain || end == text || *end || !in_bounds(row, (double)value))
             return bounds_error(row, text, where, error);
         *(int64_t *)field(self, row) = value;
         return 0;
     }
     case OPTION_REAL: {
         double value = strtod(text, &end);
-        if (errno || blank || end == text || *end || !isfinite(value) || !in_bounds(row, value))
+        if (errno || !plain || end == text || *end || !in_bounds(row, value))
             return bounds_error(row, text, where, error);
         *(double *)field(self, row) = value;
         return 0;
     }
     case OPTION_CHOICE:
         if (!is_choice(row->choices, text))
-            return error_set(error, ERROR_INVALID, "%s%s %s: must be one of %s", where, row->name,
-                             text, row->choices);
+            return choice_error(row, text, where, error);
         return set_text(self, row, text, where, error);
     default:
         return set_text(self, row, text, where, error);
@@ -223,8 +242,45 @@ static int describe(struct options *self, struct argp_option *entries) {
     return 0;
 }
 
+/* The options that begin like this, as "--batch or --bias": what getopt takes for none of them. */
+static void list_longer(const struct options_program *program, const char *name, size_t length,
+                        char *text, size_t size) {
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < program->count && used < size; i++) {
+        const char *whole = program->rows[i].name;
+        if (whole && length > 0 && strncmp(whole, name, length) == 0)
+            used += (size_t)snprintf(text + used, size - used, "%s--%s", used ? " or " : "", whole);
+    }
+}
+
+static int unknown_option(const struct options_program *program, const char *culprit, bool is_long,
+                          struct error *error) {
+    if (!is_long)
+        return error_set(error, ERROR_INVALID, "unknown option '%s'; see --help", culprit);
+    size_t length = strcspn(culprit + 2, "=");
+    char longer[200], name[SUGGEST_NAME];
+    list_longer(program, culprit + 2, length, longer, sizeof longer);
+    if (longer[0])
+        return error_set(error, ERROR_INVALID, "'%s' is too short: write %s; see --help", culprit,
+                         longer);
+    struct suggestion suggestion;
+    snprintf(name, sizeof name, "%.*s", (int)length, culprit + 2);
+    suggest_begin(&suggestion, length < sizeof name ? name : "");
+    for (size_t i = 0; i < program->count; i++)
+        if (program->rows[i].name)
+            suggest_try(&suggestion, program->rows[i].name);
+    const char *best = suggest_best(&suggestion);
+    if (!best && program->elsewhere)
+        return error_set(error, ERROR_INVALID, "unknown option '%.200s'; see --help; %s", culprit,
+                         program->elsewhere);
+    return error_set(error, ERROR_INVALID, "unknown option '%.200s'; %s%s%s", culprit,
+                     best ? "did you mean --" : "see --help", best ? best : "", best ? "?" : "");
+}
+
 /* One sentence for an option that getopt does not like, given getopt's state after it. */
-static int name_culprit(char **argv, int verdict, struct error *error) {
+static int name_culprit(const struct options_program *program, char **argv, int verdict,
+                        struct error *error) {
     bool is_long = optopt == 0 || optopt >= FIRST_KEY; /* 0: unknown, or short for several */
     char letter[3] = {'-', (char)optopt, '\0'};
     const char *culprit = is_long ? argv[optind - 1] : letter;
@@ -233,7 +289,7 @@ static int name_culprit(char **argv, int verdict, struct error *error) {
     if (optopt >= FIRST_KEY)
         return error_set(error, ERROR_INVALID, "%.*s takes no value; see --help",
                          (int)strcspn(culprit, "="), culprit);
-    return error_set(error, ERROR_INVALID, "unknown option '%s'; see --help", culprit);
+    return unknown_option(program, culprit, is_long, error);
 }
 
 /* argp words its own complaints, in two lines: so getopt, on which argp stands, looks over the
@@ -272,7 +328,7 @@ static int look_over(const struct options_program *program, int argc, char **arg
     optind = 0; /* begin anew */
     while (status == 0 && (verdict = getopt_long(argc, copy, letters, longs, NULL)) != -1)
         if ((verdict == '?' && optopt != '?') || verdict == ':') /* -? is help */
-            status = name_culprit(copy, verdict, error);
+            status = name_culprit(program, copy, verdict, error);
     opterr = 1;
     optind = 0;
 done:

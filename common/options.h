@@ -13,8 +13,8 @@
 
 enum option_kind {
     OPTION_FLAG, /* bool: present or not; in a file: true or false */
-    OPTION_INT,  /* int64_t within [least, most] */
-    OPTION_REAL, /* double within [least, most] */
+    OPTION_INT,  /* int64_t within [least, most]: digits and a sign, nothing else */
+    OPTION_REAL, /* double within [least, most]: decimal, an exponent allowed */
     OPTION_TEXT, /* const char *, UTF-8, never NULL when there is a default; owned by the options */
     OPTION_CHOICE /* const char *, one of the words of `choices`, separated by '|' */
 };
@@ -34,7 +34,8 @@ struct option_row {
     size_t offset;        /* of the field in the target struct */
     double least, most;   /* numbers; both 0: no bounds */
     const char *choices;  /* OPTION_CHOICE */
-    const char *standard; /* the default as text; NULL: zero, false or NULL */
+    const char *standard; /* the default as text; NULL: zero, false or NULL, also where zero is out
+                             of bounds: then it cannot be written, and means "not given" */
     const char *argument; /* what help calls the value: "N", "FILE" */
     const char *help;     /* one sentence; the default is appended by us */
     unsigned use;         /* OPTION_… bits above */
@@ -46,6 +47,8 @@ struct options_program {
     const char *example; /* shown at the end of --help, or NULL */
     const struct option_row *rows;
     size_t count;
+    const char
+        *elsewhere; /* ends the sentence about an option that is like none of ours, or NULL */
     const char *positional;   /* what help calls the one positional argument, or NULL for none */
     size_t positional_offset; /* const char * in the target */
 };
@@ -55,8 +58,9 @@ struct options;
 
 /* Fills `target` from defaults and the command line. --help and --version print to standard output
  * and exit with 0 (argp does that). Anything unknown, out of bounds, misspelt or missing:
- * NULL with ERROR_INVALID, one sentence that names the option, the value and what is allowed.
- * The result owns the texts in `target` and must outlive it. `program` must outlive the result. */
+ * NULL with ERROR_INVALID, one sentence that names the option, the value and what is allowed, and
+ * for a name or word that is not known the nearest one (suggest.h). Numbers are decimal. The result
+ * owns the texts in `target` and must outlive it. `program` must outlive the result. */
 struct options *options_parse(const struct options_program *program, int argc, char **argv,
                               void *target, struct error *error);
 

@@ -1,5 +1,6 @@
 /* Options from files: recipes (libconfig) and recorded settings (JSON). */
 #include "common/options_private.h"
+#include "common/suggest.h"
 #include "common/text.h"
 
 #include <libconfig.h>
@@ -20,6 +21,19 @@ static const struct option_row *find(const struct options *self, const char *key
         }
     }
     return NULL;
+}
+
+/* "; did you mean 'rate'?" among the rows that may stand there, or "". */
+static const char *hint_at(const struct options *self, const char *key, unsigned use,
+                           char hint[static SUGGEST_HINT]) {
+    struct suggestion suggestion;
+    suggest_begin(&suggestion, key);
+    for (size_t i = 0; i < self->program->count; i++) {
+        const struct option_row *row = &self->program->rows[i];
+        if (row->name && (!use || (row->use & use)))
+            suggest_try(&suggestion, row->name);
+    }
+    return suggest_hint(&suggestion, hint);
 }
 
 static const char *kind_wanted(const struct option_row *row) {
@@ -73,12 +87,13 @@ static int read_setting(struct options *self, const config_setting_t *root, int 
                         const char *name, struct error *error) {
     const config_setting_t *setting = config_setting_get_elem(root, (unsigned)at);
     const char *key = config_setting_name(setting);
-    char where[128], text[64];
+    char where[128], text[64], hint[SUGGEST_HINT];
     size_t i;
     snprintf(where, sizeof where, "%.100s:%u: ", name, config_setting_source_line(setting));
     const struct option_row *row = find(self, key, &i);
     if (!row)
-        return error_set(error, ERROR_INVALID, "%sunknown setting '%s'", where, key);
+        return error_set(error, ERROR_INVALID, "%sunknown setting '%.200s'%s", where, key,
+                         hint_at(self, key, OPTION_RECIPE, hint));
     if (!(row->use & OPTION_RECIPE))
         return error_set(error, ERROR_INVALID, "%s'%s' may stand on the command line alone", where,
                          key);
@@ -123,7 +138,7 @@ int options_read_file(struct options *self, const char *path, struct error *erro
     config_t config;
     int status = 0;
     config_init(&config);
-    if (config_read_string(&config, text) != CONFIG_TRUE) {
+    if (config_read_string(&config, text_begin(text)) != CONFIG_TRUE) {
         status = error_set(error, ERROR_INVALID, "%s:%d: %s", name, config_error_line(&config),
                            config_error_text(&config));
     } else {
@@ -166,6 +181,9 @@ int options_read_json(struct options *self, const json_t *values, unsigned only,
         const struct option_row *row = find(self, key, &i);
         if (!row || (only && !(row->use & only)))
             return error_set(error, ERROR_INVALID, "unknown setting '%.64s'", key);
+        /* A number that was never set: where zero may not be written, it still is recorded so. */
+        if (!row->standard && json_is_number(value) && json_number_value(value) == 0.0)
+            continue;
         const char *string = json_text(value, row, text, sizeof text);
         bool absent =
             json_is_null(value) && (row->kind == OPTION_TEXT || row->kind == OPTION_CHOICE);

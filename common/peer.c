@@ -2,6 +2,7 @@
 #include "common/peer.h"
 
 #include "common/clock.h"
+#include "common/link.h"
 #include "common/options.h"
 
 #include <ctype.h>
@@ -25,6 +26,7 @@ enum {
 
 struct peer {
     void *socket; /* DEALER, owned */
+    struct link *link;
     const struct log *log;
     char trainer[ENDPOINT_MAXIMUM];
     char name[PEER_NAME];
@@ -34,6 +36,8 @@ struct peer {
     size_t endpoint_count;
     Digitsum__Dataset dataset; /* texts owned, where has_dataset */
     bool has_dataset;
+    struct notices notices;
+    bool records;
     int64_t patience; /* ns */
     bool joined;
     struct peer_run run;
@@ -106,6 +110,12 @@ static int send_hello(struct peer *self, struct error *error) {
     hello.n_endpoints = self->endpoint_count;
     hello.endpoints = self->endpoints;
     hello.dataset = self->has_dataset ? &self->dataset : NULL;
+    char *notices[NOTICES_MAX];
+    for (int i = 0; i < self->notices.count; i++)
+        notices[i] = self->notices.texts[i];
+    hello.records = self->records;
+    hello.n_notices = (size_t)self->notices.count;
+    hello.notices = notices;
     Digitsum__Header header = DIGITSUM__HEADER__INIT;
     header.type = DIGITSUM__TYPE__HELLO;
     header.hello = &hello;
@@ -120,6 +130,8 @@ static int copy_hello(struct peer *self, const struct peer_hello *hello) {
         if (!self->endpoints[self->endpoint_count])
             return -1;
     }
+    if (hello->notices)
+        self->notices = *hello->notices;
     if (!hello->dataset)
         return 0;
     self->dataset = *hello->dataset;
@@ -145,6 +157,7 @@ struct peer *peer_create(void *context, const struct peer_hello *hello, const st
         self->instance = 0; /* unknown: a namesake is taken for a restart then */
     self->log = log;
     self->role = hello->role;
+    self->records = hello->records;
     self->patience = hello->patience * CLOCK_SECOND;
     self->heartbeat = CLOCK_SECOND;
     self->silence = 5 * CLOCK_SECOND;
@@ -157,10 +170,11 @@ struct peer *peer_create(void *context, const struct peer_hello *hello, const st
     self->socket = peer_new_socket(context, ZMQ_DEALER, CONTROL_QUEUE, error);
     if (!self->socket)
         goto failed;
-    if (zmq_connect(self->socket, self->trainer) != 0) {
-        error_set(error, ERROR_IO, "cannot connect to %s: %s", self->trainer, zmq_strerror(errno));
+    const struct link_spec spec = {
+        .socket = self->socket, .address = self->trainer, .answers = true, .log = log};
+    self->link = link_create(&spec, error);
+    if (!self->link)
         goto failed;
-    }
     self->heard = self->connected = clock_now();
     if (send_hello(self, error) < 0)
         goto failed;
@@ -177,7 +191,9 @@ void *peer_socket(const struct peer *self) {
 
 long peer_wait(const struct peer *self) {
     int64_t left = self->due - clock_now();
-    return left <= 0 ? 0 : (long)(left / CLOCK_MILLISECOND) + 1;
+    long wait = left <= 0 ? 0 : (long)(left / CLOCK_MILLISECOND) + 1,
+         looking = link_wait(self->link);
+    return wait < looking ? wait : looking;
 }
 
 static void welcome(struct peer *self, const Digitsum__Welcome *text) {
@@ -186,6 +202,7 @@ static void welcome(struct peer *self, const Digitsum__Welcome *text) {
     run->seed = text->seed;
     run->batch = text->batch;
     run->steps = text->steps;
+    run->made = text->made;
     if (text->warps) {
         run->warps = *text->warps;
         run->warps.base.n_unknown_fields = 0;
@@ -213,17 +230,6 @@ static void rejoin(struct peer *self, const char *why) {
     self->due = clock_now();
 }
 
-/* A connection may be dead without an end: its other side was cut off, or a damaged length makes it
- * wait for bytes that never come. A new one is clean. What waited to be sent is dropped, and said
- * again after joining. */
-static int reconnect(struct peer *self, struct error *error) {
-    zmq_disconnect(self->socket, self->trainer);
-    if (zmq_connect(self->socket, self->trainer) == 0)
-        return 0;
-    return error_set(error, ERROR_IO, "cannot connect to %s: %s", self->trainer,
-                     zmq_strerror(errno));
-}
-
 /* The trainer's answer makes us begin anew; until then what we have goes on. Not more than once a
  * second, whatever is thrown at us. */
 static void ask_again(struct peer *self) {
@@ -239,6 +245,7 @@ static void ask_again(struct peer *self) {
 static int handle(struct peer *self, struct wire_message *message, struct error *error) {
     const Digitsum__Header *header = message->header;
     self->heard = clock_now();
+    link_heard(self->link);
     switch (header->type) {
     case DIGITSUM__TYPE__WELCOME:
         if (header->welcome->batch < 1 || header->welcome->batch > BATCH_MAXIMUM)
@@ -265,14 +272,17 @@ static int handle(struct peer *self, struct wire_message *message, struct error 
 static int keep_up(struct peer *self, struct error *error) {
     int64_t now = clock_now();
     if (now - self->heard > self->patience)
-        return error_set(error, ERROR_TIMEOUT, "no word from the trainer at %s for %lld s",
-                         self->trainer, (long long)(self->patience / CLOCK_SECOND));
+        return link_give_up(self->link, self->patience / CLOCK_SECOND, error);
+    /* A connection may be dead without an end: its other side was cut off, or a damaged length
+     * makes it wait for bytes that never come. A new one is clean. What waited to be sent is
+     * dropped, and said again after joining. */
     if (now - self->heard > self->silence && now - self->connected > self->silence) {
         rejoin(self, "the trainer is silent");
         self->connected = now;
-        if (reconnect(self, error) != 0)
-            return -1;
+        link_renew(self->link);
     }
+    if (link_tend(self->link))
+        self->due = self->connected = now;
     if (now < self->due)
         return 0;
     if (!self->joined) {
@@ -336,6 +346,11 @@ const struct peer_run *peer_run(const struct peer *self) {
     return self->joined ? &self->run : NULL;
 }
 
+const char *peer_trainer(const struct peer *self) {
+    const char *reached = link_address(self->link);
+    return reached[0] ? reached : self->trainer;
+}
+
 int peer_send(struct peer *self, Digitsum__Header *header, struct error *error) {
     if (!self->joined)
         return 0;
@@ -354,6 +369,7 @@ void peer_destroy(struct peer **pointer) {
         peer_send(self, &header, &ignored);
         zmq_close(self->socket);
     }
+    link_destroy(&self->link);
     for (size_t i = 0; i < self->endpoint_count; i++)
         free(self->endpoints[i]);
     if (self->has_dataset) {

@@ -5,6 +5,7 @@
 
 #include "common/endpoint.h"
 #include "common/log.h"
+#include "common/notices.h"
 #include "common/wire.h"
 
 #define PEER_NAME 64 /* bytes, NUL included */
@@ -21,6 +22,8 @@ struct peer_hello {
     const char *endpoints[4];         /* bound by this worker; NULL-ended. loader: samples, split;
                                          evaluator: reports */
     const Digitsum__Dataset *dataset; /* loader only */
+    bool records;                     /* evaluator only: keeps evaluations.jsonl */
+    const struct notices *notices;    /* loader only: about the dataset; NULL: none */
     int patience;                     /* seconds without a word from the trainer before giving up */
 };
 
@@ -30,6 +33,7 @@ struct peer_run {
     uint64_t seed;
     uint32_t batch;
     uint64_t steps; /* 0 while unknown */
+    uint64_t made;  /* step of the newest checkpoint there was when we joined */
     Digitsum__Warps warps;
     char pairs[ENDPOINT_MAXIMUM];
     char progress[ENDPOINT_MAXIMUM];
@@ -38,8 +42,8 @@ struct peer_run {
 
 struct peer;
 
-/* Connects and sends HELLO; does not wait for the answer. Copies all texts. `context` is the zmq
- * context, borrowed. NULL with the reason. */
+/* Connects and sends HELLO, or lets a name be looked up first (link.h); waits for neither. Copies
+ * all texts. `context` is the zmq context, borrowed. NULL with the reason. */
 struct peer *peer_create(void *context, const struct peer_hello *hello, const struct log *log,
                          struct error *error);
 
@@ -52,9 +56,10 @@ long peer_wait(const struct peer *self);
 
 /* Does all that is due (heartbeats, answers, rejoining) and returns 1 with a message of work that
  * the caller releases (LEASE, PEERS, CHECKPOINT, CHUNK), or 0. -1 ends the worker: ERROR_CLOSED
- * (the trainer ended the run in good order), ERROR_REFUSED (with its reason), ERROR_TIMEOUT (no
- * word for `patience` seconds), ERROR_IO. Call until it returns 0: when nothing is left, or now and
- * then while messages keep coming, so that the caller hears its signals whoever floods it. */
+ * (the trainer ended the run in good order), ERROR_REFUSED (with its reason), ERROR_TIMEOUT
+ * (nothing heard for `patience` seconds, and why), ERROR_IO. Call until it returns 0: when nothing
+ * is left, or now and then while messages keep coming, so that the caller hears its signals whoever
+ * floods it. */
 int peer_receive(struct peer *self, struct wire_message *message, struct error *error);
 
 /* Asks the trainer at the next peer_receive whether it still knows us, before the heartbeat is due:
@@ -63,6 +68,10 @@ void peer_ask(struct peer *self);
 
 /* NULL until welcomed, and while the trainer is silent. */
 const struct peer_run *peer_run(const struct peer *self);
+
+/* The numeric address by which the trainer is reached: what it announces goes with the same host.
+ */
+const char *peer_trainer(const struct peer *self);
 
 /* Sends a control message; `run` is filled in. 1 sent, 0 the queue is full or not welcomed. */
 int peer_send(struct peer *self, Digitsum__Header *header, struct error *error);

@@ -11,24 +11,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define UNKNOWN "????????\n"
+#define UNKNOWN "????????????????????????????????????????????????????????????????\n"
+_Static_assert(sizeof UNKNOWN - 1 == RECORD_LINE, "as long as a known line");
 
 struct record {
     FILE *file;
     char path[512];
 };
 
-/* A line that ends as it should: 1 a CRC, 0 unknown, -1 neither. */
-static int parse_line(const char *line, uint32_t *crc) {
+/* A line that ends as it should: 1 a digest, 0 unknown, -1 neither. */
+static int parse_line(const char *line, uint8_t digest[static SHA256_SIZE]) {
     static const char digits[] = "0123456789abcdef";
-    *crc = 0;
     if (memcmp(line, UNKNOWN, RECORD_LINE) == 0)
         return 0;
     for (int i = 0; i < RECORD_LINE - 1; i++) {
         const char *digit = line[i] ? strchr(digits, line[i]) : NULL;
         if (!digit)
             return -1;
-        *crc = *crc << 4 | (uint32_t)(digit - digits);
+        digest[i / 2] = (uint8_t)(i % 2 ? digest[i / 2] | (digit - digits) : (digit - digits) << 4);
     }
     return line[RECORD_LINE - 1] == '\n' ? 1 : -1;
 }
@@ -37,11 +37,11 @@ static int parse_line(const char *line, uint32_t *crc) {
 static bool leads_to(FILE *file, uint64_t step, const uint8_t head[static SHA256_SIZE]) {
     uint8_t chain[SHA256_SIZE] = {0};
     char line[RECORD_LINE];
-    uint32_t crc;
+    uint8_t digest[SHA256_SIZE];
     for (uint64_t t = 0; t < step; t++) {
-        if (fread(line, 1, sizeof line, file) != sizeof line || parse_line(line, &crc) != 1)
+        if (fread(line, 1, sizeof line, file) != sizeof line || parse_line(line, digest) != 1)
             return false;
-        chain_add(chain, t, crc);
+        chain_add(chain, t, digest);
     }
     return memcmp(chain, head, SHA256_SIZE) == 0;
 }
@@ -82,8 +82,10 @@ struct record *record_open(const char *path, uint64_t step, const uint8_t head[s
     return self;
 }
 
-int record_add(struct record *self, uint32_t crc, struct error *error) {
-    if (fprintf(self->file, "%08" PRIx32 "\n", crc) != RECORD_LINE)
+int record_add(struct record *self, const uint8_t digest[static SHA256_SIZE], struct error *error) {
+    char hex[SHA256_HEX];
+    sha256_hex(digest, hex);
+    if (fprintf(self->file, "%s\n", hex) != RECORD_LINE)
         return error_set_errno(error, "writing %s", self->path);
     return 0;
 }
@@ -105,26 +107,26 @@ void record_close(struct record **pointer) {
 }
 
 /* The file as whole lines. */
-static int read_lines(FILE *file, const char *path, uint32_t *crcs, bool *known, uint64_t steps,
-                      struct error *error) {
+static int read_lines(FILE *file, const char *path, uint8_t (*digests)[SHA256_SIZE], bool *known,
+                      uint64_t steps, struct error *error) {
     char line[RECORD_LINE];
     for (uint64_t t = 0; t < steps; t++) {
         if (fread(line, 1, sizeof line, file) != sizeof line)
             return error_set(error, ERROR_IO, "reading %s: it ends in line %" PRIu64, path, t + 1);
-        int kind = parse_line(line, &crcs[t]);
+        int kind = parse_line(line, digests[t]);
         if (kind < 0)
             return error_set(error, ERROR_CORRUPT,
-                             "%s: line %" PRIu64 " is not a CRC of 8 hexadecimal digits", path,
+                             "%s: line %" PRIu64 " is not a SHA-256 of 64 hexadecimal digits", path,
                              t + 1);
         known[t] = kind == 1;
     }
     return 0;
 }
 
-int record_read(const char *path, uint32_t **crcs, bool **known, uint64_t *steps,
+int record_read(const char *path, uint8_t (**digests)[SHA256_SIZE], bool **known, uint64_t *steps,
                 struct error *error) {
     struct stat about;
-    *crcs = NULL;
+    *digests = NULL;
     *known = NULL;
     FILE *file = fopen(path, "re");
     if (!file || fstat(fileno(file), &about) != 0) {
@@ -134,15 +136,15 @@ int record_read(const char *path, uint32_t **crcs, bool **known, uint64_t *steps
         return -1;
     }
     *steps = (uint64_t)about.st_size / RECORD_LINE;
-    *crcs = calloc(*steps + 1, sizeof **crcs);
+    *digests = calloc(*steps + 1, sizeof **digests);
     *known = calloc(*steps + 1, sizeof **known);
-    int status = *crcs && *known ? read_lines(file, path, *crcs, *known, *steps, error)
-                                 : error_set(error, ERROR_MEMORY, "no memory for %s", path);
+    int status = *digests && *known ? read_lines(file, path, *digests, *known, *steps, error)
+                                    : error_set(error, ERROR_MEMORY, "no memory for %s", path);
     fclose(file);
     if (status != 0) {
-        free(*crcs);
+        free(*digests);
         free(*known);
-        *crcs = NULL;
+        *digests = NULL;
         *known = NULL;
     }
     return status;

@@ -3,7 +3,9 @@
 
 #include <assert.h>
 #include <openssl/evp.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct sha256 {
     EVP_MD_CTX *context;
@@ -47,6 +49,17 @@ void sha256_bytes(const void *bytes, size_t size, uint8_t digest[static SHA256_S
         abort();
 }
 
+void sha256_parts(const struct sha256_part *parts, int count, uint8_t digest[static SHA256_SIZE]) {
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool done = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
+    for (int i = 0; done && i < count; i++)
+        done = EVP_DigestUpdate(context, parts[i].bytes, parts[i].size) == 1;
+    done = done && EVP_DigestFinal_ex(context, digest, NULL) == 1;
+    EVP_MD_CTX_free(context);
+    if (!done)
+        abort(); /* as above */
+}
+
 void sha256_hex(const uint8_t digest[static SHA256_SIZE], char hex[static SHA256_HEX]) {
     static const char digits[] = "0123456789abcdef";
     for (int i = 0; i < SHA256_SIZE; i++) {
@@ -54,4 +67,17 @@ void sha256_hex(const uint8_t digest[static SHA256_SIZE], char hex[static SHA256
         hex[2 * i + 1] = digits[digest[i] & 15];
     }
     hex[2 * SHA256_SIZE] = '\0';
+}
+
+bool sha256_parse(const char *hex, uint8_t digest[static SHA256_SIZE]) {
+    static const char digits[] = "0123456789abcdef";
+    if (strlen(hex) != 2 * SHA256_SIZE)
+        return false;
+    for (size_t i = 0; i < SHA256_SIZE; i++) {
+        const char *high = strchr(digits, hex[2 * i]), *low = strchr(digits, hex[2 * i + 1]);
+        if (!high || !low)
+            return false;
+        digest[i] = (uint8_t)((high - digits) << 4 | (low - digits));
+    }
+    return true;
 }

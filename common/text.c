@@ -170,3 +170,7 @@ int text_check(const char *text, size_t size, const char *origin, const char *ki
                                            : "a comment without an end");
     return 0;
 }
+
+const char *text_begin(const char *text) {
+    return strncmp(text, "\xef\xbb\xbf", 3) == 0 ? text + 3 : text;
+}

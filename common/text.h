@@ -18,4 +18,8 @@
 int text_check(const char *text, size_t size, const char *origin, const char *kind,
                struct error *error);
 
+/* Where a text begins: behind a byte order mark (UTF-8), which some editors put first and libconfig
+ * takes for a syntax error. */
+const char *text_begin(const char *text);
+
 #endif

@@ -75,7 +75,8 @@ static bool body_present(const Digitsum__Header *header) {
     case DIGITSUM__TYPE__PEERS:
         return header->peers;
     case DIGITSUM__TYPE__CHECKPOINT:
-        return header->checkpoint && header->checkpoint->sha256.len == 32;
+        return header->checkpoint && header->checkpoint->sha256.len == 32 &&
+               (header->checkpoint->weights.len == 0 || header->checkpoint->weights.len == 32);
     case DIGITSUM__TYPE__FETCH:
         return header->fetch;
     case DIGITSUM__TYPE__REPORT:
@@ -86,6 +87,8 @@ static bool body_present(const Digitsum__Header *header) {
         return header->split;
     case DIGITSUM__TYPE__PROGRESS:
         return header->progress;
+    case DIGITSUM__TYPE__GONE:
+        return header->gone && header->gone->reason;
     default:
         return true;
     }
@@ -95,9 +98,9 @@ static int check_header(const Digitsum__Header *header, uint64_t run, struct err
     if (header->version != WIRE_VERSION)
         return error_set(error, ERROR_UNSUPPORTED, "protocol version: expected %d, got %u",
                          WIRE_VERSION, header->version);
-    if (header->type <= DIGITSUM__TYPE__NONE || header->type > DIGITSUM__TYPE__PROGRESS)
+    if (header->type <= DIGITSUM__TYPE__NONE || header->type > DIGITSUM__TYPE__GONE)
         return error_set(error, ERROR_CORRUPT, "message type: expected 1 to %d, got %d",
-                         DIGITSUM__TYPE__PROGRESS, (int)header->type);
+                         DIGITSUM__TYPE__GONE, (int)header->type);
     if (run && header->type != DIGITSUM__TYPE__HELLO && header->run != run)
         return error_set(error, ERROR_CORRUPT, "%s of another run: expected %016llx, got %016llx",
                          wire_type_name(header->type), (unsigned long long)run,

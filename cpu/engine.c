@@ -1,45 +1,99 @@
 /* The CPU engine behind model/engine.h: oneDNN for the large products, own OpenMP loops for the
  * rest. A step runs on the calling thread and its OpenMP team; it is over when train_step returns.
  */
+#include "common/processors.h"
 #include "cpu/arena.h"
 #include "cpu/engine_private.h"
 #include "cpu/tiles.h"
 
 #include <omp.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* --- what the machine can do ----------------------------------------------------------------- */
-
-static int processors(void) {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set))
-        return 1;
-    int count = CPU_COUNT(&set);
-    return count > 0 ? count : 1;
-}
 
 /* What oneDNN may use, which the environment can narrow (ONEDNN_MAX_CPU_ISA). */
 static bool has(dnnl_cpu_isa_t isa) {
     return (dnnl_get_effective_cpu_isa() & isa) == isa;
 }
 
-static int cpu_probe(const struct engine_config *config, char *description, size_t size,
+/* As the environment variable spells them; a later row has all that an earlier one has. */
+static const char *instructions_name(void) {
+    static const struct {
+        dnnl_cpu_isa_t isa;
+        const char *name;
+    } rows[] = {{dnnl_cpu_isa_sse41, "SSE41"},
+                {dnnl_cpu_isa_avx, "AVX"},
+                {dnnl_cpu_isa_avx2, "AVX2"},
+                {dnnl_cpu_isa_avx2_vnni, "AVX2_VNNI"},
+                {dnnl_cpu_isa_avx512_core, "AVX512_CORE"},
+                {dnnl_cpu_isa_avx512_core_vnni, "AVX512_CORE_VNNI"},
+                {dnnl_cpu_isa_avx512_core_bf16, "AVX512_CORE_BF16"},
+                {dnnl_cpu_isa_avx512_core_amx, "AVX512_CORE_AMX"}};
+    const char *name = "plain";
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (has(rows[i].isa))
+            name = rows[i].name;
+    return name;
+}
+
+/* The processor's name as the kernel has it. */
+static void read_processor(char *name, size_t size) {
+    char line[256];
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    snprintf(name, size, "unknown");
+    while (file && fgets(line, sizeof line, file)) {
+        char *value = strchr(line, ':');
+        if (strncmp(line, "model name", strlen("model name")) != 0 || !value)
+            continue;
+        line[strcspn(line, "\n")] = '\0';
+        snprintf(name, size, "%s", value + 1 + strspn(value + 1, " \t"));
+        break;
+    }
+    if (file)
+        fclose(file);
+}
+
+static bool own_tiles(void) {
+    return has(dnnl_cpu_isa_avx512_core_amx) && tiles_available();
+}
+
+static int threads_of(const struct engine_config *config) {
+    struct processors machine;
+    if (config->threads > 0)
+        return config->threads;
+    processors_read(&machine);
+    return processors_threads(&machine, 0, NULL);
+}
+
+static void fill_traits(const struct engine_config *config, struct engine_traits *traits) {
+    const dnnl_version_t *version = dnnl_version();
+    bool bf16 = has(dnnl_cpu_isa_avx512_core_bf16), amx = has(dnnl_cpu_isa_avx512_core_amx);
+    bool known = version->hash && version->hash[0] && strcmp(version->hash, "N/A") != 0;
+    *traits = (struct engine_traits){.threads = threads_of(config)};
+    snprintf(traits->instructions, sizeof traits->instructions, "%s%s", instructions_name(),
+             amx && !own_tiles() ? ", no tiles of our own" : "");
+    snprintf(traits->library, sizeof traits->library, "oneDNN %d.%d.%d%s%.64s%s", version->major,
+             version->minor, version->patch, known ? " (" : "", known ? version->hash : "",
+             known ? ")" : "");
+    read_processor(traits->processor, sizeof traits->processor);
+    snprintf(traits->description, sizeof traits->description, "%d thread%s, %s%s", traits->threads,
+             traits->threads == 1 ? "" : "s",
+             has(dnnl_cpu_isa_avx512_core) ? "AVX512" : "no AVX512",
+             amx    ? ", AMX bf16"
+             : bf16 ? ", AVX512 bf16"
+                    : "");
+}
+
+static int cpu_probe(const struct engine_config *config, struct engine_traits *traits,
                      struct error *error) {
-    bool avx512 = has(dnnl_cpu_isa_avx512_core), bf16 = has(dnnl_cpu_isa_avx512_core_bf16);
-    bool amx = has(dnnl_cpu_isa_avx512_core_amx);
-    int threads = config->threads > 0 ? config->threads : processors();
-    if (description)
-        snprintf(description, size, "%d thread%s, %s%s", threads, threads == 1 ? "" : "s",
-                 avx512 ? "AVX512" : "no AVX512",
-                 amx    ? ", AMX bf16"
-                 : bf16 ? ", AVX512 bf16"
-                        : "");
+    if (traits)
+        fill_traits(config, traits);
     if (config->tf32)
         return error_set(error, ERROR_UNSUPPORTED,
                          "cpu engine: TF32 is a format of GPUs; use f32 or bf16");
-    if (config->precision == PRECISION_BF16 && !bf16)
+    if (config->precision == PRECISION_BF16 && !has(dnnl_cpu_isa_avx512_core_bf16))
         return error_set(error, ERROR_UNSUPPORTED,
                          "cpu engine: bf16 needs a processor with AVX512-BF16 or AMX, and this one "
                          "has neither; use f32");
@@ -64,7 +118,7 @@ static int check_config(const struct engine_config *config, struct error *error)
     if (config->threads < 0 || config->threads > 4096)
         return error_set(error, ERROR_INVALID, "cpu engine: threads must be 0 to 4096, not %d",
                          config->threads);
-    return cpu_probe(config, NULL, 0, error);
+    return cpu_probe(config, NULL, error);
 }
 
 static int allocate_state(struct engine *engine, struct error *error) {
@@ -90,7 +144,7 @@ static int allocate_state(struct engine *engine, struct error *error) {
     engine->moment1 = engine_alloc(engine, some, "the first moments", error);
     if (!engine->gradients || !engine->moment1)
         return -1;
-    if (optimizer->kind == OPTIMIZER_ADAMW &&
+    if (optimizer_has_squares(optimizer->kind) &&
         !(engine->moment2 = engine_alloc(engine, some, "the second moments", error)))
         return -1;
     if (optimizer->ema > 0 &&
@@ -102,7 +156,25 @@ static int allocate_state(struct engine *engine, struct error *error) {
 /* oneDNN and our loops take their team from the calling thread's setting. */
 static void enter(const struct engine *engine) {
     omp_set_dynamic(0);
+    if (omp_get_max_active_levels() < 1) /* OMP_MAX_ACTIVE_LEVELS=0: no team at all */
+        omp_set_max_active_levels(1);
     omp_set_num_threads(engine->threads);
+}
+
+/* Threads of oneDNN wait for one another, as many as were planned for: in a smaller team they would
+ * wait for ever. So a team is started once, and counted. */
+static int check_team(const struct engine *engine, struct error *error) {
+    int given = 1;
+    enter(engine);
+#pragma omp parallel num_threads(engine->threads)
+#pragma omp single
+    given = omp_get_num_threads();
+    if (given == engine->threads)
+        return 0;
+    return error_set(error, ERROR_UNSUPPORTED,
+                     "cpu engine: OpenMP starts %d of %d threads: is OMP_THREAD_LIMIT set? Raise "
+                     "it, or ask for %d",
+                     given, engine->threads, given);
 }
 
 static int cpu_create(const struct net *net, const struct engine_config *config,
@@ -117,14 +189,13 @@ static int cpu_create(const struct net *net, const struct engine_config *config,
     made->net = net;
     made->config = *config;
     made->batch = config->batch;
-    made->threads = config->threads > 0 ? config->threads : processors();
+    made->threads = threads_of(config);
     made->bf16 = config->precision == PRECISION_BF16;
     made->version = 1;
     made->loops = loops_choose();
-    made->amx = has(dnnl_cpu_isa_avx512_core_amx) && tiles_available();
-    enter(made);
-    if (kernel_context_open(&made->kernels, error) || allocate_state(made, error) ||
-        engine_plan(made, error)) {
+    made->amx = own_tiles();
+    if (check_team(made, error) || kernel_context_open(&made->kernels, error) ||
+        allocate_state(made, error) || engine_plan(made, error)) {
         cpu_destroy(&made);
         return -1;
     }

@@ -154,7 +154,7 @@ void reduce_channels(struct engine *engine, struct values from, size_t rows, int
 extern const struct node_functions image_functions, digit_functions, conv_functions,
     dense_functions, batchnorm_functions, relu_functions, maxpool_functions, avgpool_functions,
     dropout_functions, onehot_functions, concat_functions, add_functions, outer_functions,
-    softmax_functions, flatten_functions;
+    softmax_functions, flatten_functions, tanh_functions, sigmoid_functions, gelu_functions;
 
 /* The formulations that conv.c chooses from. */
 extern const struct node_functions conv_direct_functions, conv_matmul_functions;

@@ -9,7 +9,10 @@
 int kernel_check(dnnl_status_t status, const char *label, const char *what, struct error *error) {
     if (status == dnnl_success)
         return 0;
-    enum error_code code = status == dnnl_out_of_memory ? ERROR_MEMORY : ERROR_UNSUPPORTED;
+    /* A runtime error is the system's: a page of code that could not be made executable, say. */
+    enum error_code code = status == dnnl_out_of_memory   ? ERROR_MEMORY
+                           : status == dnnl_runtime_error ? ERROR_IO
+                                                          : ERROR_UNSUPPORTED;
     static const char *const words[] = {"success",       "out of memory", "invalid arguments",
                                         "unimplemented", "iterator ends", "runtime error",
                                         "not required"};

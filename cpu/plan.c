@@ -14,7 +14,8 @@ static const struct node_functions *const functions_of_kind[] = {
     [NODE_DROPOUT] = &dropout_functions,     [NODE_ONEHOT] = &onehot_functions,
     [NODE_CONCAT] = &concat_functions,       [NODE_ADD] = &add_functions,
     [NODE_OUTER] = &outer_functions,         [NODE_SOFTMAX] = &softmax_functions,
-    [NODE_FLATTEN] = &flatten_functions,
+    [NODE_FLATTEN] = &flatten_functions,     [NODE_TANH] = &tanh_functions,
+    [NODE_SIGMOID] = &sigmoid_functions,     [NODE_GELU] = &gelu_functions,
 };
 _Static_assert(sizeof functions_of_kind / sizeof *functions_of_kind == NODE_KINDS,
                "every node kind has its row");
@@ -42,7 +43,7 @@ static enum precision type_of(const struct engine *engine, const struct cpu_node
     enum node_kind kind = self->node->kind;
     if (!engine->bf16)
         return PRECISION_F32;
-    if (kind == NODE_FLATTEN || kind == NODE_RELU || kind == NODE_DROPOUT || kind == NODE_BATCHNORM)
+    if (node_keeps_type(kind))
         return node_input(engine, self, 0)->y.type;
     if (kind == NODE_CONV && !conv_is_dense(engine->net, self->node))
         return PRECISION_BF16; /* oneDNN's gradients want one type, also where one pixel is left */

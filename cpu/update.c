@@ -51,17 +51,42 @@ CLONES static void sgd(float *restrict w, float *restrict v, const float *restri
     }
 }
 
-/* `step` is the rate over the first moment's bias, `root` the square root of the second's. */
+/* `step` is the rate over the first moment's bias, `root` the square root of the second's. The
+ * decay is AdamW's, or is in the slope. */
 struct adam {
-    float rate, decay, beta1, beta2, epsilon, step, root;
+    float rate, decay, coupled, beta1, beta2, epsilon, step, root;
 };
-CLONES static void adamw(float *restrict w, float *restrict m, float *restrict v,
-                         const float *restrict g, size_t count, struct adam a) {
+CLONES static void adam(float *restrict w, float *restrict m, float *restrict v,
+                        const float *restrict g, size_t count, struct adam a) {
     for (size_t i = 0; i < count; i++) {
+        float slope = g[i] + a.coupled * w[i];
         float weight = w[i] - a.rate * a.decay * w[i];
-        m[i] = a.beta1 * m[i] + (1.0f - a.beta1) * g[i];
-        v[i] = a.beta2 * v[i] + (1.0f - a.beta2) * (g[i] * g[i]);
+        m[i] = a.beta1 * m[i] + (1.0f - a.beta1) * slope;
+        v[i] = a.beta2 * v[i] + (1.0f - a.beta2) * (slope * slope);
         w[i] = weight - a.step * m[i] / (sqrtf(v[i]) / a.root + a.epsilon);
+    }
+}
+
+CLONES static void adadelta(float *restrict w, float *restrict changes, float *restrict squares,
+                            const float *restrict g, size_t count, float rate, float decay,
+                            float rho, float epsilon) {
+    for (size_t i = 0; i < count; i++) {
+        float slope = g[i] + decay * w[i];
+        squares[i] = rho * squares[i] + (1.0f - rho) * (slope * slope);
+        float change = sqrtf(changes[i] + epsilon) / sqrtf(squares[i] + epsilon) * slope;
+        changes[i] = rho * changes[i] + (1.0f - rho) * (change * change);
+        w[i] -= rate * change;
+    }
+}
+
+/* RMSprop; Adagrad with keep and take 1. */
+CLONES static void root_mean_square(float *restrict w, float *restrict squares,
+                                    const float *restrict g, size_t count, float rate, float decay,
+                                    float keep, float take, float epsilon) {
+    for (size_t i = 0; i < count; i++) {
+        float slope = g[i] + decay * w[i];
+        squares[i] = keep * squares[i] + take * (slope * slope);
+        w[i] -= rate * slope / (sqrtf(squares[i]) + epsilon);
     }
 }
 
@@ -71,28 +96,53 @@ CLONES static void average(float *restrict ema, const float *restrict w, size_t 
         ema[i] = decay * ema[i] + (1.0f - decay) * w[i];
 }
 
+static struct adam adam_of(const struct optimizer *optimizer, float rate, float decay, double t) {
+    bool decoupled = optimizer->kind == OPTIMIZER_ADAMW;
+    return (struct adam){.rate = rate,
+                         .decay = decoupled ? decay : 0.0f,
+                         .coupled = decoupled ? 0.0f : decay,
+                         .beta1 = optimizer->beta1,
+                         .beta2 = optimizer->beta2,
+                         .epsilon = optimizer->epsilon,
+                         .step = (float)(rate / (1.0 - pow((double)optimizer->beta1, t))),
+                         .root = (float)sqrt(1.0 - pow((double)optimizer->beta2, t))};
+}
+
+static void step_block(struct engine *engine, const struct update_block *block, float rate) {
+    const struct optimizer *optimizer = &engine->config.optimizer;
+    size_t first = block->first, count = block->count;
+    float *w = engine->weights + first, *m = engine->moment1 + first;
+    float *v = engine->moment2 ? engine->moment2 + first : NULL;
+    const float *g = engine->gradients + first;
+    float decay = block->decays ? optimizer->weight_decay : 0.0f, rho = optimizer->rho;
+    switch (optimizer->kind) {
+    case OPTIMIZER_SGD:
+    case OPTIMIZER_NESTEROV:
+        sgd(w, m, g, count, rate, optimizer->momentum, decay,
+            optimizer->kind == OPTIMIZER_NESTEROV);
+        break;
+    case OPTIMIZER_ADAMW:
+    case OPTIMIZER_ADAM:
+        adam(w, m, v, g, count, adam_of(optimizer, rate, decay, (double)engine->updates));
+        break;
+    case OPTIMIZER_ADADELTA:
+        adadelta(w, m, v, g, count, rate, decay, rho, optimizer->epsilon);
+        break;
+    case OPTIMIZER_RMSPROP:
+        root_mean_square(w, v, g, count, rate, decay, rho, 1.0f - rho, optimizer->epsilon);
+        break;
+    case OPTIMIZER_ADAGRAD:
+        root_mean_square(w, v, g, count, rate, decay, 1.0f, 1.0f, optimizer->epsilon);
+        break;
+    }
+}
+
 static void update_block(struct engine *engine, const struct update_block *block, float rate,
                          float ema_decay) {
-    const struct optimizer *optimizer = &engine->config.optimizer;
     size_t first = block->first;
     float *w = engine->weights + first;
-    float decay = block->decays ? optimizer->weight_decay : 0.0f;
-    rate *= block->rate;
-    if (block->trainable && optimizer->kind != OPTIMIZER_ADAMW) {
-        sgd(w, engine->moment1 + first, engine->gradients + first, block->count, rate,
-            optimizer->momentum, decay, optimizer->kind == OPTIMIZER_NESTEROV);
-    } else if (block->trainable) {
-        double t = (double)engine->updates;
-        struct adam adam = {rate,
-                            decay,
-                            optimizer->beta1,
-                            optimizer->beta2,
-                            optimizer->epsilon,
-                            (float)(rate / (1.0 - pow((double)optimizer->beta1, t))),
-                            (float)sqrt(1.0 - pow((double)optimizer->beta2, t))};
-        adamw(w, engine->moment1 + first, engine->moment2 + first, engine->gradients + first,
-              block->count, adam);
-    }
+    if (block->trainable)
+        step_block(engine, block, rate * block->rate);
     if (engine->ema)
         average(engine->ema + first, w, block->count, ema_decay);
     if (engine->weights16)

@@ -29,7 +29,24 @@ static int check_config(const struct engine_config *config, struct error *error)
     return 0;
 }
 
-static int check_device(const struct engine_config *config, char *description, size_t size,
+static void fill_traits(const struct cudaDeviceProp *device, struct engine_traits *traits) {
+    int runtime = 0;
+    cudaRuntimeGetVersion(&runtime);
+    size_t cudnn = cudnnGetVersion(), blas = cublasLtGetVersion();
+    *traits = (struct engine_traits){0};
+    snprintf(traits->instructions, sizeof traits->instructions,
+             "compute capability %d.%d, %d multiprocessors", device->major, device->minor,
+             device->multiProcessorCount);
+    snprintf(traits->library, sizeof traits->library, "CUDA %d.%d, cuDNN %zu.%zu.%zu, cuBLASLt %zu",
+             runtime / 1000, runtime / 10 % 100, cudnn / 10000, cudnn / 100 % 100, cudnn % 100,
+             blas);
+    snprintf(traits->processor, sizeof traits->processor, "%.80s", device->name);
+    snprintf(traits->description, sizeof traits->description, "%.80s, %.0f GiB, cuDNN %zu.%zu",
+             device->name, (double)device->totalGlobalMem / (double)(1 << 30), cudnn / 10000,
+             cudnn / 100 % 100);
+}
+
+static int check_device(const struct engine_config *config, struct engine_traits *traits,
                         struct error *error) {
     struct cudaDeviceProp properties;
     int count = 0;
@@ -53,19 +70,17 @@ static int check_device(const struct engine_config *config, char *description, s
         return error_set(error, ERROR_UNSUPPORTED,
                          "cuda engine: %s has compute capability %d.%d; 8.0 or newer is needed",
                          properties.name, properties.major, properties.minor);
-    if (description)
-        snprintf(description, size, "%s, %.0f GiB, cuDNN %zu.%zu", properties.name,
-                 (double)properties.totalGlobalMem / (double)(1 << 30), cudnnGetVersion() / 10000,
-                 cudnnGetVersion() / 100 % 100);
+    if (traits)
+        fill_traits(&properties, traits);
     return 0;
 }
 
 /* A device that others have filled is no device for `auto`. What a network really needs is known
  * only when it is planned, and said then. */
-static int cuda_probe(const struct engine_config *config, char *description, size_t size,
+static int cuda_probe(const struct engine_config *config, struct engine_traits *traits,
                       struct error *error) {
     size_t available = 0, total = 0;
-    if (check_device(config, description, size, error) ||
+    if (check_device(config, traits, error) ||
         cuda_check(cudaSetDevice(config->device), "cudaSetDevice", "the device", error) ||
         cuda_check(cudaMemGetInfo(&available, &total), "cudaMemGetInfo", "the device", error))
         return -1;
@@ -152,7 +167,7 @@ static int allocate_state(struct engine *engine, struct error *error) {
         {bf16, all / 2, "the bf16 weights", (void **)&engine->weights16},
         {training, some, "the weights' gradients", (void **)&engine->gradients},
         {training, some, "the first moments", (void **)&engine->moment1},
-        {training && optimizer->kind == OPTIMIZER_ADAMW, some, "the second moments",
+        {training && optimizer_has_squares(optimizer->kind), some, "the second moments",
          (void **)&engine->moment2},
         {training && optimizer->ema > 0, all, "the moving average", (void **)&engine->ema},
         {training, kernel_loss_scratch(engine->batch), "the losses", &engine->loss_scratch},
@@ -167,7 +182,7 @@ static int allocate_state(struct engine *engine, struct error *error) {
 static int cuda_create(const struct net *net, const struct engine_config *config,
                        struct engine **engine, struct error *error) {
     *engine = NULL;
-    if (check_config(config, error) || check_device(config, NULL, 0, error))
+    if (check_config(config, error) || check_device(config, NULL, error))
         return -1;
     struct engine *made = calloc(1, sizeof *made);
     if (!made)

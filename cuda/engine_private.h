@@ -172,7 +172,7 @@ int node_check(const struct engine *engine, const struct cuda_node *self, cudaEr
 extern const struct node_functions image_functions, digit_functions, conv_functions,
     dense_functions, batchnorm_functions, relu_functions, maxpool_functions, avgpool_functions,
     dropout_functions, onehot_functions, concat_functions, add_functions, outer_functions,
-    softmax_functions, flatten_functions;
+    softmax_functions, flatten_functions, tanh_functions, sigmoid_functions, gelu_functions;
 
 /* pool windows, for maxpool.c and avgpool.c */
 static inline struct kernel_window pool_window(const struct engine *engine,

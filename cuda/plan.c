@@ -14,7 +14,8 @@ static const struct node_functions *const functions_of_kind[] = {
     [NODE_DROPOUT] = &dropout_functions,     [NODE_ONEHOT] = &onehot_functions,
     [NODE_CONCAT] = &concat_functions,       [NODE_ADD] = &add_functions,
     [NODE_OUTER] = &outer_functions,         [NODE_SOFTMAX] = &softmax_functions,
-    [NODE_FLATTEN] = &flatten_functions,
+    [NODE_FLATTEN] = &flatten_functions,     [NODE_TANH] = &tanh_functions,
+    [NODE_SIGMOID] = &sigmoid_functions,     [NODE_GELU] = &gelu_functions,
 };
 _Static_assert(sizeof functions_of_kind / sizeof *functions_of_kind == NODE_KINDS,
                "every node kind has its row");
@@ -91,7 +92,7 @@ int node_check(const struct engine *engine, const struct cuda_node *self, cudaEr
 /* Maps are bf16 in bf16 mode, vectors f32; nodes that keep the values apart keep their type. */
 static enum element type_of(const struct engine *engine, const struct cuda_node *self) {
     enum node_kind kind = self->node->kind;
-    if (kind == NODE_FLATTEN || kind == NODE_RELU || kind == NODE_DROPOUT || kind == NODE_BATCHNORM)
+    if (node_keeps_type(kind))
         return node_input(engine, self, 0)->y.type;
     if (kind == NODE_CONV && !conv_is_dense(engine->net, self->node))
         return engine->maps; /* cuDNN wants one type, also where one pixel is left */

@@ -7,9 +7,20 @@ static size_t pieces(size_t count) {
     return (count + KERNEL_UPDATE_VALUES - 1) / KERNEL_UPDATE_VALUES;
 }
 
+static enum kernel_rule rule_of(enum optimizer_kind kind) {
+    static const enum kernel_rule rules[] = {
+        [OPTIMIZER_SGD] = KERNEL_SGD,           [OPTIMIZER_NESTEROV] = KERNEL_NESTEROV,
+        [OPTIMIZER_ADAMW] = KERNEL_ADAM,        [OPTIMIZER_ADAM] = KERNEL_ADAM,
+        [OPTIMIZER_ADADELTA] = KERNEL_ADADELTA, [OPTIMIZER_RMSPROP] = KERNEL_SQUARES,
+        [OPTIMIZER_ADAGRAD] = KERNEL_SQUARES,
+    };
+    return rules[kind];
+}
+
 int update_plan(struct engine *engine, struct error *error) {
     const struct net *net = engine->net;
     const struct optimizer *optimizer = &engine->config.optimizer;
+    bool adagrad = optimizer->kind == OPTIMIZER_ADAGRAD;
     size_t count = 0, made = 0;
     for (int i = 0; i < net->parameter_count; i++)
         count += pieces(net->parameters[i].count);
@@ -47,8 +58,10 @@ int update_plan(struct engine *engine, struct error *error) {
                                             .gradients = engine->gradients,
                                             .moment1 = engine->moment1,
                                             .moment2 = engine->moment2,
-                                            .adamw = optimizer->kind == OPTIMIZER_ADAMW,
-                                            .nesterov = optimizer->kind == OPTIMIZER_NESTEROV,
+                                            .rule = rule_of(optimizer->kind),
+                                            .decoupled = optimizer->kind == OPTIMIZER_ADAMW,
+                                            .keep = adagrad ? 1.0f : optimizer->rho,
+                                            .take = adagrad ? 1.0f : 1.0f - optimizer->rho,
                                             .momentum = optimizer->momentum,
                                             .beta1 = optimizer->beta1,
                                             .beta2 = optimizer->beta2,
@@ -74,7 +87,7 @@ int update_refresh(struct engine *engine, struct error *error) {
 struct step_arguments update_arguments(const struct engine *engine,
                                        const struct step_settings *settings) {
     const struct optimizer *optimizer = &engine->config.optimizer;
-    bool adamw = optimizer->kind == OPTIMIZER_ADAMW;
+    bool adam = optimizer->kind == OPTIMIZER_ADAMW || optimizer->kind == OPTIMIZER_ADAM;
     uint64_t updates = engine->updates + 1;
     double t = (double)updates, young = t / (t + 9.0);
     return (struct step_arguments){
@@ -82,7 +95,7 @@ struct step_arguments update_arguments(const struct engine *engine,
         .updates = updates,
         .rate = settings->rate,
         .ema_decay = (double)optimizer->ema < young ? optimizer->ema : (float)young,
-        .first_bias = adamw ? (float)(1.0 / (1.0 - pow((double)optimizer->beta1, t))) : 1.0f,
-        .second_root = adamw ? (float)sqrt(1.0 - pow((double)optimizer->beta2, t)) : 1.0f,
+        .first_bias = adam ? (float)(1.0 / (1.0 - pow((double)optimizer->beta1, t))) : 1.0f,
+        .second_root = adam ? (float)sqrt(1.0 - pow((double)optimizer->beta2, t)) : 1.0f,
     };
 }

@@ -1,6 +1,8 @@
 /* See folder.h. */
 #include "deploy/folder.h"
 
+#include "common/lock.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -94,6 +96,18 @@ static int lock(struct folder *self, const char *name, struct error *error) {
     return error_set_errno(error, "cannot lock %s", self->path);
 }
 
+/* Whether what is there looks like a run, and nobody runs it. */
+static bool is_idle_run(const char *path) {
+    char logs[PATH_MAX];
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool idle = folder >= 0 && flock(folder, LOCK_EX | LOCK_NB) == 0 &&
+                snprintf(logs, sizeof logs, "%s/logs", path) < (int)sizeof logs &&
+                access(logs, F_OK) == 0;
+    if (folder >= 0)
+        close(folder);
+    return idle;
+}
+
 static int make_folder(const char *path, mode_t mode, struct error *error) {
     if (mkdir(path, mode) == 0 || errno == EEXIST)
         return 0;
@@ -131,29 +145,47 @@ static int open_sockets(struct folder *self, struct error *error) {
     return 0;
 }
 
+/* Throws away what is in the folder, unless a trainer that no launcher started works there. */
+static int empty_unused(const char *path, struct error *error) {
+    char file[PATH_MAX + 16];
+    struct lock trainer = {0};
+    struct error reason;
+    snprintf(file, sizeof file, "%s/trainer.lock", path);
+    if (access(file, F_OK) == 0 && lock_take(&trainer, file, 0, &reason) != 0 &&
+        reason.code == ERROR_REFUSED)
+        return error_set(error, ERROR_REFUSED, "a trainer uses %s: %s; stop it first", path,
+                         reason.text);
+    int status = empty(path, error);
+    lock_release(&trainer);
+    return status;
+}
+
 int folder_open(struct folder *self, const char *runs, const char *name, enum folder_mode mode,
                 struct error *error) {
     *self = (struct folder){.lock = -1};
     char path[PATH_MAX];
-    bool made = false;
     if (folder_check_name(name, error) != 0)
         return -1;
     if (snprintf(path, sizeof path, "%s/%s", runs, name) > PATH_MAX - 32)
         return error_set(error, ERROR_INVALID, "the path of %.200s… is too long", runs);
-    if (mode != FOLDER_RESUME && make_folder(runs, 0755, error) != 0)
-        return -1;
+    if (mode != FOLDER_RESUME) {
+        self->made_runs = mkdir(runs, 0755) == 0;
+        if (!self->made_runs && make_folder(runs, 0755, error) != 0)
+            return -1;
+    }
     if (mode == FOLDER_RESUME) {
         if (access(path, F_OK) != 0)
             return error_set(error, ERROR_REFUSED, "there is no run '%s' to resume: %s is missing",
                              name, path);
     } else if (mkdir(path, 0755) == 0) {
-        made = true;
+        self->made = true;
     } else if (errno != EEXIST) {
         return error_set_errno(error, "cannot make the folder %s", path);
     } else if (mode == FOLDER_NEW) {
+        self->taken = realpath(path, self->path) && is_idle_run(self->path);
         return error_set(error, ERROR_REFUSED,
-                         "run '%s' exists already: choose another name, go on with it (--resume, "
-                         "make: RESUME=1), or throw it away (--force, make: FORCE=1)",
+                         "run '%s' exists already: choose another name, go on with it, or throw "
+                         "it away",
                          name);
     }
     if (!realpath(path, self->path) || strlen(self->path) > PATH_MAX - 32) {
@@ -163,16 +195,18 @@ int folder_open(struct folder *self, const char *runs, const char *name, enum fo
     snprintf(self->logs, sizeof self->logs, "%.*s/logs", PATH_MAX - 32, self->path);
     if (lock(self, name, error) != 0)
         goto failed;
-    if (mode == FOLDER_FORCE && empty(self->path, error) != 0)
+    if (mode == FOLDER_FORCE && empty_unused(self->path, error) != 0)
         goto failed;
     if (make_folder(self->logs, 0755, error) != 0 || open_sockets(self, error) != 0)
         goto failed;
     return 0;
 failed:
-    if (made) {
+    if (self->made) {
         rmdir(self->logs);
         rmdir(path);
     }
+    if (self->made_runs)
+        rmdir(runs);
     folder_close(self);
     return -1;
 }
@@ -187,6 +221,51 @@ bool folder_has_checkpoint(const struct folder *self) {
     if (directory)
         closedir(directory);
     return found;
+}
+
+bool folder_has_begun(const struct folder *self) {
+    char path[PATH_MAX + 16];
+    struct stat info;
+    snprintf(path, sizeof path, "%s/batches.txt", self->path);
+    return folder_has_checkpoint(self) || (stat(path, &info) == 0 && info.st_size > 0);
+}
+
+/* Whether a run writes a file or folder of this name; also aside, before it is renamed. */
+static bool is_of_a_run(const char *name) {
+    static const char *const names[] = {"logs",          "sockets",           "data.json",
+                                        "settings.json", "batches.txt",       "summary.json",
+                                        "checkpoints",   "evaluations.jsonl", "plots",
+                                        "events",        "trainer.lock"};
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t length = strlen(names[i]);
+        if (strncmp(name, names[i], length) == 0 && (name[length] == '\0' || name[length] == '.'))
+            return true;
+    }
+    return false;
+}
+
+bool folder_discard(struct folder *self) {
+    if (!self->made || folder_has_begun(self))
+        return false;
+    bool ours = true;
+    DIR *listing = opendir(self->path);
+    for (struct dirent *entry; listing && ours && (entry = readdir(listing));)
+        ours = is_of_a_run(entry->d_name);
+    if (!listing)
+        return false;
+    closedir(listing);
+    if (!ours || nftw(self->path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 ||
+        rmdir(self->path) != 0)
+        return false;
+    char *slash = strrchr(self->path, '/');
+    self->made = false;
+    *slash = '\0';
+    if (self->made_runs && slash > self->path)
+        rmdir(self->path); /* stays where another run has been made in it since */
+    *slash = '/';
+    return true;
 }
 
 void folder_close(struct folder *self) {

@@ -24,6 +24,8 @@ struct folder {
     char sockets[PATH_MAX]; /* folder: in `path`, or a temporary one where that is too long */
     char control[ENDPOINT_MAXIMUM]; /* "ipc://…/control": what the trainer binds */
     int lock;                       /* descriptor that holds the lock; -1: not open */
+    bool made, made_runs;           /* this folder, and the one of all runs, by folder_open */
+    bool taken; /* folder_open refused: `path` is a run of that name, and idle */
 };
 
 /* Letters, digits, '.', '_', '-'; 1 to 64 of them; the first a letter or digit, so that a name is
@@ -44,6 +46,14 @@ int folder_open(struct folder *self, const char *runs, const char *name, enum fo
 
 /* Whether the run has a checkpoint to go on from. */
 bool folder_has_checkpoint(const struct folder *self);
+
+/* Whether anything was trained that is worth keeping: a checkpoint, or a line of batches.txt. */
+bool folder_has_begun(const struct folder *self);
+
+/* Removes the folder that folder_open has made, and that of all runs if it made that and nothing
+ * else is in it, where nothing has begun and nothing lies in it but what a run writes. True when it
+ * is gone. What was there before is never touched. */
+bool folder_discard(struct folder *self);
 
 /* Removes the sockets and their folder, and unlocks. Everything else stays. Harmless twice. */
 void folder_close(struct folder *self);

@@ -12,7 +12,39 @@
 
 enum { BAR_LEAST = 8, BAR_MOST = 40 };
 
+static bool usable(double value) {
+    return isfinite(value) && value >= 0 && value < 1e15;
+}
+
+/* How fast it goes in this start, for the time that is left: a mean in which what happened a minute
+ * earlier counts a third. A resumed run reckons from where it went on; while nothing is trained it
+ * slows down. */
+static void take_pace(struct form_state *state, const Digitsum__Progress *progress) {
+    static const double fade = 60;
+    double passed = progress->seconds - state->seconds;
+    bool follows = state->paced && progress->step >= state->step && usable(progress->seconds) &&
+                   passed >= 0 && passed < 1e6;
+    if (!follows) {
+        state->pace_steps = state->pace_seconds = 0;
+        state->paced = progress->step > 0 && usable(progress->seconds) &&
+                       !(progress->waiting && progress->waiting[0]);
+        return;
+    }
+    double keep = exp(-passed / fade);
+    state->pace_steps = keep * state->pace_steps + (double)(progress->step - state->step);
+    state->pace_seconds = keep * state->pace_seconds + passed;
+}
+
+/* Seconds to the end at that pace; -1 while that cannot be known. */
+static double seconds_left(const struct form_state *state) {
+    if (state->step >= state->steps || state->pace_seconds < 1 || state->pace_steps < 1)
+        return -1;
+    double left = (double)(state->steps - state->step) * state->pace_seconds / state->pace_steps;
+    return left < 1e8 ? left : -1;
+}
+
 void form_take_progress(struct form_state *state, const Digitsum__Progress *progress) {
+    take_pace(state, progress);
     state->step = progress->step;
     state->steps = progress->steps;
     state->epoch = progress->epoch;
@@ -60,10 +92,6 @@ void form_take_scores(struct form_state *state, const struct form_scores *scores
     state->sum = scores->sum;
 }
 
-static bool usable(double value) {
-    return isfinite(value) && value >= 0 && value < 1e15;
-}
-
 /* How many epochs the whole run has; 0 while that cannot be told. */
 static double epochs_of(const struct form_state *state) {
     if (state->step == 0 || state->steps == 0 || !usable(state->epoch) || state->epoch <= 0)
@@ -90,27 +118,27 @@ static void write_total(char *out, size_t size, double total, uint64_t steps) {
         snprintf(out, size, "%.2f", total);
 }
 
-/* The epoch that is under way, 1 for the first, and the share of it that is done. */
-static void split_epoch(const struct form_state *state, double *number, double *done) {
-    double epoch = usable(state->epoch) ? state->epoch : 0;
-    double whole = floor(epoch), total = epochs_of(state);
-    *number = whole + 1;
-    *done = epoch - whole;
+/* The number of the epoch that is under way, 1 for the first. */
+static double epoch_number(const struct form_state *state, double total) {
+    double number = floor(usable(state->epoch) ? state->epoch : 0) + 1;
     if (total <= 0)
-        return;
-    double count = count_epochs(total, state->steps);
-    if (state->step >= state->steps || *number > count) { /* the end, and not a beginning */
-        *number = count;
-        *done = 1;
-    } else if (total < *number) { /* the last epoch ends before its time */
-        *done = fmin(1, (epoch - whole) / (total - whole));
-    }
+        return number;
+    double count = count_epochs(total, state->steps); /* at the end none begins */
+    return state->step >= state->steps || number > count ? count : number;
+}
+
+/* The share of the run that is done; of the epoch, while the run's length is not known. */
+static double share_done(const struct form_state *state) {
+    double epoch = usable(state->epoch) ? state->epoch : 0;
+    if (state->steps == 0)
+        return epoch - floor(epoch);
+    return state->step >= state->steps ? 1 : (double)state->step / (double)state->steps;
 }
 
 /* The parts of a line from left to right, and in the order of their importance: what is told first
  * keeps its place when the line is narrow. The epoch always stays. */
-enum part { EPOCH, BAR, PERCENT, RATE, LOSS, ACCURACY, SECONDS, PARTS };
-static const enum part by_importance[] = {ACCURACY, BAR, RATE, LOSS, PERCENT, SECONDS};
+enum part { EPOCH, BAR, PERCENT, LEFT, RATE, LOSS, ACCURACY, SECONDS, PARTS };
+static const enum part by_importance[] = {ACCURACY, BAR, LEFT, PERCENT, LOSS, RATE, SECONDS};
 
 struct line {
     char parts[PARTS][160]; /* "" where there is nothing to tell */
@@ -132,6 +160,7 @@ static void write_accuracy(char *out, size_t size, const struct form_state *stat
 static void fill_line(const struct form_state *state, double done, bool narrow, struct line *line) {
     enum { SIZE = sizeof line->parts[0] };
     char number[TEXT_NUMBER];
+    double left = seconds_left(state);
     snprintf(line->parts[PERCENT], SIZE, "%3.0f %%", floor(100 * done));
     if (usable(state->seconds))
         snprintf(line->parts[SECONDS], SIZE, "%s", text_duration(state->seconds, number));
@@ -139,6 +168,10 @@ static void fill_line(const struct form_state *state, double done, bool narrow, 
         snprintf(line->parts[ACCURACY], SIZE, "waiting for %s", state->waiting);
         return;
     }
+    if (left >= 0 && left < 59.5)
+        snprintf(line->parts[LEFT], SIZE, "%.0f s left", ceil(left));
+    else if (left >= 0)
+        snprintf(line->parts[LEFT], SIZE, "%s left", text_duration(left + 0.5, number));
     write_accuracy(line->parts[ACCURACY], SIZE, state, narrow);
     if (usable(state->loss) && state->loss > 0)
         snprintf(line->parts[LOSS], SIZE, "loss %.4f", state->loss);
@@ -170,26 +203,16 @@ static void draw_bar(char *out, size_t size, int columns, double done, bool asci
     out[filled] = '\0';
 }
 
-const char *form_bar(const struct form_state *state, int columns, bool ascii,
-                     char line[static FORM_LINE]) {
-    struct line parts = {0};
-    char whole[FORM_LINE], *front = parts.parts[EPOCH];
-    double epoch, done, total = epochs_of(state);
-    split_epoch(state, &epoch, &done);
-    fill_line(state, done, columns < 100, &parts);
-    if (total > 0 && columns >= 40)
-        snprintf(front, sizeof parts.parts[EPOCH], "epoch %.0f/%.0f", epoch,
-                 count_epochs(total, state->steps));
-    else
-        snprintf(front, sizeof parts.parts[EPOCH], "epoch %.0f", epoch);
-    int room = columns - text_columns(front), bar = 0;
+/* Takes away what does not fit beside the epoch into `columns`; returns the columns for the bar. */
+static int choose_parts(struct line *parts, int columns, bool with_bar) {
+    int room = columns - text_columns(parts->parts[EPOCH]), bar = 0;
     for (size_t i = 0; i < sizeof by_importance / sizeof *by_importance; i++) {
         enum part part = by_importance[i];
-        int need = part == BAR ? BAR_LEAST : text_columns(parts.parts[part]);
+        int need = part != BAR ? text_columns(parts->parts[part]) : with_bar ? BAR_LEAST : 0;
         if (need == 0)
             continue;
         if (need + 2 > room) {
-            parts.parts[part][0] = '\0';
+            parts->parts[part][0] = '\0';
             continue;
         }
         room -= need + 2;
@@ -198,17 +221,33 @@ const char *form_bar(const struct form_state *state, int columns, bool ascii,
     }
     if (bar > 0) /* it takes what is left over */
         bar = bar + room < BAR_MOST ? bar + room : BAR_MOST;
+    return bar;
+}
+
+const char *form_bar(const struct form_state *state, int columns, bool ascii,
+                     char line[static FORM_LINE]) {
+    struct line parts = {0};
+    char whole[FORM_LINE], *front = parts.parts[EPOCH];
+    double total = epochs_of(state), epoch = epoch_number(state, total);
+    double done = share_done(state);
+    fill_line(state, done, columns < 100, &parts);
+    if (total > 0 && columns >= 40)
+        snprintf(front, sizeof parts.parts[EPOCH], "epoch %.0f/%.0f", epoch,
+                 count_epochs(total, state->steps));
+    else
+        snprintf(front, sizeof parts.parts[EPOCH], "epoch %.0f", epoch);
+    int bar = choose_parts(&parts, columns, true);
     draw_bar(parts.parts[BAR], sizeof parts.parts[BAR], bar, done, ascii);
     join(&parts, whole);
     text_fit(line, FORM_LINE, whole, columns > 0 ? columns : 0, ascii);
     return line;
 }
 
-const char *form_plain(const struct form_state *state, char line[static FORM_LINE]) {
+const char *form_plain(const struct form_state *state, int columns, char line[static FORM_LINE]) {
     struct line parts = {0};
-    char step[TEXT_NUMBER], steps[TEXT_NUMBER], of_epochs[64] = "";
+    char step[TEXT_NUMBER], steps[TEXT_NUMBER], of_epochs[64] = "", whole[FORM_LINE];
     double total = epochs_of(state);
-    fill_line(state, 0, false, &parts);
+    fill_line(state, 0, columns < 100, &parts);
     parts.parts[PERCENT][0] = '\0';
     if (total > 0) {
         of_epochs[0] = '/';
@@ -217,23 +256,61 @@ const char *form_plain(const struct form_state *state, char line[static FORM_LIN
     snprintf(parts.parts[EPOCH], sizeof parts.parts[EPOCH], "epoch %.2f%s  step %s%s%s",
              usable(state->epoch) ? state->epoch : 0, of_epochs, text_count(state->step, step),
              state->steps > 0 ? "/" : "", state->steps > 0 ? text_count(state->steps, steps) : "");
-    join(&parts, line);
+    choose_parts(&parts, columns, false);
+    join(&parts, whole);
+    text_fit(line, FORM_LINE, whole, columns > 0 ? columns : 0, false);
     return line;
 }
 
-const char *form_scores(const struct form_scores *scores, char line[static FORM_LINE]) {
-    char step[TEXT_NUMBER], seconds[TEXT_NUMBER];
-    int used = snprintf(line, FORM_LINE, "epoch %5.2f  step %6s  ",
-                        usable(scores->epoch) ? scores->epoch : 0, text_count(scores->step, step));
-    char *rest = line + used;
-    size_t left = FORM_LINE - (size_t)used;
-    if (scores->failure[0])
-        snprintf(rest, left, "not evaluated: %s", scores->failure);
-    else
-        snprintf(rest, left, "digit %.2f %% [%.2f, %.2f]  sum %.2f %% [%.2f, %.2f]  loss %.4f  %s",
-                 100 * scores->digit, 100 * scores->digit_low, 100 * scores->digit_high,
-                 100 * scores->sum, 100 * scores->sum_low, 100 * scores->sum_high, scores->loss,
-                 text_duration(scores->seconds, seconds));
+/* Of an evaluation, in the order in which they are left out. */
+enum { WITH_INTERVALS, WITH_SECONDS, WITH_LOSS, WITH_STEP, WITH_WIDTHS, WITH_EPOCH, WITH_NOTHING };
+
+static void write_share(FILE *out, const char *name, double share, double low, double high,
+                        int form, bool ascii) {
+    fprintf(out, "%s %.2f", name, 100 * share);
+    if (form == WITH_INTERVALS)
+        fprintf(out, " %% [%.2f, %.2f]", 100 * low, 100 * high);
+    else if (form <= WITH_WIDTHS)
+        fprintf(out, "%s%.2f", ascii ? "+-" : " ±", 50 * (high - low));
+}
+
+static void write_scores(FILE *out, const struct form_scores *scores, int form, bool ascii) {
+    char number[TEXT_NUMBER];
+    if (form <= WITH_EPOCH)
+        fprintf(out, "epoch %5.2f", usable(scores->epoch) ? scores->epoch : 0);
+    if (form <= WITH_STEP)
+        fprintf(out, "%s step %6s", form == WITH_INTERVALS || scores->failure[0] ? " " : "",
+                text_count(scores->step, number));
+    if (form <= WITH_EPOCH)
+        fputs("  ", out);
+    if (scores->failure[0]) {
+        fprintf(out, "not evaluated: %s", scores->failure);
+        return;
+    }
+    write_share(out, "digit", scores->digit, scores->digit_low, scores->digit_high, form, ascii);
+    fputs("  ", out);
+    write_share(out, "sum", scores->sum, scores->sum_low, scores->sum_high, form, ascii);
+    if (form <= WITH_LOSS)
+        fprintf(out, form == WITH_INTERVALS ? "  loss %.4f" : "  loss %.3f", scores->loss);
+    if (form <= WITH_SECONDS)
+        fprintf(out, "  %s", text_duration(scores->seconds, number));
+}
+
+const char *form_scores(const struct form_scores *scores, int columns, bool ascii,
+                        char line[static FORM_LINE]) {
+    char whole[FORM_LINE] = "";
+    int last = scores->failure[0] ? WITH_INTERVALS : WITH_NOTHING;
+    for (int form = WITH_INTERVALS; form <= last; form++) {
+        FILE *out = fmemopen(whole, sizeof whole, "w");
+        if (!out)
+            break;
+        write_scores(out, scores, form, ascii);
+        fclose(out);
+        if (text_columns(whole) <= columns)
+            break;
+    }
+    text_fit(line, FORM_LINE, whole, scores->failure[0] || columns < 1 ? FORM_LINE : columns,
+             ascii);
     return line;
 }
 

@@ -20,7 +20,10 @@ struct form_state {
     double digit, sum;    /* 0-1: shares of hits */
     bool tested;          /* they are an evaluator's, not those of the training batches */
     double images_per_second;
-    double seconds;    /* since the run began */
+    double seconds; /* since the run began */
+    /* For the time that is left: steps and seconds of this start, the older the less they count. */
+    double pace_steps, pace_seconds;
+    bool paced;        /* a step has been seen to reckon from */
     char waiting[128]; /* what the trainer waits for; "" while it trains */
 };
 
@@ -40,17 +43,21 @@ struct form_scores form_take_report(const Digitsum__Report *report, uint64_t ste
 void form_take_progress(struct form_state *state, const Digitsum__Progress *progress);
 void form_take_scores(struct form_state *state, const struct form_scores *scores);
 
-/* The bar of the epoch in at most `columns` columns: what does not fit is left out, the least
- * important first. `ascii`: no character beyond ASCII. Returns `line`. */
+/* The bar of the whole run in at most `columns` columns, with the time that is left once that can
+ * be known: what does not fit is left out, the least important first. `ascii`: no character beyond
+ * ASCII. Returns `line`. */
 const char *form_bar(const struct form_state *state, int columns, bool ascii,
                      char line[static FORM_LINE]);
 
-/* The same as a line for a log. Returns `line`. */
-const char *form_plain(const struct form_state *state, char line[static FORM_LINE]);
+/* The same as a line for a log, in the same way. Returns `line`. */
+const char *form_plain(const struct form_state *state, int columns, char line[static FORM_LINE]);
 
 /* "epoch  1.00  step    469  digit 98.97 % [98.75, 99.15]  sum 98.72 % [98.48, 98.92]
- * loss 0.0412  3.9 s" in one line, or why there are no scores. Returns `line`. */
-const char *form_scores(const struct form_scores *scores, char line[static FORM_LINE]);
+ * loss 0.0412  3.9 s" in one line where there is room for it; in 79 columns "epoch  1.00 step 469
+ * digit 98.97 ±0.20  sum 98.72 ±0.22  loss 0.041  3.9 s", ± half the width of the interval; in
+ * fewer what fits. Or why there are no scores, whole. Returns `line`. */
+const char *form_scores(const struct form_scores *scores, int columns, bool ascii,
+                        char line[static FORM_LINE]);
 
 /* A notice that cannot be missed: `lines` (count of them) in a box of `columns` at most, newlines
  * included. The caller frees; NULL when memory is short. */

@@ -38,6 +38,8 @@ static const struct option_row rows[] = {
      .help = "folder that the run's own folder is made in"},
     {.name = "resume", .kind = OPTION_FLAG, .offset = AT(resume),
      .help = "go on with the run of that name from its last checkpoint"},
+    {.name = "other-bits", .kind = OPTION_FLAG, .offset = AT(other_bits),
+     .help = "go on even where threads, instruction set, library or engine are others than before: other weights"},
     {.name = "force", .kind = OPTION_FLAG, .offset = AT(force),
      .help = "throw away an older run of that name"},
     {.help = "Training (the trainer's --help tells the defaults)"},
@@ -45,14 +47,16 @@ static const struct option_row rows[] = {
      .help = "network: a name in model/nets, or a file"},
     {.name = "recipe", .kind = OPTION_TEXT, .offset = AT(recipe), .argument = "NAME",
      .help = "training settings: a file, or the name of a recipe beside the network"},
-    {.name = "seed", .kind = OPTION_INT, .offset = AT(seed), .least = 0, .most = 9e18,
+    {.name = "seed", .kind = OPTION_INT, .offset = AT(seed), .least = 0, .most = 9007199254740991.0,
      .argument = "N", .help = "the number that all random choices follow from"},
-    {.name = "epochs", .kind = OPTION_REAL, .offset = AT(epochs), .least = 0, .most = 100000,
+    {.name = "epochs", .kind = OPTION_REAL, .offset = AT(epochs), .least = 1e-6, .most = 1e6,
      .argument = "N", .help = "how long to train, in passes over the data"},
     {.name = "steps", .kind = OPTION_INT, .offset = AT(steps), .least = 1, .most = 1e12,
      .argument = "N", .help = "how long to train, in batches"},
     {.name = "until", .kind = OPTION_TEXT, .offset = AT(until), .argument = "GOAL",
      .help = "stop as soon as an evaluation reaches it, for example digit=99.0,sum=99.0"},
+    {.name = "keep-going", .kind = OPTION_FLAG, .offset = AT(keep_going),
+     .help = "train on when the loss is not a number or has exploded, instead of ending with status 1"},
     {.name = "device", .kind = OPTION_CHOICE, .offset = AT(device), .choices = "auto|cuda|cpu",
      .standard = "auto", .help = "where to train and evaluate"},
     {.name = "precision", .kind = OPTION_CHOICE, .offset = AT(precision),
@@ -64,10 +68,12 @@ static const struct option_row rows[] = {
     {.name = "graph-steps", .kind = OPTION_INT, .offset = AT(graph_steps), .least = 0, .most = 32,
      .argument = "N", .help = "steps that a GPU starts as one graph"},
     {.name = "data", .kind = OPTION_TEXT, .offset = AT(data), .standard = "auto",
-     .argument = "SOURCE", .help = "auto, mnist, png:DIR, idx:DIR or synthetic; a resumed run keeps what it began with"},
+     .argument = "SOURCE", .help = "auto, mnist, synthetic, or files: a path, or idx:, png:, csv: or npz: and a path; a resumed run keeps what it began with"},
     {.name = "hold-out", .kind = OPTION_INT, .offset = AT(hold_out), .least = 0,
      .most = SOURCE_HOLD_OUT_MOST,
      .argument = "N", .help = "score N training images, not trained on, in place of the test split; a resumed run keeps it"},
+    {.name = "transpose", .kind = OPTION_FLAG, .offset = AT(transpose),
+     .help = "turn every image, rows to columns, as EMNIST's files need; a resumed run keeps it"},
     {.help = "Processes"},
     {.name = "loaders", .kind = OPTION_INT, .offset = AT(loaders), .least = 1, .most = 64,
      .standard = "1", .argument = "N", .help = "how many loaders"},
@@ -95,7 +101,10 @@ static const struct passed {
     {"trainer", "epochs", false},   {"trainer", "steps", false},      {"trainer", "until", false},
     {"trainer", "device", false},   {"trainer", "precision", false},  {"trainer", "tune", false},
     {"trainer", "ahead", false},    {"trainer", "graph-steps", false}, {"trainer", "resume", false},
-    {"loader", "data", true},       {"loader", "hold-out", true},    {"evaluator", "device", false},
+    {"trainer", "other-bits", false},
+    {"trainer", "keep-going", false},
+    {"loader", "data", true},       {"loader", "hold-out", true},    {"loader", "transpose", true},
+    {"evaluator", "device", false},
 };
 /* clang-format on */
 
@@ -104,6 +113,8 @@ const struct options_program launch_program = {
     .summary = "Trains, evaluates and reports on this machine: starts the loader, the augmenters, "
                "the trainer and the evaluator, shows how far they are, and ends them in order.",
     .example = "pipeline --net quick --epochs 3 --run first",
+    .elsewhere =
+        "an option of the trainer is given as --trainer=--batch=256, and so for the others",
     .rows = rows,
     .count = sizeof rows / sizeof *rows,
 };
@@ -121,19 +132,25 @@ int launch_check(const struct launch *launch, struct error *error) {
 
 int launch_settle_data(struct launch *launch, const struct options *options,
                        const struct folder *folder, struct error *error) {
-    struct source *begun = &launch->begun;
+    struct data_source *begun = &launch->begun;
     if (!launch->resume) {
         begun->hold_out = launch->hold_out;
-        if (snprintf(begun->data, sizeof begun->data, "%s", launch->data) >= SOURCE_DATA)
-            return error_set(error, ERROR_INVALID, "--data is longer than %d bytes",
-                             SOURCE_DATA - 1);
-        return source_write(begun, folder->path, error);
+        begun->transpose = launch->transpose;
+        if (data_source_settle(begun, launch->data, error) != 0 ||
+            data_source_write(begun, folder->path, error) != 0)
+            return -1;
+        launch->data = begun->data;
+        return 0;
     }
-    int kept = source_read(begun, folder->path, error);
+    int kept = data_source_read(begun, folder->path, error);
+    if (kept == 1)
+        data_source_restore(begun);
     if (kept == 1 && !options_given(options, "data"))
         launch->data = begun->data;
     if (kept == 1 && !options_given(options, "hold-out"))
         launch->hold_out = begun->hold_out;
+    if (kept == 1 && !options_given(options, "transpose"))
+        launch->transpose = begun->transpose;
     return kept < 0 ? -1 : 0;
 }
 
@@ -168,7 +185,8 @@ static void add_option(struct words *words, const char *name, const struct launc
     const char *at = (const char *)launch + row->offset;
     switch (row->kind) {
     case OPTION_FLAG:
-        add(words, "--%s", name);
+        if (*(const bool *)at)
+            add(words, "--%s", name);
         break;
     case OPTION_INT:
         add(words, "--%s=%lld", name, (long long)*(const int64_t *)at);

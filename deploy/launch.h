@@ -3,19 +3,19 @@
 #ifndef DEPLOY_LAUNCH_H
 #define DEPLOY_LAUNCH_H
 
+#include "common/data_source.h"
 #include "common/options.h"
 #include "deploy/folder.h"
-#include "deploy/source.h"
 #include "deploy/supervise.h"
 
 struct launch {
     const char *run, *runs; /* name, and the folder of all runs */
-    bool resume, force, tune;
+    bool resume, other_bits, force, tune, keep_going, transpose;
     const char *net, *recipe, *until, *device, *precision, *data;
     int64_t seed, steps, hold_out, ahead, graph_steps;
     double epochs;
     int64_t loaders, augmenters, evaluators;
-    struct source begun; /* `data` and `hold_out` of a resumed run, where they were not given */
+    struct data_source begun; /* of a resumed run, where they were not given */
     const char **more_trainer, **more_loader, **more_augment, **more_evaluator;
 };
 
@@ -27,7 +27,7 @@ int launch_check(const struct launch *launch, struct error *error);
 
 /* Keeps the data and the images held out in the folder of a new run; of a resumed run takes what
  * was kept where the options do not say. The trainer refuses other data than the checkpoint's.
- * `launch` must not be moved afterwards. -1 as source_write and source_read. */
+ * `launch` must not be moved afterwards. -1 as data_source_write and data_source_read. */
 int launch_settle_data(struct launch *launch, const struct options *options,
                        const struct folder *folder, struct error *error);
 

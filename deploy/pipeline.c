@@ -2,6 +2,8 @@
  * order, and reports. What each process does is its own business; what is started and how is in
  * launch.h, what a death means in supervise.h, what people see in form.h and view.h. */
 #include "common/clock.h"
+#include "common/signals.h"
+#include "deploy/command.h"
 #include "deploy/launch.h"
 #include "deploy/summary.h"
 #include "deploy/telemetry.h"
@@ -32,9 +34,16 @@ enum phase {
     KILLED
 };
 
+#define TRAINER_HINT "; to go on: "
+#define DIVERGED_HINT                                                                              \
+    "--keep-going" /* in its words where going on as before would end the same                     \
+                    */
+
 struct run {
     struct launch launch;
     struct options *options;
+    struct command_origin origin;
+    char name[FOLDER_NAME];
     struct folder folder;
     struct supervisor *supervisor;
     struct view *view;
@@ -44,24 +53,33 @@ struct run {
     bool ascii;
 
     enum phase phase;
-    int64_t deadline; /* of this phase */
-    bool interrupted;
+    int64_t deadline;              /* of this phase */
+    bool interrupted;              /* a signal asked to end */
+    bool insisted;                 /* one that counts as the first of two did */
     int status;                    /* what to exit with */
     char failure[PATH_MAX + 1024]; /* what went wrong first; "" if nothing */
+    char log[PATH_MAX + 64];       /* of whom; "" if of nobody */
 
     struct form_state state;
     uint64_t *shown; /* steps whose evaluation stands on the screen */
     size_t shown_count;
-    bool synthetic; /* the notice was given */
+    bool diverged;         /* what went wrong is the loss or the weights */
+    bool synthetic;        /* the notice was given */
+    struct notices warned; /* warnings that stand on the screen */
 };
 
+/* The first reason counts. The trainer says how to go on without a launcher: that is left out. */
 static void fail(struct run *run, int status, const char *name, const char *what, const char *words,
                  const char *log) {
     if (run->failure[0])
         return;
+    const char *hint = strstr(words, TRAINER_HINT);
+    int length = hint ? (int)(hint - words) : (int)strlen(words);
     run->status = status ? status : 1;
-    snprintf(run->failure, sizeof run->failure, "%s %s%s%s\n  its log: %s", name, what,
-             words[0] ? ": " : "", words, log);
+    run->diverged = strstr(words, DIVERGED_HINT) != NULL;
+    snprintf(run->failure, sizeof run->failure, "%s %s%s%.*s", name, what, words[0] ? ": " : "",
+             length, words);
+    snprintf(run->log, sizeof run->log, "%s", log);
 }
 
 /* --- what people see --- */
@@ -74,7 +92,7 @@ static void tell_synthetic(struct run *run) {
         "For MNIST: put its four files into data/mnist, or set MNIST_DIR.",
     };
     char *box =
-        form_box(notice, sizeof notice / sizeof *notice, view_columns(run->view), run->ascii);
+        form_box(notice, sizeof notice / sizeof *notice, view_columns(run->view) - 1, run->ascii);
     view_text(run->view, box ? box : notice[0]);
     free(box);
     run->synthetic = true;
@@ -96,14 +114,13 @@ static void mark_shown(struct run *run, uint64_t step) {
 }
 
 static void show_scores(struct run *run, const struct form_scores *scores) {
-    char line[FORM_LINE];
     if (was_shown(run, scores->step))
         return;
     mark_shown(run, scores->step);
     form_take_scores(&run->state, scores);
     if (run->phase <= STOPPING) /* so that the bar below the new line is as new */
         view_progress(run->view, &run->state, clock_now());
-    view_text(run->view, form_scores(scores, line));
+    view_scores(run->view, scores);
 }
 
 static void mark_old(const struct form_scores *scores, void *run) {
@@ -123,6 +140,7 @@ static void follow_telemetry(struct run *run) {
             const Digitsum__Progress *progress = message.header->progress;
             if (progress->dataset && progress->dataset->synthetic && !run->synthetic)
                 tell_synthetic(run);
+            view_warnings(run->view, &run->warned, progress);
             form_take_progress(&run->state, progress);
             if (run->phase <= STOPPING)
                 view_progress(run->view, &run->state, clock_now());
@@ -165,20 +183,37 @@ static void kill_all(struct run *run) {
     supervisor_signal_all(run->supervisor, SIGKILL);
 }
 
+/* Ctrl-Z on a terminal reaches only us: the children have process groups of their own. */
+static void pause_all(struct run *run) {
+    view_clear(run->view);
+    supervisor_pause(run->supervisor);
+    signals_pause();
+    supervisor_go_on(run->supervisor);
+}
+
+/* A terminal that closes sends SIGHUP more than once: that asks, but never insists. */
+static void ask_to_end(struct run *run, bool counts) {
+    if (run->insisted && counts) {
+        view_line(run->view, "ending everything at once");
+        kill_all(run);
+        return;
+    }
+    run->insisted |= counts;
+    if (run->interrupted)
+        return;
+    run->interrupted = true;
+    view_line(run->view, "stopping: the trainer writes a checkpoint and tells the others\n"
+                         "(again: end everything at once)");
+    stop(run);
+}
+
 static void follow_signals(struct run *run) {
     struct signalfd_siginfo info;
     while (read(run->signals, &info, sizeof info) == sizeof info) {
-        if (info.ssi_signo == SIGCHLD)
-            continue;
-        if (run->interrupted) {
-            view_line(run->view, "ending everything at once");
-            kill_all(run);
-            continue;
-        }
-        run->interrupted = true;
-        view_line(run->view, "stopping: the trainer writes a checkpoint and tells the others "
-                             "(again: end everything at once)");
-        stop(run);
+        if (info.ssi_signo == SIGTSTP && signals_may_pause(info.ssi_code))
+            pause_all(run);
+        else if (info.ssi_signo != SIGTSTP && info.ssi_signo != SIGCHLD)
+            ask_to_end(run, info.ssi_signo != SIGHUP);
     }
 }
 
@@ -288,15 +323,19 @@ static int find_binaries(char path[static PATH_MAX], struct error *error) {
     return 0;
 }
 
-/* Signals come through a descriptor. Blocked before any thread is started, so for all of them. */
+/* Signals come through a descriptor. Blocked before any thread is started, so for all of them. A
+ * blocked signal would be queued even where it is ignored: what nohup, or `pipeline &` in a script,
+ * has us ignore is left out. */
 static int open_signals(struct error *error) {
+    static const int wanted[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCHLD};
     sigset_t set;
     sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGCHLD);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (wanted[i] == SIGCHLD || !signals_ignored(wanted[i]))
+            sigaddset(&set, wanted[i]);
+    signal(SIGCHLD, SIG_DFL); /* were it ignored, no child could be waited for */
     signal(SIGPIPE, SIG_IGN); /* a write tells */
+    signal(SIGTTOU, SIG_IGN); /* in the background, under `stty tostop`: the run matters more */
     sigprocmask(SIG_BLOCK, &set, NULL);
     int descriptor = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (descriptor < 0)
@@ -308,18 +347,27 @@ static void file_of(const struct run *run, const char *name, char path[static PA
     snprintf(path, PATH_MAX + 32, "%s/%s", run->folder.path, name);
 }
 
+/* What can be pasted, and what may be long, has a line of its own. */
+static void tell_where(struct run *run, const char *binaries) {
+    char *command = command_watch(&run->origin, binaries, run->folder.control);
+    view_line(run->view, "run %s in %s/%s", run->name, run->launch.runs, run->name);
+    if (command)
+        view_line(run->view, "to watch it from another terminal:\n  %s", command);
+    free(command);
+}
+
 static int begin(struct run *run, struct error *error) {
-    char name[FOLDER_NAME], binaries[PATH_MAX], path[PATH_MAX + 32];
+    char binaries[PATH_MAX], path[PATH_MAX + 32];
     struct launch *launch = &run->launch;
     if (launch->run)
-        snprintf(name, sizeof name, "%s", launch->run);
+        snprintf(run->name, sizeof run->name, "%s", launch->run);
     else
-        folder_standard_name(launch->net, time(NULL), name);
+        folder_standard_name(launch->net, time(NULL), run->name);
     enum folder_mode mode = launch->resume  ? FOLDER_RESUME
                             : launch->force ? FOLDER_FORCE
                                             : FOLDER_NEW;
     if (find_binaries(binaries, error) != 0 ||
-        folder_open(&run->folder, launch->runs, name, mode, error) != 0 ||
+        folder_open(&run->folder, launch->runs, run->name, mode, error) != 0 ||
         launch_settle_data(launch, run->options, &run->folder, error) != 0)
         return -1;
     run->signals = open_signals(error);
@@ -330,8 +378,7 @@ static int begin(struct run *run, struct error *error) {
         return -1;
     if (!run->view || !run->context)
         return error_set(error, ERROR_MEMORY, "no memory to begin");
-    view_line(run->view, "run %s in %s/%s; watch it from elsewhere: build/bin/watch --join %s",
-              name, launch->runs, name, run->folder.control);
+    tell_where(run, binaries);
     file_of(run, "evaluations.jsonl", path);
     summary_evaluations(path, mark_old, run); /* of the run that is resumed */
     if (launch_start(run->supervisor, binaries, launch, run->options, &run->folder, error) != 0)
@@ -379,16 +426,36 @@ static int report(struct run *run, struct error *error) {
     return 0;
 }
 
-/* How a run that was cut short goes on. */
+static void tell_command(const struct run *run, enum command_kind kind, const char *front) {
+    char *command = command_text(kind, &run->origin, run->name, &run->launch, run->options);
+    if (command)
+        fprintf(stderr, "%s\n  %s\n", front, command);
+    free(command);
+}
+
+/* How a run that was cut short goes on, where the command that was given can lead on. */
 static void tell_how_to_go_on(const struct run *run) {
-    const char *name = strrchr(run->folder.path, '/') + 1;
-    if (folder_has_checkpoint(&run->folder))
-        fprintf(stderr, "To go on from the last checkpoint: make run-pipeline RUN=%s RESUME=1\n",
-                name);
+    if (folder_has_checkpoint(&run->folder) && run->diverged)
+        tell_command(run, COMMAND_KEEP_GOING, "To train on regardless from the last checkpoint:");
+    else if (folder_has_checkpoint(&run->folder))
+        tell_command(run, COMMAND_RESUME, "To go on from the last checkpoint:");
     else
-        fprintf(stderr,
-                "It had no checkpoint yet; to begin again: make run-pipeline RUN=%s FORCE=1\n",
-                name);
+        tell_command(run, COMMAND_FORCE, "It had no checkpoint yet; to begin again:");
+}
+
+/* A setting, data or a peer that refused will do so again. */
+static bool is_refusal(int status) {
+    return status == error_exit_status(ERROR_INVALID) ||
+           status == error_exit_status(ERROR_CORRUPT) || status == error_exit_status(ERROR_REFUSED);
+}
+
+/* Removes a folder in which nothing began, so that the command works once it is mended. */
+static bool discard(struct run *run) {
+    if (!run->folder.made || folder_has_begun(&run->folder))
+        return false;
+    if (run->failure[0] && !is_refusal(run->status))
+        process_show_log(run->log, stderr);
+    return folder_discard(&run->folder);
 }
 
 /* Says how it went; returns the exit status. */
@@ -397,8 +464,17 @@ static int conclude(struct run *run) {
     view_clear(run->view);
     if (run->failure[0]) {
         fprintf(stderr, "pipeline: %s\n", run->failure);
-        tell_how_to_go_on(run);
+        if (discard(run))
+            return run->status;
+        if (run->log[0])
+            fprintf(stderr, "  its log: %s\n", run->log);
+        if (!is_refusal(run->status))
+            tell_how_to_go_on(run);
         return run->status;
+    }
+    if (run->interrupted && discard(run)) {
+        fprintf(stderr, "pipeline: stopped before anything was trained: nothing is kept\n");
+        return error_exit_status(ERROR_INTERRUPTED);
     }
     int reported = run->phase == KILLED ? 0 : report(run, &error);
     if (run->interrupted) {
@@ -410,19 +486,33 @@ static int conclude(struct run *run) {
     return reported == 0 ? 0 : 1;
 }
 
+/* What could not begin: its reason, and, where a run of that name is in the way, what to do with
+ * it. */
+static int refuse(struct run *run, const struct error *error) {
+    fprintf(stderr, "pipeline: %s\n", error->text);
+    if (run->folder.taken) {
+        if (folder_has_checkpoint(&run->folder))
+            tell_command(run, COMMAND_RESUME, "To go on with it:");
+        tell_command(run, COMMAND_FORCE, "To throw it away and begin anew:");
+    }
+    discard(run);
+    return error_exit_status(error->code);
+}
+
 int main(int argc, char **argv) {
     struct error error = {0};
     struct run run = {.folder.lock = -1, .signals = -1, .state = {.digit = -1, .sum = -1}};
     int status = -1;
     setlocale(LC_CTYPE, "");
     run.ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+    run.origin = (struct command_origin){.program = argv[0], .make = getenv("DIGITSUM_MAKE")};
     run.options = options_parse(&launch_program, argc, argv, &run.launch, &error);
     if (run.options && launch_check(&run.launch, &error) == 0 && begin(&run, &error) == 0) {
         follow(&run);
         status = conclude(&run);
     } else {
-        fprintf(stderr, "pipeline: %s\n", error.text);
-        status = error_exit_status(error.code);
+        supervisor_destroy(&run.supervisor); /* they write into the folder */
+        status = refuse(&run, &error);
     }
     supervisor_destroy(&run.supervisor);
     telemetry_destroy(&run.telemetry);

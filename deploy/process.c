@@ -1,6 +1,7 @@
 /* See process.h. */
 #include "deploy/process.h"
 
+#include "common/clock.h"
 #include "deploy/text.h"
 
 #include <assert.h>
@@ -13,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TAIL = 16384 /* bytes at the end of a log that are looked at */ };
@@ -22,7 +24,11 @@ static void become(const struct process_spec *spec, int log, int report, pid_t p
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL); /* an ignored signal would stay ignored across exec */
+    /* An ignored signal would stay ignored across exec. We end our children by these two, whatever
+     * we were told to ignore ourselves. */
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
     setpgid(0, 0);
     /* The parent may have gone before the kernel heard of our wish. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent) {
@@ -99,6 +105,20 @@ void process_signal(const struct process *self, int signal, bool group) {
         kill(group ? -self->pid : self->pid, signal);
 }
 
+bool process_await_stop(const struct process *self, int64_t until) {
+    const struct timespec nap = {0, 2000000};
+    siginfo_t info = {0};
+    while (self->pid > 0) {
+        if (waitid(P_PID, (id_t)self->pid, &info, WSTOPPED | WEXITED | WNOHANG | WNOWAIT) != 0 ||
+            info.si_pid != 0)
+            break;
+        if (clock_now() >= until)
+            return false;
+        nanosleep(&nap, NULL);
+    }
+    return true;
+}
+
 /* The end of the file from `from` on, at most TAIL bytes; NUL-ended. Returns the length. */
 static size_t read_tail(const char *path, off_t from, char text[static TAIL + 1]) {
     size_t length = 0;
@@ -149,6 +169,22 @@ const char *process_last_words(const struct process *self, const char *log,
     const char *line = telling ? telling : last;
     text_fit(words, PROCESS_WORDS, line ? without_front(line) : "", PROCESS_WORDS - 1, false);
     return words;
+}
+
+void process_show_log(const char *log, FILE *out) {
+    enum { LINES = 5, LINE = 512 };
+    char lines[LINES][LINE], shown[LINE];
+    int count = 0;
+    FILE *file = fopen(log, "re");
+    while (file && fgets(lines[count % LINES], LINE, file))
+        count++;
+    for (int i = count > LINES ? count - LINES : 0; i < count; i++) {
+        lines[i % LINES][strcspn(lines[i % LINES], "\n")] = '\0';
+        text_fit(shown, sizeof shown, lines[i % LINES], LINE, false);
+        fprintf(out, "  %s\n", shown);
+    }
+    if (file)
+        fclose(file);
 }
 
 const char *process_status_text(int status, char text[static PROCESS_WORDS]) {

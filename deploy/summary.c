@@ -13,6 +13,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { TABLE_COLUMNS = 79, NAME_COLUMNS = 19 }; /* of a whole line; of what stands before a value */
+
 enum kind { TEXT, COUNT, REAL, REAL_OR_NULL };
 
 /* A field of summary.json and where it goes. */
@@ -93,6 +95,27 @@ static const char *expectation(enum kind kind) {
     }
 }
 
+/* What older files do not have, and what is for people alone: wrong or missing, it is not shown. */
+static void read_computed(const json_t *values, struct summary *summary) {
+    const json_t *computed = json_object_get(values, "computed_with");
+    const char *instructions = json_string_value(json_object_get(computed, "instructions"));
+    const char *library = json_string_value(json_object_get(computed, "library"));
+    json_int_t threads = json_integer_value(json_object_get(computed, "threads"));
+    text_fit(summary->instructions, sizeof summary->instructions, instructions ? instructions : "",
+             sizeof summary->instructions - 1, false);
+    text_fit(summary->library, sizeof summary->library, library ? library : "",
+             sizeof summary->library - 1, false);
+    summary->threads = threads > 0 && threads < 1 << 20 ? (int)threads : 0;
+}
+
+/* "warnings" may be missing; what is no text in it is passed over. */
+static void read_warnings(const json_t *array, struct notices *warnings) {
+    size_t i;
+    const json_t *value;
+    json_array_foreach(array, i, value) if (json_is_string(value))
+        notices_add(warnings, "%s", json_string_value(value));
+}
+
 int summary_read(const char *path, struct summary *summary, struct error *error) {
     struct summary read = {0};
     char *text = NULL;
@@ -135,6 +158,8 @@ int summary_read(const char *path, struct summary *summary, struct error *error)
             goto done;
         }
     }
+    read_computed(values, &read);
+    read_warnings(json_object_get(values, "warnings"), &read.warnings);
     *summary = read;
     status = 0;
 done:
@@ -212,6 +237,32 @@ static void row(FILE *out, const char *name, const char *format, ...) {
     fputc('\n', out);
 }
 
+/* Bytes of the longest beginning of `text` that ends between words and fits into `columns`, or of
+ * its first word where that does not fit, as a path may not. */
+static size_t line_length(const char *text, int columns) {
+    char line[NOTICE_SIZE];
+    size_t fits = 0;
+    for (size_t end = strcspn(text, " ");; end += 1 + strcspn(text + end + 1, " ")) {
+        snprintf(line, sizeof line, "%.*s", (int)end, text);
+        if (fits > 0 && text_columns(line) > columns)
+            return fits;
+        fits = end;
+        if (!text[end])
+            return fits;
+    }
+}
+
+/* A sentence in as many lines as it needs. */
+static void wrapped_row(FILE *out, const char *name, const char *sentence, bool ascii) {
+    char text[NOTICE_SIZE];
+    text_fit(text, sizeof text, sentence, sizeof text - 1, ascii);
+    for (const char *rest = text; *rest; name = "") {
+        size_t length = line_length(rest, TABLE_COLUMNS - NAME_COLUMNS);
+        row(out, name, "%.*s", (int)length, rest);
+        rest += length + (rest[length] == ' ');
+    }
+}
+
 static void accuracy_row(FILE *out, const char *name, double accuracy, bool with, double low,
                          double high) {
     char text[TEXT_NUMBER];
@@ -219,6 +270,20 @@ static void accuracy_row(FILE *out, const char *name, double accuracy, bool with
         row(out, name, "%s  [%.2f, %.2f]", text_share(accuracy, text), 100 * low, 100 * high);
     else
         row(out, name, "%s", text_share(accuracy, text));
+}
+
+/* "cpu, bf16, 2 threads, AVX512_CORE_AMX, oneDNN 2.6.3": what the bits depend on, as far as it is
+ * known; a library's hash in brackets is left out. */
+static void engine_row(FILE *out, const struct summary *s) {
+    char threads[32] = "", library[sizeof s->library];
+    if (s->threads > 0)
+        snprintf(threads, sizeof threads, ", %d thread%s", s->threads, s->threads == 1 ? "" : "s");
+    snprintf(library, sizeof library, "%s", s->library);
+    library[strcspn(library, "(")] = '\0';
+    for (size_t size = strlen(library); size > 0 && library[size - 1] == ' ';)
+        library[--size] = '\0';
+    row(out, "engine", "%s, %s%s%s%s%s%s", s->engine, s->precision, threads,
+        s->instructions[0] ? ", " : "", s->instructions, library[0] ? ", " : "", library);
 }
 
 char *summary_table(const struct summary *summary, const struct form_scores *last,
@@ -234,7 +299,7 @@ char *summary_table(const struct summary *summary, const struct form_scores *las
     text_fit(shown, sizeof shown, s->dataset, sizeof shown - 1, ascii);
     row(out, "dataset", "%s%s", shown,
         summary_is_synthetic(s->dataset) ? "  (these are NOT MNIST figures)" : "");
-    row(out, "engine", "%s, %s", s->engine, s->precision);
+    engine_row(out, s);
     accuracy_row(out, "digit accuracy", s->digit_accuracy, last, last ? last->digit_low : 0,
                  last ? last->digit_high : 0);
     accuracy_row(out, "sum accuracy", s->sum_accuracy, last, last ? last->sum_low : 0,
@@ -248,12 +313,15 @@ char *summary_table(const struct summary *summary, const struct form_scores *las
         text_duration(s->longest_wait, b));
     row(out, "to the target", "%s",
         isnan(s->seconds_to_target) ? "not reached" : text_duration(s->seconds_to_target, a));
-    row(out, "batches", "%s used once each, %s duplicates dropped, %s leased again",
+    row(out, "batches", "%s used once each, %s duplicates, %s leased again",
         text_count(s->batches_consumed, a), text_count(s->batches_duplicated, b),
         text_count(s->batches_released_again, c));
-    row(out, "weights SHA-256", "%s", s->weights_sha256);
+    fprintf(out, "  weights SHA-256\n    %s\n",
+            s->weights_sha256); /* 64 digits: beside it 83 columns */
     text_fit(shown, sizeof shown, folder, sizeof shown - 1, ascii);
     row(out, "folder", "%s", shown);
+    for (int i = 0; i < s->warnings.count; i++)
+        wrapped_row(out, "warning", s->warnings.texts[i], ascii);
     if (fclose(out) != 0) {
         free(table);
         return NULL;

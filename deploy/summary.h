@@ -5,6 +5,7 @@
 #define DEPLOY_SUMMARY_H
 
 #include "common/error.h"
+#include "common/notices.h"
 #include "common/sha256.h"
 #include "deploy/form.h"
 
@@ -16,6 +17,8 @@
 
 struct summary {
     char network[64], dataset[160], engine[64], precision[16];
+    char instructions[64], library[128]; /* of the engine; "" where they are not recorded */
+    int threads;                         /* 0: not recorded, or a GPU */
     char weights_sha256[SHA256_HEX];
     uint64_t parameters, seed, steps, best_step;
     uint64_t batches_consumed, batches_duplicated, batches_released_again;
@@ -25,6 +28,7 @@ struct summary {
     double seconds_waiting, longest_wait; /* of the training for batches */
     double seconds_to_target;             /* NaN: not reached */
     double images_per_second;
+    struct notices warnings; /* none where the file has none: older trainers wrote none */
 };
 
 /* Reads and checks summary.json. Texts are cut to size. -1: ERROR_IO where it cannot be read,

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
-enum { STATUS_REFUSED_SETTING = 2 /* error_exit_status(ERROR_INVALID): trying again is vain */ };
 static const int64_t after_leaving = 2 * CLOCK_SECOND;
+static const int64_t pause_time = 2 * CLOCK_SECOND;
 
 struct child {
     struct process process;
@@ -98,6 +98,16 @@ int supervisor_start(struct supervisor *self, const struct process_spec *spec, b
     return 0;
 }
 
+/* Whether trying again is vain: a setting that makes no sense, data that fails its checks, a
+ * trainer that refuses us. Not where somebody has taken a name that is ours: a new start takes it
+ * back. */
+static bool is_vain(const struct supervise_event *event) {
+    if (event->status == error_exit_status(ERROR_REFUSED))
+        return !strstr(event->words, "has joined under the name");
+    return event->status == error_exit_status(ERROR_INVALID) ||
+           event->status == error_exit_status(ERROR_CORRUPT);
+}
+
 /* What the end of a worker means: fills in event->what and, where it comes back, when. */
 static void judge(struct child *child, int64_t now, struct supervise_event *event) {
     if (event->status == 0) {
@@ -106,7 +116,7 @@ static void judge(struct child *child, int64_t now, struct supervise_event *even
         return;
     }
     event->delay = backoff_note(&child->backoff, now);
-    if (event->delay < 0 || event->status == STATUS_REFUSED_SETTING) {
+    if (event->delay < 0 || is_vain(event)) {
         event->what = SUPERVISE_GAVE_UP;
         return;
     }
@@ -184,6 +194,19 @@ void supervisor_signal_essential(const struct supervisor *self, int signal) {
 void supervisor_signal_all(const struct supervisor *self, int signal) {
     for (int i = 0; i < self->count; i++)
         process_signal(&self->children[i].process, signal, true);
+}
+
+/* Whoever does not stop by itself in time is stopped. */
+void supervisor_pause(const struct supervisor *self) {
+    int64_t until = clock_now() + pause_time;
+    supervisor_signal_all(self, SIGTSTP);
+    for (int i = 0; i < self->count; i++)
+        if (!process_await_stop(&self->children[i].process, until))
+            process_signal(&self->children[i].process, SIGSTOP, true);
+}
+
+void supervisor_go_on(const struct supervisor *self) {
+    supervisor_signal_all(self, SIGCONT);
 }
 
 int supervisor_running(const struct supervisor *self) {

@@ -12,8 +12,8 @@ struct supervisor;
 enum supervise_what {
     SUPERVISE_DIED,     /* a worker; it starts again after `delay` */
     SUPERVISE_STARTED,  /* again */
-    SUPERVISE_GAVE_UP,  /* a worker that cannot go on: five deaths within a minute, a setting that
-                           it refuses (status 2), or no program to run. The run must end */
+    SUPERVISE_GAVE_UP,  /* a worker that cannot go on: five deaths within a minute, statuses 2, 3
+                           and 4 (it would end so again), or no program to run. The run must end */
     SUPERVISE_FINISHED, /* the essential process, well or not: see `status` */
     SUPERVISE_LEFT      /* a worker with status 0, or any after supervisor_release() */
 };
@@ -51,6 +51,11 @@ void supervisor_signal_essential(const struct supervisor *self, int signal);
 
 /* To all that run, with all that they have started. */
 void supervisor_signal_all(const struct supervisor *self, int signal);
+
+/* Stops all that run, as Ctrl-Z does (SIGTSTP, so that their clocks stand still), and returns when
+ * they have stopped, after two seconds at most; and lets them go on. */
+void supervisor_pause(const struct supervisor *self);
+void supervisor_go_on(const struct supervisor *self);
 
 /* How many run. */
 int supervisor_running(const struct supervisor *self);

@@ -2,6 +2,7 @@
 #include "deploy/telemetry.h"
 
 #include "common/clock.h"
+#include "common/link.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,10 +14,14 @@ struct telemetry {
     struct peer *peer;
     void *socket; /* SUB */
     const struct log *log;
-    char join[ENDPOINT_MAXIMUM];
     bool progress;
-    int generation;                          /* of the WELCOME that the sources belong to */
-    char sources[SOURCES][ENDPOINT_MAXIMUM]; /* what the socket is connected to */
+    int generation; /* of the WELCOME that the sources belong to */
+    struct reach_pool *looks;
+    struct {
+        char address[ENDPOINT_MAXIMUM];
+        struct link *link;
+        bool evaluator; /* or the trainer */
+    } sources[SOURCES]; /* what the socket is connected to */
     int source_count;
     struct log_limit bad;
     bool over; /* the peer has ended; what is queued comes first */
@@ -34,12 +39,15 @@ struct telemetry *telemetry_create(void *context, const char *join, const char *
         .trainer = join, .role = DIGITSUM__ROLE__WATCH, .name = name, .patience = patience};
     self->log = log;
     self->progress = progress;
-    self->peer = peer_create(context, &hello, log, error);
+    self->looks = reach_pool_create(LINK_LOOKS);
+    if (!self->looks)
+        error_set(error, ERROR_MEMORY, "no memory to watch %s", join);
+    else
+        self->peer = peer_create(context, &hello, log, error);
     if (self->peer)
         self->socket = peer_new_socket(context, ZMQ_SUB, QUEUE, error);
     if (!self->peer || !self->socket)
         goto failed;
-    snprintf(self->join, sizeof self->join, "%s", join); /* peer_create has checked its length */
     if (zmq_setsockopt(self->socket, ZMQ_SUBSCRIBE, "", 0) != 0) {
         error_set(error, ERROR_IO, "cannot subscribe: %s", zmq_strerror(errno));
         goto failed;
@@ -56,23 +64,27 @@ void telemetry_items(const struct telemetry *self, zmq_pollitem_t items[static T
 }
 
 long telemetry_wait(const struct telemetry *self) {
-    return self->over ? 0 : peer_wait(self->peer);
+    long wait = self->over ? 0 : peer_wait(self->peer);
+    for (int i = 0; i < self->source_count; i++) {
+        long due = link_wait(self->sources[i].link);
+        wait = due < wait ? due : wait;
+    }
+    return wait;
 }
 
 static int find(const struct telemetry *self, const char *address) {
     for (int i = 0; i < self->source_count; i++)
-        if (strcmp(self->sources[i], address) == 0)
+        if (strcmp(self->sources[i].address, address) == 0)
             return i;
     return -1;
 }
 
-static void add(struct telemetry *self, const char *announced) {
+static void add(struct telemetry *self, const char *announced, const char *who, bool evaluator) {
     char address[ENDPOINT_MAXIMUM];
     struct error error = {0};
     if (!announced || !announced[0])
         return;
-    if (endpoint_resolve(self->join, announced, address, &error) != 0 ||
-        endpoint_check(address, false, &error) != 0) {
+    if (endpoint_resolve(peer_trainer(self->peer), announced, address, &error) != 0) {
         log_warning(self->log, "cannot listen to what the trainer announced: %s", error.text);
         return;
     }
@@ -83,17 +95,23 @@ static void add(struct telemetry *self, const char *announced) {
                     SOURCES);
         return;
     }
-    if (zmq_connect(self->socket, address) != 0) {
-        log_warning(self->log, "cannot listen to %s: %s", address, zmq_strerror(errno));
+    const struct link_spec spec = {.socket = self->socket,
+                                   .address = address,
+                                   .who = who,
+                                   .log = self->log,
+                                   .pool = self->looks};
+    self->sources[self->source_count].link = link_create(&spec, &error);
+    if (!self->sources[self->source_count].link) {
+        log_warning(self->log, "cannot listen to %s: %s", address, error.text);
         return;
     }
-    memcpy(self->sources[self->source_count++], address, sizeof address);
+    self->sources[self->source_count].evaluator = evaluator;
+    memcpy(self->sources[self->source_count++].address, address, sizeof address);
 }
 
 static void drop(struct telemetry *self, int i) {
-    zmq_disconnect(self->socket, self->sources[i]);
-    self->source_count--;
-    memmove(self->sources[i], self->sources[self->source_count], sizeof self->sources[i]);
+    link_cut(&self->sources[i].link);
+    self->sources[i] = self->sources[--self->source_count];
 }
 
 /* After a WELCOME: what an earlier run or trainer announced is stale. */
@@ -105,15 +123,22 @@ static void follow_welcome(struct telemetry *self) {
     while (self->source_count > 0)
         drop(self, self->source_count - 1);
     if (self->progress)
-        add(self, run->progress);
+        add(self, run->progress, "the trainer's progress", false);
 }
 
 /* PEERS lists all that there are now. An evaluator that is gone is left connected: what it has sent
  * may be under way still, and a socket that nobody serves costs nothing. */
 static void follow_peers(struct telemetry *self, const Digitsum__Peers *peers) {
+    for (int i = 0; i < self->source_count; i++) {
+        bool listed = false;
+        for (size_t j = 0; j < peers->n_endpoints; j++)
+            listed = listed || strcmp(peers->endpoints[j]->address, self->sources[i].address) == 0;
+        if (!listed && self->sources[i].evaluator)
+            link_rest(self->sources[i].link);
+    }
     for (size_t i = 0; i < peers->n_endpoints; i++)
         if (peers->endpoints[i]->role == DIGITSUM__ROLE__EVALUATOR)
-            add(self, peers->endpoints[i]->address);
+            add(self, peers->endpoints[i]->address, peers->endpoints[i]->name, true);
 }
 
 /* 1 with a message of telemetry, 0 if there is none now. */
@@ -154,6 +179,8 @@ int telemetry_next(struct telemetry *self, struct wire_message *message, struct 
             follow_peers(self, message->header->peers);
         wire_release(message);
     }
+    for (int i = 0; i < self->source_count && !self->over; i++)
+        link_tend(self->sources[i].link);
     int status = receive(self, message, error);
     if (status == 0 && self->over) {
         *error = self->why;
@@ -166,6 +193,9 @@ void telemetry_destroy(struct telemetry **pointer) {
     struct telemetry *self = *pointer;
     if (!self)
         return;
+    for (int i = 0; i < self->source_count; i++)
+        link_destroy(&self->sources[i].link);
+    reach_pool_destroy(&self->looks);
     if (self->socket)
         zmq_close(self->socket);
     /* A watcher's goodbye is a courtesy: not worth waiting for a trainer that is gone. */

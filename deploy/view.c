@@ -2,6 +2,7 @@
 #include "deploy/view.h"
 
 #include "common/clock.h"
+#include "deploy/text.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -14,9 +15,10 @@
 struct view {
     int descriptor;
     bool terminal, ascii;
-    bool drawn;   /* the bar stands on the line where the cursor is */
-    bool pending; /* `state` is newer than what is drawn */
-    int64_t due;  /* from when on the next bar or line may be drawn */
+    bool drawn;        /* the bar stands on the line where the cursor is, */
+    int drawn_columns; /* so wide */
+    bool pending;      /* `state` is newer than what is drawn */
+    int64_t due;       /* from when on the next bar or line may be drawn */
     struct form_state state;
 };
 
@@ -52,17 +54,32 @@ static void put(struct view *self, const char *text) {
     }
 }
 
+/* A terminal that has become narrower since has wrapped the bar into several lines: the upper ones
+ * are taken away too. */
+static void wipe(struct view *self) {
+    char text[32];
+    int lines = self->drawn ? (self->drawn_columns - 1) / view_columns(self) : 0;
+    if (lines > 0) {
+        snprintf(text, sizeof text, "\r\033[%dA\033[J", lines);
+        put(self, text);
+    }
+}
+
 static void draw(struct view *self, int64_t now) {
     char line[FORM_LINE], text[FORM_LINE + 16];
     self->pending = false;
     if (self->terminal) {
         /* One column stays free: a full line would wrap on some terminals. */
-        form_bar(&self->state, view_columns(self) - 1, self->ascii, line);
+        int columns = view_columns(self) - 1;
+        wipe(self);
+        form_bar(&self->state, columns, self->ascii, line);
         snprintf(text, sizeof text, "\r%s\033[K", line);
         self->drawn = true;
+        self->drawn_columns = text_columns(line);
         self->due = now + CLOCK_SECOND / 8;
     } else {
-        snprintf(text, sizeof text, "%s\n", form_plain(&self->state, line));
+        form_plain(&self->state, view_columns(self) - 1, line);
+        snprintf(text, sizeof text, "%s\n", line);
         self->due = now + 5 * CLOCK_SECOND;
     }
     put(self, text);
@@ -89,6 +106,7 @@ void view_tick(struct view *self, int64_t now) {
 }
 
 void view_clear(struct view *self) {
+    wipe(self);
     if (self->drawn)
         put(self, "\r\033[K");
     self->drawn = false;
@@ -104,6 +122,11 @@ void view_text(struct view *self, const char *text) {
         draw(self, clock_now());
 }
 
+void view_scores(struct view *self, const struct form_scores *scores) {
+    char line[FORM_LINE];
+    view_text(self, form_scores(scores, view_columns(self) - 1, self->ascii, line));
+}
+
 void view_line(struct view *self, const char *format, ...) {
     char line[2 * FORM_LINE];
     va_list values;
@@ -111,6 +134,12 @@ void view_line(struct view *self, const char *format, ...) {
     vsnprintf(line, sizeof line, format, values);
     va_end(values);
     view_text(self, line);
+}
+
+void view_warnings(struct view *self, struct notices *shown, const Digitsum__Progress *progress) {
+    for (size_t i = 0; i < progress->n_warnings && i < NOTICES_MAX; i++)
+        if (notices_add(shown, "%s", progress->warnings[i]))
+            view_line(self, "warning: %s", shown->texts[shown->count - 1]);
 }
 
 void view_destroy(struct view **pointer) {

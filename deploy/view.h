@@ -3,6 +3,7 @@
 #ifndef DEPLOY_VIEW_H
 #define DEPLOY_VIEW_H
 
+#include "common/notices.h"
 #include "deploy/form.h"
 
 struct view;
@@ -24,6 +25,12 @@ void view_tick(struct view *self, int64_t now);
 /* Prints text that stays, above the bar; a newline is added if it does not end with one. */
 void view_text(struct view *self, const char *text);
 void view_line(struct view *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A line for each warning about the run that is not among `shown`, which takes it in. */
+void view_warnings(struct view *self, struct notices *shown, const Digitsum__Progress *progress);
+
+/* view_text for an evaluation, as wide as there is room. */
+void view_scores(struct view *self, const struct form_scores *scores);
 
 /* Takes the bar away; the next progress draws it again. */
 void view_clear(struct view *self);

@@ -14,6 +14,7 @@
 struct settings {
     const char *join;
     bool progress;
+    int64_t patience;
 };
 
 static const struct option_row rows[] = {
@@ -26,6 +27,14 @@ static const struct option_row rows[] = {
      .kind = OPTION_FLAG,
      .offset = offsetof(struct settings, progress),
      .help = "show the trainer's progress too"},
+    {.name = "patience",
+     .kind = OPTION_INT,
+     .offset = offsetof(struct settings, patience),
+     .least = 0,
+     .most = 86400,
+     .standard = "0",
+     .argument = "SECONDS",
+     .help = "give up (status 5) when nothing comes from the trainer for so long; 0 is never"},
 };
 
 static const struct options_program program = {
@@ -37,26 +46,28 @@ static const struct options_program program = {
     .count = sizeof rows / sizeof *rows,
 };
 
-static void show(struct view *view, struct form_state *state, const struct wire_message *message) {
-    char line[FORM_LINE];
+static void show(struct view *view, struct form_state *state, struct notices *warned,
+                 const struct wire_message *message) {
     if (message->header->type == DIGITSUM__TYPE__PROGRESS) {
+        view_warnings(view, warned, message->header->progress);
         form_take_progress(state, message->header->progress);
         view_progress(view, state, clock_now());
         return;
     }
     struct form_scores scores = form_take_report(message->header->report, message->header->step);
     form_take_scores(state, &scores);
-    view_text(view, form_scores(&scores, line));
+    view_scores(view, &scores);
 }
 
-/* Returns when the run is over or a signal came (0), or with an error (-1). */
+/* Returns when the run is over (0), or with an error (-1); a signal is ERROR_INTERRUPTED. */
 static int follow(struct telemetry *telemetry, struct view *view, struct error *error) {
     struct form_state state = {.digit = -1, .sum = -1};
+    struct notices warned = {0};
     while (!signals_stop()) {
         struct wire_message message;
         int status;
         while ((status = telemetry_next(telemetry, &message, error)) == 1) {
-            show(view, &state, &message);
+            show(view, &state, &warned, &message);
             wire_release(&message);
         }
         if (status < 0 && error->code == ERROR_CLOSED) {
@@ -72,7 +83,8 @@ static int follow(struct telemetry *telemetry, struct view *view, struct error *
         zmq_poll(items, TELEMETRY_ITEMS + 1, due >= 0 && due < wait ? due : wait);
         view_tick(view, clock_now());
     }
-    return 0;
+    view_clear(view);
+    return error_set(error, ERROR_INTERRUPTED, "stopped by a signal");
 }
 
 int main(int argc, char **argv) {
@@ -101,8 +113,9 @@ int main(int argc, char **argv) {
         error_set(&error, ERROR_MEMORY, "no memory to begin");
         goto done;
     }
-    telemetry = telemetry_create(context, settings.join, peer_name(NULL, "watch", name),
-                                 settings.progress, INT_MAX, &log, &error);
+    telemetry =
+        telemetry_create(context, settings.join, peer_name(NULL, "watch", name), settings.progress,
+                         settings.patience > 0 ? (int)settings.patience : INT_MAX, &log, &error);
     if (telemetry)
         status = follow(telemetry, view, &error);
 done:

@@ -29,6 +29,7 @@ struct follow {
     struct piece pieces[FOLLOW_CREDIT];
     int tries; /* whole fetches of current with a wrong digest */
     bool verified;
+    bool starved; /* there was no memory for the next one */
 };
 
 struct follow *follow_create(void) {
@@ -77,16 +78,26 @@ int follow_check(const Digitsum__Header *header, struct error *error) {
     return 0;
 }
 
+static struct offer *find(struct follow *self, uint64_t step) {
+    if (self->active && self->current.step == step)
+        return &self->current;
+    for (int i = 0; i < self->count; i++)
+        if (self->queue[i].step == step)
+            return &self->queue[i];
+    return NULL;
+}
+
 int follow_offer(struct follow *self, const Digitsum__Header *header, uint32_t *gap,
                  uint64_t *given_up, struct error *error) {
     const Digitsum__CheckpointInfo *info = header->checkpoint;
     *gap = 0;
     *given_up = UINT64_MAX;
-    if (self->active && self->current.step == header->step)
+    struct offer *before = find(self, header->step);
+    if (before) {
+        before->final |= info->final;
+        before->epoch_end |= info->epoch_end;
         return 0;
-    for (int i = 0; i < self->count; i++)
-        if (self->queue[i].step == header->step)
-            return 0;
+    }
     if (self->sequence && info->sequence > self->sequence + 1)
         *gap = info->sequence - self->sequence - 1;
     if (info->sequence > self->sequence)
@@ -102,7 +113,23 @@ int follow_offer(struct follow *self, const Digitsum__Header *header, uint32_t *
                             .final = info->final,
                             .sequence = info->sequence};
     memcpy(offer->sha256, info->sha256.data, SHA256_SIZE);
+    if (info->weights.len == SHA256_SIZE)
+        sha256_hex(info->weights.data, offer->weights);
     return 1;
+}
+
+bool follow_gone(struct follow *self, uint64_t step, struct offer *offer) {
+    struct offer *known = find(self, step);
+    if (!known || (known == &self->current && self->got == self->current.size))
+        return false; /* what is whole needs no trainer any more */
+    *offer = *known;
+    if (known == &self->current) {
+        follow_done(self);
+        return true;
+    }
+    self->count--;
+    memmove(known, known + 1, (size_t)(&self->queue[self->count] - known) * sizeof *known);
+    return true;
 }
 
 static void restart_fetch(struct follow *self) {
@@ -115,8 +142,9 @@ static bool begin_next(struct follow *self) {
     if (self->count == 0)
         return false;
     uint8_t *bytes = malloc(self->queue[0].size);
+    self->starved = !bytes;
     if (!bytes)
-        return false; /* tried again at the next call */
+        return false; /* follow_take says so */
     self->current = self->queue[0];
     self->count--;
     memmove(&self->queue[0], &self->queue[1], (size_t)self->count * sizeof self->queue[0]);
@@ -172,6 +200,11 @@ int follow_piece(struct follow *self, uint64_t step, uint64_t offset, const void
 
 int follow_take(struct follow *self, struct offer *offer, const uint8_t **bytes, size_t *size,
                 struct error *error) {
+    if (self->starved) {
+        *offer = self->queue[0];
+        return error_set(error, ERROR_MEMORY, "no memory for a checkpoint of %llu bytes",
+                         (unsigned long long)offer->size);
+    }
     if (!self->active || self->got < self->current.size)
         return 0;
     *offer = self->current;

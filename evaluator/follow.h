@@ -23,6 +23,7 @@
 struct offer {
     uint64_t step, size, samples;
     uint8_t sha256[SHA256_SIZE];
+    char weights[SHA256_HEX]; /* state_sha256; "" where the trainer did not say */
     double epoch;
     bool epoch_end, final;
     uint32_t sequence;
@@ -41,11 +42,16 @@ void follow_reset(struct follow *self);
 int follow_check(const Digitsum__Header *header, struct error *error);
 
 /* Takes in a CHECKPOINT that passed. Returns 1 if it is queued, 0 if it was queued before or is
- * being fetched. *gap: how many sequence numbers were jumped over (0: none) since the last new
- * offer. -1, ERROR_MEMORY: the queue is full of epoch ends. When the queue is full the oldest offer
- * that is no epoch's end gives way, and *given_up is its step (UINT64_MAX: none). */
+ * being fetched: then it becomes final or an epoch's end where the new offer is. *gap: how many
+ * sequence numbers were jumped over (0: none) since the last new offer. -1, ERROR_MEMORY: the queue
+ * is full of epoch ends. When the queue is full the oldest offer that is no epoch's end gives way,
+ * and *given_up is its step (UINT64_MAX: none). */
 int follow_offer(struct follow *self, const Digitsum__Header *header, uint32_t *gap,
                  uint64_t *given_up, struct error *error);
+
+/* The trainer cannot read this step's checkpoint any more: true where it waited or is not whole
+ * yet: *offer is filled, and it is forgotten. */
+bool follow_gone(struct follow *self, uint64_t step, struct offer *offer);
 
 /* The next piece to ask for at `now` (ns): true with step, offset and size; call until false. */
 bool follow_request(struct follow *self, int64_t now, uint64_t *step, uint64_t *offset,
@@ -56,8 +62,9 @@ int follow_piece(struct follow *self, uint64_t step, uint64_t offset, const void
                  size_t size, struct error *error);
 
 /* 1: a whole checkpoint is here: its bytes have the offered digest and stay valid until
- * follow_done. 0: not yet. -1, ERROR_CORRUPT: its digest was wrong FOLLOW_TRIES times; *offer is
- * filled, and follow_done goes on to the next. */
+ * follow_done. 0: not yet. -1: *offer is filled, with ERROR_CORRUPT: its digest was wrong
+ * FOLLOW_TRIES times, and follow_done goes on to the next; ERROR_MEMORY: there is none to fetch it.
+ */
 int follow_take(struct follow *self, struct offer *offer, const uint8_t **bytes, size_t *size,
                 struct error *error);
 

@@ -1,6 +1,7 @@
 /* See judge.h. */
 #include "evaluator/judge.h"
 
+#include "common/processors.h"
 #include "model/checkpoint.h"
 #include "model/engine.h"
 
@@ -63,17 +64,28 @@ static int open_engine(struct judge *self, const struct checkpoint *checkpoint,
     const char *trained = json_string_value(setting(settings, "precision"));
     if (automatic && trained)
         wanted = trained;
-    struct engine_config config = {.precision =
-                                       strcmp(wanted, "bf16") == 0 ? PRECISION_BF16 : PRECISION_F32,
-                                   .tf32 = strcmp(wanted, "tf32") == 0,
-                                   .batch = (int)self->settings->batch,
-                                   .threads = (int)self->settings->threads};
-    char reason[256];
-    self->ops = engine_choose(self->settings->device, &config, reason, sizeof reason, error);
+    struct processors machine;
+    struct notices cut = {0};
+    processors_read(&machine);
+    struct engine_config config = {
+        .precision = strcmp(wanted, "bf16") == 0 ? PRECISION_BF16 : PRECISION_F32,
+        .tf32 = strcmp(wanted, "tf32") == 0,
+        .batch = (int)self->settings->batch,
+        .threads = processors_threads(&machine, (int)self->settings->threads, &cut)};
+    for (int i = 0; i < cut.count; i++)
+        log_warning(self->log, "%s", cut.texts[i]);
+    char reason[ENGINE_REASON];
+    struct error why;
+    self->ops = engine_choose(self->settings->device, &config, NULL, reason, sizeof reason, &why);
     if (!self->ops && automatic && (config.precision == PRECISION_BF16 || config.tf32)) {
         config.precision = PRECISION_F32;
         config.tf32 = false;
-        self->ops = engine_choose(self->settings->device, &config, reason, sizeof reason, error);
+        self->ops =
+            engine_choose(self->settings->device, &config, NULL, reason, sizeof reason, error);
+        if (self->ops)
+            log_info(self->log, "scoring in f32, for there is no %s here: %s", wanted, why.text);
+    } else if (!self->ops) {
+        *error = why;
     }
     if (!self->ops || self->ops->create(checkpoint->net, &config, &self->engine, error) != 0)
         return -1;

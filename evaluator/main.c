@@ -11,17 +11,18 @@ int main(int argc, char **argv) {
     char name[PEER_NAME];
     struct run_settings settings = {0};
     struct run *run = NULL;
+    int status = -1;
     struct options *options = options_parse(&evaluator_program, argc, argv, &settings, &error);
     if (options && signals_install(&error) == 0) {
         settings.name = peer_name(settings.name, "evaluator", name);
         log_init(&log, 2, settings.name, log_level_of(settings.log_level));
         run = run_create(&settings, &log, &error);
-        if (run && run_loop(run, &error) == 0)
-            error.code = ERROR_NONE;
+        if (run)
+            status = run_loop(run, &error);
     }
     run_destroy(&run);
     options_destroy(&options);
-    if (error.code != ERROR_NONE)
+    if (status != 0)
         fprintf(stderr, "evaluator: %s\n", error.text);
-    return error_exit_status(error.code);
+    return status == 0 ? 0 : error_exit_status(error.code);
 }

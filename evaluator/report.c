@@ -1,20 +1,13 @@
-/* The forms of an evaluation, and evaluations.jsonl. */
+/* The forms of an evaluation. */
 #include "evaluator/report.h"
 
-#include "evaluator/file.h"
-
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 void report_clean_text(char *to, size_t size, const char *from) {
     assert(size > 0);
@@ -119,6 +112,8 @@ char *evaluation_encode_json(const struct evaluation *evaluation, struct error *
         "final", (int)evaluation->final,
         "evaluator", evaluator);
     // clang-format on
+    if (object && evaluation->weights_sha256[0])
+        json_object_set_new(object, "weights_sha256", json_string(evaluation->weights_sha256));
     char *text = object ? json_dumps(object, JSON_REAL_PRECISION(15)) : NULL;
     json_decref(object);
     size_t length = text ? strlen(text) : 0;
@@ -148,8 +143,7 @@ static bool is_sha256_hex(const char *text) {
     return strlen(text) == SHA256_HEX - 1 && strspn(text, "0123456789abcdef") == SHA256_HEX - 1;
 }
 
-/* What must hold wherever the figures came from; NULL, or what does not. */
-static const char *unreasonable(const struct evaluation *evaluation) {
+const char *evaluation_unreasonable(const struct evaluation *evaluation) {
     if (evaluation->digit_hits > evaluation->count || evaluation->sum_hits > evaluation->count)
         return "more hits than pairs";
     if (evaluation->count == 0 && !evaluation->error[0])
@@ -162,6 +156,14 @@ static const char *unreasonable(const struct evaluation *evaluation) {
         !(evaluation->error[0] && !evaluation->checkpoint_sha256[0]))
         return "a checkpoint_sha256 that is not 64 hex digits";
     return NULL;
+}
+
+bool evaluation_same(const struct evaluation *a, const struct evaluation *b) {
+    if (a->step != b->step)
+        return false;
+    if (a->weights_sha256[0] && b->weights_sha256[0])
+        return strcmp(a->weights_sha256, b->weights_sha256) == 0;
+    return strcmp(a->checkpoint_sha256, b->checkpoint_sha256) == 0;
 }
 
 int evaluation_decode_json(const char *text, size_t size, const char *origin,
@@ -215,8 +217,11 @@ int evaluation_decode_json(const char *text, size_t size, const char *origin,
         read.final = final;
         snprintf(read.checkpoint_sha256, SHA256_HEX, "%s",
                  strlen(sha256) < SHA256_HEX ? sha256 : "");
+        const char *weights = json_string_value(json_object_get(object, "weights_sha256"));
+        if (weights && is_sha256_hex(weights))
+            memcpy(read.weights_sha256, weights, SHA256_HEX);
         report_clean_text(read.evaluator, sizeof read.evaluator, evaluator);
-        wrong = unreasonable(&read);
+        wrong = evaluation_unreasonable(&read);
     }
     if (wrong)
         error_set(error, ERROR_CORRUPT, "%s: expected an evaluation: %s", origin, wrong);
@@ -249,10 +254,11 @@ void evaluation_encode_message(const struct evaluation *evaluation,
     report->error = (char *)evaluation->error;
     if (evaluation->checkpoint_sha256[0]) {
         assert(is_sha256_hex(evaluation->checkpoint_sha256));
-        for (int i = 0; i < SHA256_SIZE; i++)
-            sscanf(evaluation->checkpoint_sha256 + 2 * i, "%2hhx", &message->sha256[i]);
+        sha256_parse(evaluation->checkpoint_sha256, message->sha256);
         report->sha256 = (ProtobufCBinaryData){SHA256_SIZE, message->sha256};
     }
+    if (sha256_parse(evaluation->weights_sha256, message->weights))
+        report->weights = (ProtobufCBinaryData){SHA256_SIZE, message->weights};
 }
 
 int evaluation_decode_message(const Digitsum__Report *report, uint64_t step, const char *peer,
@@ -273,181 +279,16 @@ int evaluation_decode_message(const Digitsum__Report *report, uint64_t step, con
                               .final = report->final};
     if (report->sha256.len == SHA256_SIZE)
         sha256_hex(report->sha256.data, read.checkpoint_sha256);
+    if (report->weights.len == SHA256_SIZE)
+        sha256_hex(report->weights.data, read.weights_sha256);
     report_clean_text(read.evaluator, sizeof read.evaluator, report->evaluator);
     if (report->failed)
         report_clean_text(read.error, sizeof read.error,
                           report->error[0] ? report->error : "no reason given");
-    const char *wrong = unreasonable(&read);
+    const char *wrong = evaluation_unreasonable(&read);
     if (wrong)
         return error_set(error, ERROR_CORRUPT, "%s: report of step %" PRIu64 ": %s", peer, step,
                          wrong);
     *evaluation = read;
     return 0;
-}
-
-/* --- the file --- */
-
-struct report_file {
-    int descriptor; /* -1 while it is not open */
-    char *path;
-    uint64_t end; /* bytes in the file */
-    size_t cut;   /* bytes of the torn line that was at its end */
-    struct evaluation *list;
-    size_t count, room;
-};
-
-static int remember(struct report_file *self, const struct evaluation *evaluation,
-                    struct error *error) {
-    if (self->count == self->room) {
-        size_t room = self->room ? 2 * self->room : 64;
-        struct evaluation *list = realloc(self->list, room * sizeof *list);
-        if (!list)
-            return error_set(error, ERROR_MEMORY, "%s: no memory for %zu evaluations", self->path,
-                             room);
-        self->list = list;
-        self->room = room;
-    }
-    self->list[self->count++] = *evaluation;
-    return 0;
-}
-
-/* Takes the whole lines out of text[size]; what follows the last newline is torn, unless it is an
- * evaluation as it stands: then only its newline is missing. */
-static int read_lines(struct report_file *self, const char *text, size_t size,
-                      struct error *error) {
-    size_t start = 0;
-    for (unsigned number = 1; start < size; number++) {
-        char origin[512];
-        struct evaluation evaluation;
-        const char *newline = memchr(text + start, '\n', size - start);
-        size_t length = newline ? (size_t)(newline - text) - start : size - start;
-        snprintf(origin, sizeof origin, "%s:%u", self->path, number);
-        if (evaluation_decode_json(text + start, length, origin, &evaluation, error)) {
-            if (newline)
-                return -1;
-            self->cut = length;
-            break;
-        }
-        if (remember(self, &evaluation, error))
-            return -1;
-        start += length;
-        self->end = start;
-        if (!newline)
-            return file_append(self->descriptor, self->path, "\n", 1, &self->end, error);
-        self->end = ++start;
-    }
-    if (self->cut > 0 && ftruncate(self->descriptor, (off_t)self->end))
-        return error_set_errno(error, "%s: cannot cut a torn line of %zu bytes", self->path,
-                               self->cut);
-    return 0;
-}
-
-static int read_file(struct report_file *self, struct error *error) {
-    struct stat status;
-    if (fstat(self->descriptor, &status))
-        return error_set_errno(error, "%s: cannot be looked at", self->path);
-    if (!S_ISREG(status.st_mode))
-        return error_set(error, ERROR_IO, "%s: expected a regular file", self->path);
-    if (status.st_size > REPORT_FILE_MAXIMUM)
-        return error_set(error, ERROR_CORRUPT, "%s: %lld bytes; at most %d are read", self->path,
-                         (long long)status.st_size, REPORT_FILE_MAXIMUM);
-    size_t size = (size_t)status.st_size, done = 0;
-    char *text = malloc(size + 1);
-    if (!text)
-        return error_set(error, ERROR_MEMORY, "%s: no memory for %zu bytes", self->path, size);
-    int result = -1;
-    while (done < size) {
-        ssize_t got = pread(self->descriptor, text + done, size - done, (off_t)done);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            error_set_errno(error, "%s: cannot read", self->path);
-            goto done;
-        }
-        if (got == 0)
-            break;
-        done += (size_t)got;
-    }
-    result = read_lines(self, text, done, error);
-done:
-    free(text);
-    return result;
-}
-
-struct report_file *report_open(const char *path, struct error *error) {
-    struct report_file *self = calloc(1, sizeof *self);
-    if (!self || !(self->path = strdup(path))) {
-        free(self);
-        error_set(error, ERROR_MEMORY, "%s: no memory to open it", path);
-        return NULL;
-    }
-    self->descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
-    if (self->descriptor < 0) {
-        error_set_errno(error, "%s: cannot open or create", path);
-        goto failed;
-    }
-    /* Two evaluators that append at their own idea of the end would overwrite one another. */
-    if (flock(self->descriptor, LOCK_EX | LOCK_NB)) {
-        if (errno == EWOULDBLOCK)
-            error_set(error, ERROR_REFUSED, "%s: another evaluator is writing to it", path);
-        else
-            error_set_errno(error, "%s: cannot lock", path);
-        goto failed;
-    }
-    if (read_file(self, error) || file_sync_folder(path, error))
-        goto failed;
-    return self;
-failed:
-    report_close(&self);
-    return NULL;
-}
-
-size_t report_cut(const struct report_file *self) {
-    return self->cut;
-}
-
-const struct evaluation *report_find(const struct report_file *self, uint64_t step) {
-    for (size_t i = self->count; i-- > 0;)
-        if (self->list[i].step == step)
-            return &self->list[i];
-    return NULL;
-}
-
-const struct evaluation *report_list(const struct report_file *self, size_t *count) {
-    *count = self->count;
-    return self->list;
-}
-
-int report_append(struct report_file *self, const struct evaluation *evaluation,
-                  struct error *error) {
-    const struct evaluation *before = report_find(self, evaluation->step);
-    if (before && !strcmp(before->checkpoint_sha256, evaluation->checkpoint_sha256))
-        return error_set(error, ERROR_REFUSED, "%s: step %" PRIu64 " is scored already", self->path,
-                         evaluation->step);
-    const char *wrong = unreasonable(evaluation);
-    if (wrong)
-        return error_set(error, ERROR_INVALID, "step %" PRIu64 ": %s", evaluation->step, wrong);
-    char *line = evaluation_encode_json(evaluation, error);
-    if (!line)
-        return -1;
-    int result = -1;
-    /* Memory first: what is on the disk but not remembered would be scored twice. */
-    if (remember(self, evaluation, error) == 0) {
-        result = file_append(self->descriptor, self->path, line, strlen(line), &self->end, error);
-        if (result)
-            self->count--;
-    }
-    free(line);
-    return result;
-}
-
-void report_close(struct report_file **self) {
-    if (!self || !*self)
-        return;
-    if ((*self)->descriptor >= 0)
-        close((*self)->descriptor);
-    free((*self)->list);
-    free((*self)->path);
-    free(*self);
-    *self = NULL;
 }

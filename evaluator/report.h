@@ -1,5 +1,5 @@
-/* An evaluation and its forms: a line for people, a line of evaluations.jsonl, a message; and the
- * file that remembers which checkpoints are scored. Leaves sockets and scoring to others. */
+/* An evaluation and its forms: a line for people, a line of evaluations.jsonl, a message. Leaves
+ * the file to report_file, sockets and scoring to others. */
 #ifndef EVALUATOR_REPORT_H
 #define EVALUATOR_REPORT_H
 
@@ -12,12 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EVALUATION_LINE 384            /* bytes that hold any line for people, NUL included */
-#define EVALUATION_NAME 64             /* bytes of an evaluator's name, NUL included */
-#define EVALUATION_ERROR 256           /* bytes of the reason of a failure, NUL included */
-#define EVALUATION_EPOCHS 1e9          /* any epoch is below */
-#define EVALUATION_SECONDS 1e12        /* and any time since the run began */
-#define REPORT_FILE_MAXIMUM (64 << 20) /* bytes of evaluations.jsonl that report_open reads */
+#define EVALUATION_LINE 384     /* bytes that hold any line for people, NUL included */
+#define EVALUATION_NAME 64      /* bytes of an evaluator's name, NUL included */
+#define EVALUATION_ERROR 256    /* bytes of the reason of a failure, NUL included */
+#define EVALUATION_EPOCHS 1e9   /* any epoch is below */
+#define EVALUATION_SECONDS 1e12 /* and any time since the run began */
 
 /* What an evaluator says about one checkpoint. Plain data, all its own. The counts are exact;
  * accuracies and intervals follow from them. */
@@ -29,6 +28,7 @@ struct evaluation {
     uint32_t count;                     /* pairs scored */
     uint32_t digit_hits, sum_hits;      /* of them */
     char checkpoint_sha256[SHA256_HEX]; /* of the file; "" where it never came whole */
+    char weights_sha256[SHA256_HEX];    /* of what was scored; "" where it is not known */
     double seconds;                     /* since the run began */
     bool epoch_end;                     /* the last checkpoint of an epoch */
     bool final;                         /* the last one of the run */
@@ -51,21 +51,29 @@ const char *evaluation_line(const struct evaluation *evaluation, char line[stati
 
 /* One JSON object in one line, newline included: step, epoch, samples, loss, digit_accuracy,
  * sum_accuracy, digit_interval, sum_interval, checkpoint_sha256, seconds, then count, digit_hits,
- * sum_hits, epoch_end, final, evaluator. Numbers have 15 digits; what is not finite is null, which
- * JSON has no number for. The caller frees the text; NULL with ERROR_INVALID for a failed
- * evaluation or a count that JSON's integers cannot hold, ERROR_MEMORY. */
+ * sum_hits, epoch_end, final, evaluator, and weights_sha256 where it is known. Numbers have 15
+ * digits; what is not finite is null, which JSON has no number for. The caller frees the text; NULL
+ * with ERROR_INVALID for a failed evaluation or a count that JSON's integers cannot hold,
+ * ERROR_MEMORY. */
 char *evaluation_encode_json(const struct evaluation *evaluation, struct error *error);
 
-/* The reverse, strictly: every field above must be there with its type and make sense; further
- * ones are ignored. Accuracies and intervals are taken from the counts. `origin` names the line in
- * errors ("evaluations.jsonl:3"). 0, or -1 with ERROR_CORRUPT. */
+/* Whether both are about the same checkpoint: of one step, with the same weights or, where either
+ * does not say, the same file. */
+bool evaluation_same(const struct evaluation *a, const struct evaluation *b);
+
+/* The reverse, strictly: every field above but weights_sha256 must be there with its type and make
+ * sense; further ones are ignored. Accuracies and intervals are taken from the counts. `origin`
+ * names the line in errors ("evaluations.jsonl:3"). 0, or -1 with ERROR_CORRUPT. */
 int evaluation_decode_json(const char *text, size_t size, const char *origin,
                            struct evaluation *evaluation, struct error *error);
+
+/* What must hold wherever the figures came from: NULL, or what does not. */
+const char *evaluation_unreasonable(const struct evaluation *evaluation);
 
 /* What a message points to while it is packed. */
 struct evaluation_message {
     Digitsum__Report report;
-    uint8_t sha256[SHA256_SIZE];
+    uint8_t sha256[SHA256_SIZE], weights[SHA256_SIZE];
 };
 
 /* Fills `message`, which borrows texts from `evaluation`; the step travels in the Header. */
@@ -76,32 +84,5 @@ void evaluation_encode_message(const struct evaluation *evaluation,
  * 0, or -1 with ERROR_CORRUPT and *evaluation unchanged. */
 int evaluation_decode_message(const Digitsum__Report *report, uint64_t step, const char *peer,
                               struct evaluation *evaluation, struct error *error);
-
-/* An evaluations.jsonl that is open for appending. */
-struct report_file;
-
-/* Opens or creates `path` and reads what is in it. A last line that a crash tore is cut off (see
- * report_cut). NULL with ERROR_CORRUPT naming the line for any other that is no evaluation: nothing
- * is changed then; ERROR_REFUSED where another process has it open; ERROR_IO, ERROR_MEMORY. */
-struct report_file *report_open(const char *path, struct error *error);
-
-/* How many bytes of a torn line report_open cut off; 0 if none. */
-size_t report_cut(const struct report_file *self);
-
-/* The newest line of this step, or NULL: whether a restarted evaluator has scored it already.
- * Valid until the next append. */
-const struct evaluation *report_find(const struct report_file *self, uint64_t step);
-
-/* All lines in the order of the file; valid until the next append. */
-const struct evaluation *report_list(const struct report_file *self, size_t *count);
-
-/* Appends one line with one write, and returns when it is on the disk. -1 with ERROR_REFUSED where
- * the newest line of this step is of the same checkpoint, ERROR_IO, ERROR_MEMORY, or as
- * evaluation_encode_json; the file is then as it was. */
-int report_append(struct report_file *self, const struct evaluation *evaluation,
-                  struct error *error);
-
-/* NULL-safe, sets *self to NULL. */
-void report_close(struct report_file **self);
 
 #endif

@@ -2,6 +2,7 @@
 #include "evaluator/run.h"
 
 #include "common/clock.h"
+#include "common/link.h"
 #include "common/peer.h"
 #include "common/signals.h"
 #include "evaluator/events.h"
@@ -10,7 +11,9 @@
 #include "evaluator/judge.h"
 #include "evaluator/plot.h"
 #include "evaluator/report.h"
+#include "evaluator/report_file.h"
 #include "evaluator/test_split.h"
+#include "model/engine.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { REPORT_QUEUE = 256 };
 
@@ -32,6 +34,7 @@ struct run {
     char bound[ENDPOINT_MAXIMUM]; /* where reports is */
     struct peer *peer;
     int generation;
+    uint64_t run; /* id of the trainer that was joined last */
     struct follow *follow;
     struct test_split *split;
     struct judge *judge;      /* engine and scoring of one checkpoint at a time */
@@ -46,6 +49,19 @@ struct run {
 
 /* --- life ------------------------------------------------------------------------------------- */
 
+/* A new event file, beside those of before without what counts no more. */
+static int open_events(struct run *self, struct error *error) {
+    char folder[1024];
+    size_t count;
+    const struct evaluation *list = report_list(self->file, &count);
+    events_close(&self->events);
+    snprintf(folder, sizeof folder, "%.1000s/events", self->settings->run_dir);
+    if (file_make_folder(folder, error) != 0)
+        return -1;
+    self->events = events_open(folder, clock_wall(), list, count, error);
+    return self->events ? 0 : -1;
+}
+
 static int open_files(struct run *self, struct error *error) {
     char path[1024];
     if (!self->settings->run_dir)
@@ -59,36 +75,53 @@ static int open_files(struct run *self, struct error *error) {
     if (report_cut(self->file))
         log_warning(self->log, "%s ended in a torn line of %zu bytes: cut off", path,
                     report_cut(self->file));
-    snprintf(path, sizeof path, "%.1000s/events", self->settings->run_dir);
-    if (file_make_folder(path, error) != 0)
-        return -1;
-    self->events = events_open(path, (double)time(NULL), error);
-    return self->events ? 0 : -1;
+    return open_events(self, error);
 }
 
 static int open_sockets(struct run *self, struct error *error) {
     const struct run_settings *settings = self->settings;
-    char address[ENDPOINT_MAXIMUM];
+    char address[ENDPOINT_MAXIMUM], trainer[ENDPOINT_MAXIMUM], bound[ENDPOINT_MAXIMUM];
     self->context = zmq_ctx_new();
     if (!self->context)
         return error_set(error, ERROR_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
     self->reports = peer_new_socket(self->context, ZMQ_PUB, REPORT_QUEUE, error);
-    if (!self->reports || endpoint_check(settings->join, false, error) != 0 ||
-        endpoint_beside(settings->join, settings->name, "reports", settings->host, address,
-                        error) != 0 ||
-        endpoint_bind(self->reports, address, self->bound, error) != 0)
+    if (!self->reports ||
+        link_find(settings->join, (int)settings->patience, self->log, trainer, error) != 0 ||
+        endpoint_beside(trainer, settings->name, "reports", settings->host, address, error) != 0 ||
+        endpoint_bind(self->reports, address, bound, error) != 0 ||
+        endpoint_announce(bound, NULL, trainer, self->bound, error) != 0)
         return -1;
     struct peer_hello hello = {.trainer = settings->join,
                                .role = DIGITSUM__ROLE__EVALUATOR,
                                .name = settings->name,
                                .endpoints = {self->bound},
+                               .records = self->file,
                                .patience = (int)settings->patience};
     self->peer = peer_create(self->context, &hello, self->log, error);
     return self->peer ? 0 : -1;
 }
 
+/* A precision that was named is refused at once, not at each checkpoint. */
+static int check_precision(const struct run_settings *settings, struct error *error) {
+    bool bf16 = strcmp(settings->precision, "bf16") == 0;
+    bool tf32 = strcmp(settings->precision, "tf32") == 0;
+    struct engine_config config = {.precision = bf16 ? PRECISION_BF16 : PRECISION_F32,
+                                   .tf32 = tf32,
+                                   .batch = (int)settings->batch,
+                                   .threads = (int)settings->threads};
+    char reason[ENGINE_REASON];
+    struct error why;
+    if ((!bf16 && !tf32) ||
+        engine_choose(settings->device, &config, NULL, reason, sizeof reason, &why))
+        return 0;
+    return error_set(error, why.code == ERROR_UNSUPPORTED ? ERROR_INVALID : why.code,
+                     "--precision=%s: %s", settings->precision, why.text);
+}
+
 struct run *run_create(const struct run_settings *settings, const struct log *log,
                        struct error *error) {
+    if (check_precision(settings, error) != 0)
+        return NULL;
     struct run *self = calloc(1, sizeof *self);
     if (!self) {
         error_set(error, ERROR_MEMORY, "no memory for the evaluator");
@@ -149,15 +182,37 @@ static int tell(struct run *self, const struct evaluation *evaluation, struct er
     return 0;
 }
 
+/* Takes this step and later ones of a run that went back out of the two files: they are made again,
+ * or never will be. A crash in between costs nothing that is not made again. */
+static int forget_from(struct run *self, uint64_t step, struct error *error) {
+    size_t dropped;
+    if (report_rewind(self->file, step, &dropped, error) != 0)
+        return -1;
+    if (dropped == 0)
+        return 0;
+    log_info(self->log,
+             "the run went back: its evaluations from step %" PRIu64
+             " on, %zu in all, count no more",
+             step, dropped);
+    self->plotted = false;
+    return open_events(self, error);
+}
+
+/* Into the two files. */
+static int keep(struct run *self, const struct evaluation *evaluation, struct error *error) {
+    if (forget_from(self, evaluation->step, error) != 0)
+        return -1;
+    self->plotted = false;
+    if (events_append(self->events, evaluation, clock_wall(), error) != 0)
+        return -1;
+    return report_append(self->file, evaluation, error);
+}
+
 /* An evaluation that was just made: kept, shown, told. */
 static int record(struct run *self, const struct evaluation *evaluation, struct error *error) {
     char line[EVALUATION_LINE];
-    if (self->file && !evaluation->error[0]) {
-        if (events_append(self->events, evaluation, (double)time(NULL), error) != 0 ||
-            report_append(self->file, evaluation, error) != 0)
-            return -1;
-        self->plotted = false;
-    }
+    if (self->file && !evaluation->error[0] && keep(self, evaluation, error) != 0)
+        return -1;
     printf("%s\n", evaluation_line(evaluation, line));
     fflush(stdout);
     return tell(self, evaluation, error);
@@ -193,6 +248,7 @@ static void base_evaluation(const struct run *self, const struct offer *offer,
                                       .final = offer->final,
                                       .seconds = clock_seconds() - self->began};
     sha256_hex(offer->sha256, evaluation->checkpoint_sha256);
+    memcpy(evaluation->weights_sha256, offer->weights, SHA256_HEX);
     snprintf(evaluation->evaluator, sizeof evaluation->evaluator, "%s", self->settings->name);
 }
 
@@ -200,16 +256,34 @@ static void base_evaluation(const struct run *self, const struct offer *offer,
  * since it may not have heard. */
 static bool scored_before(struct run *self, const Digitsum__Header *header, int *status,
                           struct error *error) {
-    char hex[SHA256_HEX];
+    const Digitsum__CheckpointInfo *info = header->checkpoint;
     const struct evaluation *known = self->file ? report_find(self->file, header->step) : NULL;
-    sha256_hex(header->checkpoint->sha256.data, hex);
-    if (!known || strcmp(known->checkpoint_sha256, hex) != 0)
+    struct evaluation offered = {.step = header->step};
+    sha256_hex(info->sha256.data, offered.checkpoint_sha256);
+    if (info->weights.len == SHA256_SIZE)
+        sha256_hex(info->weights.data, offered.weights_sha256);
+    if (!known || !evaluation_same(known, &offered))
         return false;
     struct evaluation again = *known;
+    report_confirm(self->file, again.step);
     again.epoch_end = header->checkpoint->epoch_end;
     again.final = header->checkpoint->final;
-    *status = tell(self, &again, error);
+    *status = 0;
+    if (again.final) /* a run that went back may end before it comes to its old lines */
+        *status = forget_from(self, again.step + 1, error);
+    if (*status == 0)
+        *status = tell(self, &again, error);
     return true;
+}
+
+/* A checkpoint that cannot be scored is told as such: it must not hold up the ones after it. */
+static int report_failure(struct run *self, const struct offer *offer, const char *why,
+                          struct error *error) {
+    struct evaluation failed;
+    base_evaluation(self, offer, &failed);
+    snprintf(failed.error, sizeof failed.error, "%s", why);
+    log_warning(self->log, "step %" PRIu64 " cannot be scored: %s", offer->step, why);
+    return record(self, &failed, error);
 }
 
 static int refuse_offer(const struct run *self, const Digitsum__Header *header, const char *why) {
@@ -244,6 +318,14 @@ static int handle_offer(struct run *self, const Digitsum__Header *header, struct
     return tell(self, &skipped, error);
 }
 
+/* It is reported as it would be if its bytes were broken, and the next one's turn comes. */
+static int handle_gone(struct run *self, const Digitsum__Header *header, struct error *error) {
+    struct offer offer;
+    if (!follow_gone(self->follow, header->step, &offer))
+        return 0;
+    return report_failure(self, &offer, header->gone->reason, error);
+}
+
 static void handle_chunk(struct run *self, const struct wire_message *message) {
     struct error bad;
     uint64_t held;
@@ -263,6 +345,9 @@ static int hear(struct run *self, struct error *error) {
         if (run && run->generation != self->generation) {
             self->generation = run->generation;
             self->began = 0;
+            if (self->file && self->run != run->run)
+                report_doubt(self->file, run->made);
+            self->run = run->run;
             follow_reset(self->follow);
             judge_drop(self->judge);
         }
@@ -273,6 +358,8 @@ static int hear(struct run *self, struct error *error) {
             handled = handle_offer(self, message.header, error);
         else if (message.header->type == DIGITSUM__TYPE__CHUNK)
             handle_chunk(self, &message);
+        else if (message.header->type == DIGITSUM__TYPE__GONE)
+            handled = handle_gone(self, message.header, error);
         wire_release(&message);
         if (handled != 0)
             return -1;
@@ -300,16 +387,25 @@ static int fetch(struct run *self, struct error *error) {
     return 0;
 }
 
-/* A checkpoint that cannot be scored is told as such: it must not hold up the ones after it. */
 static int give_up(struct run *self, const struct offer *offer, const char *why,
                    struct error *error) {
-    struct evaluation failed;
-    base_evaluation(self, offer, &failed);
-    snprintf(failed.error, sizeof failed.error, "%s", why);
     judge_drop(self->judge);
     follow_done(self->follow);
-    log_warning(self->log, "step %" PRIu64 " cannot be scored: %s", offer->step, why);
-    return record(self, &failed, error);
+    return report_failure(self, offer, why, error);
+}
+
+/* Whether it is this process that is short of something, not the checkpoint that is bad: then
+ * another one in its place will score it. */
+static bool is_ours(const struct error *bad) {
+    return bad->code == ERROR_MEMORY || bad->code == ERROR_IO || bad->code == ERROR_DEVICE;
+}
+
+static int cannot_judge(struct run *self, const struct offer *offer, const struct error *bad,
+                        struct error *error) {
+    if (!is_ours(bad))
+        return give_up(self, offer, bad->text, error);
+    *error = *bad;
+    return error_prefix(error, "step %" PRIu64 " is not scored", offer->step);
 }
 
 /* One piece of scoring. 1: there is more to do at once, 0: wait for messages. */
@@ -321,18 +417,18 @@ static int judge_one_piece(struct run *self, struct error *error) {
     const struct peer_run *run = peer_run(self->peer);
     int status = follow_take(self->follow, &offer, &bytes, &size, &bad);
     if (status < 0)
-        return give_up(self, &offer, bad.text, error);
+        return cannot_judge(self, &offer, &bad, error);
     if (status == 0 || !run || !test_split_whole(self->split))
         return 0;
     if (!judge_busy(self->judge) &&
         judge_begin(self->judge, bytes, size, offer.step, self->split, run->seed, &bad) != 0)
-        return give_up(self, &offer, bad.text, error);
+        return cannot_judge(self, &offer, &bad, error);
     struct score score;
     status = judge_next(self->judge, &score, &bad);
     if (status == 1)
         return 1;
     if (status < 0)
-        return give_up(self, &offer, bad.text, error);
+        return cannot_judge(self, &offer, &bad, error);
     struct evaluation evaluation;
     base_evaluation(self, &offer, &evaluation);
     evaluation.loss = score.loss;
@@ -354,7 +450,8 @@ int run_turn(struct run *self, long most, struct error *error) {
     zmq_pollitem_t items[] = {{peer_socket(self->peer), 0, ZMQ_POLLIN, 0},
                               {NULL, signals_descriptor(), ZMQ_POLLIN, 0},
                               {split, 0, ZMQ_POLLIN, 0}};
-    long wait = self->more ? 0 : peer_wait(self->peer);
+    long wait = self->more ? 0 : peer_wait(self->peer), due = test_split_wait(self->split);
+    wait = due < wait ? due : wait;
     if (zmq_poll(items, split ? 3 : 2, wait < most ? wait : most) < 0 && errno != EINTR)
         return error_set(error, ERROR_IO, "waiting for messages: %s", zmq_strerror(errno));
     if (hear(self, error) != 0) {

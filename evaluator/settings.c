@@ -15,7 +15,7 @@ static const struct option_row rows[] = {
     {"precision", 0, OPTION_CHOICE, AT(precision), 0, 0, "auto|f32|tf32|bf16", "auto", "TYPE",
      "auto is what the run trains in, where this machine has it", 0},
     {"threads", 't', OPTION_INT, AT(threads), 0, 1024, NULL, "1", "N",
-     "compute threads; 0 is one per core that the process may use", 0},
+     "compute threads: at most one for each processor that this process may use (affinity, control group), and no more than OMP_NUM_THREADS and OMP_THREAD_LIMIT; 0 is as many as that", 0},
     {"batch", 0, OPTION_INT, AT(batch), 1, 8192, NULL, "250", "N",
      "images scored between two looks at the sockets", 0},
     {"all-digits", 0, OPTION_FLAG, AT(all_digits), 0, 0, NULL, NULL, NULL,

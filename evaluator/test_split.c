@@ -2,9 +2,11 @@
 #include "evaluator/test_split.h"
 
 #include "common/clock.h"
+#include "common/link.h"
 #include "common/peer.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,8 @@ struct test_split {
     char loaders[LOADERS_MOST][ENDPOINT_MAXIMUM];
     int loader_count, loader; /* loader: which of them is asked */
     void *socket;             /* DEALER to that one, or NULL */
+    struct link *link;        /* of it */
+    struct reach_pool *looks;
     bool asked;               /* an answer is due */
     int64_t since;            /* when it was asked for */
     uint32_t total, got;      /* rows; total 0: not known yet */
@@ -30,14 +34,18 @@ struct test_split {
 
 struct test_split *test_split_create(void *context, const struct log *log) {
     struct test_split *self = calloc(1, sizeof *self);
-    if (self) {
-        self->context = context;
-        self->log = log;
-    }
+    if (!self)
+        return NULL;
+    self->context = context;
+    self->log = log;
+    self->looks = reach_pool_create(LINK_LOOKS);
+    if (!self->looks)
+        test_split_destroy(&self);
     return self;
 }
 
 static void hang_up(struct test_split *self) {
+    link_destroy(&self->link);
     if (self->socket)
         zmq_close(self->socket);
     self->socket = NULL;
@@ -49,6 +57,7 @@ void test_split_destroy(struct test_split **pointer) {
     if (!self)
         return;
     hang_up(self);
+    reach_pool_destroy(&self->looks);
     free(self->images);
     free(self);
     *pointer = NULL;
@@ -68,11 +77,15 @@ void *test_split_socket(const struct test_split *self) {
     return self->socket;
 }
 
+long test_split_wait(const struct test_split *self) {
+    return self->link ? link_wait(self->link) : LONG_MAX;
+}
+
 /* The loader whose turn it is has an address that cannot be: it is left out until the next PEERS.
  */
-static void leave_out(struct test_split *self) {
+static void leave_out(struct test_split *self, const char *why) {
     log_warning(self->log, "cannot connect to a loader at %s: %s", self->loaders[self->loader],
-                zmq_strerror(zmq_errno()));
+                why);
     hang_up(self);
     self->loader_count--;
     memmove(self->loaders[self->loader], self->loaders[self->loader + 1],
@@ -88,8 +101,13 @@ static int ask(struct test_split *self, int64_t now, struct error *error) {
         if (!self->socket)
             return -1;
         zmq_setsockopt(self->socket, ZMQ_LINGER, &no_linger, sizeof no_linger);
-        if (zmq_connect(self->socket, self->loaders[self->loader]) != 0) {
-            leave_out(self);
+        /* It is asked for 3 s only, and then this says why; the link itself has nothing to say. */
+        const struct link_spec spec = {
+            .socket = self->socket, .address = self->loaders[self->loader], .pool = self->looks};
+        struct error bad;
+        self->link = link_create(&spec, &bad);
+        if (!self->link) {
+            leave_out(self, bad.text);
             return 0;
         }
     }
@@ -163,6 +181,8 @@ static void next_loader(struct test_split *self, const char *why) {
 }
 
 int test_split_work(struct test_split *self, int64_t now, struct error *error) {
+    if (self->link && link_tend(self->link))
+        self->asked = false; /* nobody was there to be asked before */
     while (!test_split_whole(self) && self->loader_count > 0) {
         if (!self->asked && ask(self, now, error) != 0)
             return -1;
@@ -174,7 +194,10 @@ int test_split_work(struct test_split *self, int64_t now, struct error *error) {
         if (status == 0) {
             if (now - self->since < ANSWER_PATIENCE)
                 return 0;
-            next_loader(self, "no answer for 3 s");
+            const char *reason = link_reason(self->link);
+            char why[512];
+            snprintf(why, sizeof why, "no answer for 3 s%s%s", reason[0] ? ": " : "", reason);
+            next_loader(self, why);
             continue;
         }
         if (status == 1)

@@ -20,6 +20,9 @@ void test_split_follow(struct test_split *self, const Digitsum__Peers *peers);
 /* For zmq_poll(): NULL while there is none. */
 void *test_split_socket(const struct test_split *self);
 
+/* Milliseconds until test_split_work must be called even if nothing is readable. */
+long test_split_wait(const struct test_split *self);
+
 /* Asks, takes in answers, and turns to another loader where answers are late. -1: the socket
  * failed. */
 int test_split_work(struct test_split *self, int64_t now, struct error *error);

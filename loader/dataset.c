@@ -1,7 +1,10 @@
 /* Opening what `--data` names. */
 #include "loader/dataset.h"
+#include "loader/csv.h"
 #include "loader/idx.h"
-#include "loader/png.h"
+#include "loader/inspect.h"
+#include "loader/layout.h"
+#include "loader/npz.h"
 #include "loader/synthetic.h"
 
 #include <inttypes.h>
@@ -19,67 +22,99 @@ enum { NAME_SHOWN = 120 }; /* bytes of a name that every report and plot has roo
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* The test split, read beside the train split. */
+/* One split to be read: both are read at once. */
 struct errand {
-    int (*read)(const struct errand *, struct split *, struct error *);
-    const char *first, *second;
+    const struct layout *layout;
+    bool test;
     struct split *split;
+    struct tree_passed passed;
     struct error error;
     int status;
 };
 
-static int read_idx(const struct errand *errand, struct split *split, struct error *error) {
-    return idx_read(errand->first, errand->second, split, error);
-}
-
-static int read_png_train(const struct errand *errand, struct split *split, struct error *error) {
-    return png_read_split(errand->first, "train", split, error);
-}
-
-static int read_png_test(const struct errand *errand, struct split *split, struct error *error) {
-    return png_read_test(errand->first, split, error);
+static int read_split(struct errand *errand) {
+    const struct layout *layout = errand->layout;
+    switch (layout->form) {
+    case LAYOUT_IDX: {
+        int images = errand->test ? IDX_TEST_IMAGES : IDX_TRAIN_IMAGES;
+        return idx_read(layout->files.path[images], layout->files.path[images + 1], errand->split,
+                        &errand->error);
+    }
+    case LAYOUT_PNG:
+        return tree_read(errand->test ? layout->tree.test : layout->tree.train, errand->split,
+                         &errand->passed, &errand->error);
+    case LAYOUT_CSV:
+        return csv_read(errand->test ? layout->csv.test : layout->csv.train, errand->split,
+                        &errand->error);
+    case LAYOUT_NPZ:
+        return npz_read(layout->path, errand->test, errand->split, &errand->error);
+    }
+    return -1;
 }
 
 static void *run(void *context) {
     struct errand *errand = context;
-    errand->status = errand->read(errand, errand->split, &errand->error);
+    errand->status = read_split(errand);
     return NULL;
 }
 
-/* Runs both, the second on a thread where one can be had; the first one's error goes before. */
-static int read_both(struct errand *train, struct errand *test, struct error *error) {
+/* Runs both, the second on a thread where one can be had; the first one's error goes before. With
+ * `alone` the test split may be missing. */
+static int read_both(struct errand *train, struct errand *test, bool alone, struct error *error) {
     pthread_t thread;
-    int alone = pthread_create(&thread, NULL, run, test);
+    bool both = layout_has_test(test->layout);
+    bool beside = both && pthread_create(&thread, NULL, run, test) == 0;
     run(train);
-    if (alone)
-        run(test);
-    else
+    if (beside)
         pthread_join(thread, NULL);
+    else if (both)
+        run(test);
+    bool tables = test->layout->form == LAYOUT_CSV || test->layout->form == LAYOUT_NPZ;
+    if (alone && tables && test->error.code == ERROR_INVALID)
+        test->status = 0;
     const struct errand *failed = train->status ? train : test;
     if (failed->status)
         return error_set(error, failed->error.code, "%s", failed->error.text);
     return 0;
 }
 
-static int open_idx(struct dataset *self, const char *folder, const struct idx_files *files,
-                    struct error *error) {
-    struct errand train = {.read = read_idx,
-                           .first = files->path[IDX_TRAIN_IMAGES],
-                           .second = files->path[IDX_TRAIN_LABELS],
-                           .split = &self->train};
-    struct errand test = {.read = read_idx,
-                          .first = files->path[IDX_TEST_IMAGES],
-                          .second = files->path[IDX_TEST_LABELS],
-                          .split = &self->test};
-    snprintf(self->name, sizeof self->name, "idx:%s", folder);
-    return read_both(&train, &test, error);
+/* Says which files are read, for there may be others beside them. */
+static void log_layout(const struct dataset *self, const struct layout *layout,
+                       const struct log *log) {
+    switch (layout->form) {
+    case LAYOUT_IDX:
+        log_info(log, "read IDX files from %s: %s and those that belong to it", layout->path,
+                 layout->files.path[IDX_TRAIN_IMAGES]);
+        break;
+    case LAYOUT_PNG:
+        log_info(log, "read PNG files from %s and %s%s%s", layout->tree.train,
+                 self->test.count ? layout->tree.test : "no test split",
+                 layout->tree.others[0] ? "; beside them, not read: " : "", layout->tree.others);
+        break;
+    case LAYOUT_CSV:
+        log_info(log, "read %s and %s", layout->csv.train,
+                 self->test.count ? layout->csv.test : "no test split");
+        break;
+    case LAYOUT_NPZ:
+        log_info(log, "read %s", layout->path);
+        break;
+    }
 }
 
-static int open_png(struct dataset *self, const char *folder, struct error *error) {
-    struct errand train = {.read = read_png_train, .first = folder, .split = &self->train};
-    struct errand test = {.read = read_png_test, .first = folder, .split = &self->test};
-    snprintf(self->name, sizeof self->name, "png:%s", folder);
-    return read_both(&train, &test, error);
+static int open_layout(struct dataset *self, const struct layout *layout,
+                       const struct dataset_request *request, struct error *error) {
+    struct errand train = {.layout = layout, .split = &self->train};
+    struct errand test = {.layout = layout, .test = true, .split = &self->test};
+    snprintf(self->name, sizeof self->name, "%s:%.*s", layout_word(layout->form), DATASET_NAME - 8,
+             layout->path);
+    if (read_both(&train, &test, request->hold_out > 0, error))
+        return -1;
+    log_layout(self, layout, request->log);
+    tree_note_passed(&train.passed, &test.passed, &self->notices);
+    if (layout_is_emnist(layout) && !request->transpose)
+        notices_add(&self->notices, "EMNIST keeps its images transposed, lying on their side: "
+                                    "TRANSPOSE=1 (--transpose) turns them upright");
+    return 0;
 }
 
 static uint32_t limited(uint32_t count, uint32_t limit) {
@@ -126,11 +161,14 @@ static bool is_mnist(const struct dataset *self) {
     return strcmp(hex, MNIST_SHA256) == 0;
 }
 
-/* Says what is held out. A long folder is cut before it, for those who show a name cut its end, and
- * that is what must not be missed. */
-static void name_held_out(struct dataset *self, uint32_t count) {
-    char what[64], whole[DATASET_NAME];
-    int length = snprintf(what, sizeof what, ", %" PRIu32 " training images held out", count);
+/* Says what is not as in the files. A long path is cut before it, for those who show a name cut its
+ * end, and that is what must not be missed. */
+static void name_changes(struct dataset *self, bool transposed, uint32_t held_out) {
+    char what[80], whole[DATASET_NAME];
+    int length = snprintf(what, sizeof what, "%s", transposed ? ", transposed" : "");
+    if (held_out)
+        length += snprintf(what + length, sizeof what - (size_t)length,
+                           ", %" PRIu32 " training images held out", held_out);
     int room = NAME_SHOWN - length, end = room - 3;
     bool cut = strlen(self->name) > (size_t)room;
     while (cut && ((unsigned char)self->name[end] & 0xc0) == 0x80)
@@ -144,61 +182,74 @@ static int keep(struct dataset *self, const struct dataset_request *request, str
     uint32_t train = self->train.count, test = self->test.count;
     if (split_hold_out(&self->train, request->hold_out, &self->test, self->name, error))
         return -1;
-    if (request->hold_out)
-        name_held_out(self, request->hold_out);
+    if (request->transpose) {
+        split_transpose(&self->train);
+        split_transpose(&self->test);
+    }
+    if (request->hold_out || request->transpose)
+        name_changes(self, request->transpose, request->hold_out);
     split_limit(&self->train, request->train_limit);
     split_limit(&self->test, request->test_limit);
-    return train == self->train.count && test == self->test.count ? 0 : hash(self, error);
+    bool same = train == self->train.count && test == self->test.count && !request->transpose;
+    return same ? 0 : hash(self, error);
 }
 
 /* --- the door --------------------------------------------------------------------------------- */
 
-/* Finds the four files of MNIST on disk, or downloads them. */
-static int obtain_mnist(const struct dataset_request *request, char folder[PATH_MAX],
-                        struct idx_files *files, struct error *error) {
-    if (fetch_find(request->log, folder, files))
+/* Keras's copy of MNIST: 1 where it is there and is MNIST, otherwise 0, and `self` is empty. Others
+ * keep their files under this name too, so what is wrong with it is no reason to end. */
+static int open_keras(struct dataset *self, const struct dataset_request *request) {
+    struct layout layout = {.form = LAYOUT_NPZ};
+    struct error error;
+    if (!fetch_find_keras(layout.path))
         return 0;
+    if (open_layout(self, &layout, request, &error) == 0 && hash(self, &error) == 0 &&
+        is_mnist(self))
+        return 1;
+    log_warning(request->log, "%s is not MNIST; looking elsewhere", layout.path);
+    split_free(&self->train);
+    split_free(&self->test);
+    return 0;
+}
+
+/* Downloads the four files of MNIST. */
+static int obtain_mnist(const struct dataset_request *request, struct layout *layout,
+                        struct error *error) {
     struct fetch_settings settings = request->fetch ? *request->fetch : fetch_defaults();
-    if (fetch_cache(folder, error))
+    if (fetch_cache(layout->path, error))
         return -1;
-    log_info(request->log, "MNIST is not on this machine: downloading it into %s", folder);
-    if (fetch_download(&settings, folder, error))
+    log_info(request->log, "MNIST is not on this machine: downloading it into %s", layout->path);
+    if (fetch_download(&settings, layout->path, error))
         return -1;
-    return idx_locate(folder, files, error);
+    return idx_locate(layout->path, &layout->files, error);
 }
 
 static int open_mnist(struct dataset *self, const struct dataset_request *request,
                       bool or_synthetic, struct error *error) {
-    char folder[PATH_MAX];
-    struct idx_files files;
+    struct layout layout = {.form = LAYOUT_IDX};
     struct error failure;
-    if (obtain_mnist(request, folder, &files, &failure)) {
+    if (fetch_find(request->log, layout.path, &layout.files))
+        return open_layout(self, &layout, request, error);
+    if (open_keras(self, request))
+        return 0;
+    if (obtain_mnist(request, &layout, &failure)) {
         if (!or_synthetic || failure.code == ERROR_INTERRUPTED)
             return error_set(error, failure.code, "%s", failure.text);
         log_warning(request->log, "MNIST cannot be had (%s): drawing synthetic digits instead",
                     failure.text);
         return open_synthetic(self, request, error);
     }
-    if (open_idx(self, folder, &files, error))
-        return -1;
-    log_info(request->log, "read IDX files from %s", folder);
-    return 0;
+    return open_layout(self, &layout, request, error);
 }
 
 static int open_named(struct dataset *self, const struct dataset_request *request,
                       struct error *error) {
-    const char *data = request->data;
-    if (strncmp(data, "png:", 4) == 0 && data[4])
-        return open_png(self, data + 4, error);
-    if (strncmp(data, "idx:", 4) == 0 && data[4]) {
-        struct idx_files files;
-        return idx_locate(data + 4, &files, error) ? -1 : open_idx(self, data + 4, &files, error);
-    }
-    if (strcmp(data, "synthetic") == 0)
+    struct layout layout;
+    if (strcmp(request->data, "synthetic") == 0)
         return open_synthetic(self, request, error);
-    return error_set(error, ERROR_INVALID,
-                     "data '%s': auto, mnist, idx:<folder>, png:<folder> or synthetic expected",
-                     data);
+    if (layout_find(request->data, request->hold_out > 0, &layout, error))
+        return -1;
+    return open_layout(self, &layout, request, error);
 }
 
 struct dataset *dataset_open(const struct dataset_request *request, struct error *error) {
@@ -227,6 +278,7 @@ struct dataset *dataset_open(const struct dataset_request *request, struct error
     }
     if (keep(self, request, error))
         goto fail;
+    inspect_dataset(self);
     return self;
 fail:
     dataset_close(&self);

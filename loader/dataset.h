@@ -17,20 +17,21 @@
 
 struct dataset {
     char name[DATASET_NAME];     /* "MNIST" only where every byte is MNIST's; "synthetic digits",
-                                    "idx:<folder>", "png:<folder>"; with hold_out followed by
-                                    ", 5000 training images held out", and a long folder cut so
-                                    that this is within the first 120 bytes */
+                                    "idx:<path>" and the like; followed by ", transposed" and
+                                    ", 5000 training images held out" where that was asked for,
+                                    and a long path cut so that this is within the first 120 bytes
+                                  */
     bool synthetic;              /* drawn, not handwriting: every report must say so */
     uint8_t sha256[SHA256_SIZE]; /* over images, then labels of train, then of test, as kept */
     struct split train, test;
-    struct notices notices; /* what is suspicious about it, a sentence each */
+    struct notices notices; /* what is suspicious about it: inspect.h, and files passed over */
 };
 
 struct dataset_request {
     /* "auto": MNIST as "mnist" has it, otherwise synthetic. "mnist": the search of fetch_find, then
-     * a download into the cache. "idx:<folder>": the four files in it. "png:<folder>": a tree with
-     * train and test (or t10k). "synthetic". */
+     * Keras's cache, then a download into ours. "synthetic". Otherwise files: layout_find. */
     const char *data;
+    bool transpose; /* turn every image: rows become columns */
     uint32_t
         hold_out; /* so many training images, drawn from all over, take the place of the test split,
                      and the name says so; before the limits; 0: the test split itself */

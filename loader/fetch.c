@@ -2,6 +2,7 @@
 #include "loader/fetch.h"
 #include "common/sha256.h"
 #include "common/signals.h"
+#include "loader/names.h"
 #include "loader/source.h"
 
 #include <assert.h>
@@ -63,13 +64,18 @@ int fetch_cache(char folder[PATH_MAX], struct error *error) {
 bool fetch_find(const struct log *log, char folder[PATH_MAX], struct idx_files *files) {
     char cache[PATH_MAX];
     const char *named = getenv("MNIST_DIR");
-    const char *folders[] = {named && named[0] ? named : NULL, "data/mnist", "../shared/mnist",
+    const char *folders[] = {named && named[0] ? named : NULL,
+                             "data/mnist",
+                             "data/MNIST",
+                             "MNIST",
+                             "../shared/mnist",
                              fetch_cache(cache, NULL) ? NULL : cache};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         struct error error;
         if (!folders[i])
             continue;
-        if (idx_locate(folders[i], files, &error) == 0) {
+        /* A folder that a person named may hold any set; what is found must be MNIST's. */
+        if ((i == 0 ? idx_locate : idx_locate_mnist)(folders[i], files, &error) == 0) {
             snprintf(folder, PATH_MAX, "%s", folders[i]);
             return true;
         }
@@ -77,6 +83,16 @@ bool fetch_find(const struct log *log, char folder[PATH_MAX], struct idx_files *
             log_warning(log, "MNIST_DIR=%s; looking elsewhere", error.text);
     }
     return false;
+}
+
+bool fetch_find_keras(char path[PATH_MAX]) {
+    const char *keras = getenv("KERAS_HOME"), *home = getenv("HOME");
+    int size = -1;
+    if (keras && keras[0])
+        size = snprintf(path, PATH_MAX, "%s/datasets/mnist.npz", keras);
+    else if (home && home[0])
+        size = snprintf(path, PATH_MAX, "%s/.keras/datasets/mnist.npz", home);
+    return size > 0 && size < PATH_MAX && names_is_file(path);
 }
 
 /* --- one file from one mirror ----------------------------------------------------------------- */

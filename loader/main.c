@@ -1,7 +1,9 @@
 /* The loader: options → dataset → join → loop of "wait, handle one" → leave. */
+#include "common/link.h"
 #include "common/options.h"
 #include "common/peer.h"
 #include "common/signals.h"
+#include "loader/layout.h"
 #include "loader/serve.h"
 
 #include <errno.h>
@@ -15,7 +17,7 @@
 struct settings {
     const char *join, *data, *name, *host, *announce, *log_level;
     int64_t hold_out, train_limit, test_limit, patience;
-    bool find;
+    bool find, transpose;
 };
 
 #define AT(field) offsetof(struct settings, field)
@@ -24,9 +26,11 @@ static const struct option_row rows[] = {
     {"join", 'j', OPTION_TEXT, AT(join), 0, 0, NULL, "tcp://127.0.0.1:5555", "ADDR",
      "the trainer's address", 0},
     {"data", 0, OPTION_TEXT, AT(data), 0, 0, NULL, "auto", "WHAT",
-     "auto, mnist, idx:DIR, png:DIR or synthetic; auto finds or downloads MNIST, and draws digits where it can do neither", 0},
+     "auto, mnist, synthetic, or files: a path, or idx:, png:, csv: or npz: and a path; auto finds or downloads MNIST, and draws digits where it can do neither", 0},
     {"hold-out", 0, OPTION_INT, AT(hold_out), 0, 10000000, NULL, "0", "N",
      "score N training images, drawn from all over and not trained on, in place of the test split; the limits count what is left on each side", 0},
+    {"transpose", 0, OPTION_FLAG, AT(transpose), 0, 0, NULL, NULL, NULL,
+     "turn every image, rows to columns, as EMNIST's files need", 0},
     {"train-limit", 0, OPTION_INT, AT(train_limit), 0, 10000000, NULL, "0", "N",
      "use the first N training samples; 0 is all", 0},
     {"test-limit", 0, OPTION_INT, AT(test_limit), 0, 10000000, NULL, "0", "N",
@@ -70,8 +74,11 @@ static int find_data(const struct settings *settings, const struct log *log, str
     struct idx_files files;
     struct error reason;
     const char *data = settings->data;
-    bool automatic = strcmp(data, "auto") == 0;
-    if ((automatic || strcmp(data, "mnist") == 0) && !fetch_find(log, folder, &files)) {
+    bool automatic = strcmp(data, "auto") == 0, mnist = automatic || strcmp(data, "mnist") == 0;
+    struct layout layout;
+    if (!mnist && strcmp(data, "synthetic") != 0 && layout_find(data, true, &layout, error) != 0)
+        return -1;
+    if (mnist && !fetch_find(log, folder, &files) && !fetch_find_keras(folder)) {
         struct fetch_settings fetch = fetch_defaults();
         fetch.log = log;
         fetch.progress = show_download;
@@ -100,6 +107,7 @@ static struct dataset *open_dataset(const struct settings *settings, const struc
     struct fetch_settings fetch = fetch_defaults();
     fetch.log = log;
     struct dataset_request request = {.data = settings->data,
+                                      .transpose = settings->transpose,
                                       .hold_out = (uint32_t)settings->hold_out,
                                       .train_limit = (uint32_t)settings->train_limit,
                                       .test_limit = (uint32_t)settings->test_limit,
@@ -121,30 +129,31 @@ struct loader {
 static int open_all(struct loader *loader, struct error *error) {
     const struct settings *settings = &loader->settings;
     const struct dataset *dataset = loader->dataset;
-    char samples[ENDPOINT_MAXIMUM], split[ENDPOINT_MAXIMUM];
+    char samples[ENDPOINT_MAXIMUM], split[ENDPOINT_MAXIMUM], trainer[ENDPOINT_MAXIMUM];
     loader->context = zmq_ctx_new();
     if (!loader->context)
         return error_set(error, ERROR_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
-    if (endpoint_check(settings->join, false, error) != 0 ||
-        endpoint_beside(settings->join, settings->name, "samples", settings->host, samples,
-                        error) != 0 ||
-        endpoint_beside(settings->join, settings->name, "split", settings->host, split, error) != 0)
+    if (link_find(settings->join, (int)settings->patience, loader->log, trainer, error) != 0 ||
+        endpoint_beside(trainer, settings->name, "samples", settings->host, samples, error) != 0 ||
+        endpoint_beside(trainer, settings->name, "split", settings->host, split, error) != 0)
         return -1;
     loader->serve = serve_create(loader->context, dataset, samples, split, loader->log, error);
     if (!loader->serve)
         return -1;
     Digitsum__Dataset announced = DIGITSUM__DATASET__INIT;
     serve_describe(dataset, &announced);
-    if (endpoint_announce(serve_samples(loader->serve), settings->announce, samples, error) != 0 ||
-        endpoint_announce(serve_split(loader->serve), settings->announce, split, error) != 0)
+    if (endpoint_announce(serve_samples(loader->serve), settings->announce, trainer, samples,
+                          error) != 0 ||
+        endpoint_announce(serve_split(loader->serve), settings->announce, trainer, split, error) !=
+            0)
         return -1;
-    log_info(loader->log, "samples at %s, test split at %s", serve_samples(loader->serve),
-             serve_split(loader->serve));
+    log_info(loader->log, "samples at %s, test split at %s", samples, split);
     struct peer_hello hello = {.trainer = settings->join,
                                .role = DIGITSUM__ROLE__LOADER,
                                .name = settings->name,
                                .endpoints = {samples, split},
                                .dataset = &announced,
+                               .notices = &dataset->notices,
                                .patience = (int)settings->patience};
     loader->peer = peer_create(loader->context, &hello, loader->log, error);
     return loader->peer ? 0 : -1;
@@ -183,6 +192,7 @@ int main(int argc, char **argv) {
     struct error error = {0};
     struct log log = {0};
     struct loader loader = {.log = &log};
+    int status = -1;
     mallopt(M_MMAP_THRESHOLD, 64 << 20); /* batches come and go: keep their pages */
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     struct options *options = options_parse(&program, argc, argv, &loader.settings, &error);
@@ -191,7 +201,7 @@ int main(int argc, char **argv) {
     loader.settings.name = peer_name(loader.settings.name, "loader", loader.name);
     log_init(&log, 2, loader.settings.name, log_level_of(loader.settings.log_level));
     if (loader.settings.find) {
-        find_data(&loader.settings, &log, &error);
+        status = find_data(&loader.settings, &log, &error);
         goto done;
     }
     loader.dataset = open_dataset(&loader.settings, &log, &error);
@@ -199,8 +209,10 @@ int main(int argc, char **argv) {
         goto done;
     log_info(&log, "%s: %u training and %u test images", loader.dataset->name,
              loader.dataset->train.count, loader.dataset->test.count);
-    if (open_all(&loader, &error) == 0 && loop(&loader, &error) == 0)
-        error.code = ERROR_NONE;
+    for (int i = 0; i < loader.dataset->notices.count; i++)
+        log_warning(&log, "%s", loader.dataset->notices.texts[i]);
+    if (open_all(&loader, &error) == 0)
+        status = loop(&loader, &error);
     if (loader.serve)
         log_info(&log, "made %" PRIu64 " batches", serve_steps(loader.serve));
 done:
@@ -210,7 +222,7 @@ done:
         zmq_ctx_term(loader.context);
     dataset_close(&loader.dataset);
     options_destroy(&options);
-    if (error.code != ERROR_NONE)
+    if (status != 0)
         fprintf(stderr, "loader: %s\n", error.text);
-    return error_exit_status(error.code);
+    return status == 0 ? 0 : error_exit_status(error.code);
 }

@@ -28,19 +28,23 @@ struct source {
     uint64_t produced; /* bytes handed out */
 };
 
-/* Makes more stored bytes available; left == 0 afterwards means the end. */
-static int refill(struct source *self, struct error *error) {
-    if (self->left || self->descriptor < 0)
-        return 0;
+/* Reads stored bytes to behind the first `kept` of the chunk; left == 0 afterwards means the end.
+ */
+static int refill_behind(struct source *self, size_t kept, struct error *error) {
     ssize_t got;
     do
-        got = read(self->descriptor, self->chunk, CHUNK);
+        got = read(self->descriptor, self->chunk + kept, CHUNK - kept);
     while (got < 0 && errno == EINTR);
     if (got < 0)
         return error_set_errno(error, "%s: cannot be read", self->name);
-    self->next = self->chunk;
+    self->next = self->chunk + kept;
     self->left = (size_t)got;
     return 0;
+}
+
+/* Makes more stored bytes available; left == 0 afterwards means the end. */
+static int refill(struct source *self, struct error *error) {
+    return self->left || self->descriptor < 0 ? 0 : refill_behind(self, 0, error);
 }
 
 /* Looks at the first bytes for the gzip magic (RFC 1952) and prepares zlib. */
@@ -111,15 +115,45 @@ struct source *source_open_memory(const char *name, const void *bytes, size_t si
     return self;
 }
 
-/* After the stream's end: anything more is refused. */
-static int check_end(struct source *self, struct error *error) {
-    self->ended = true;
+/* Makes two stored bytes available where there are so many; says whether they are gzip's magic. */
+static int at_magic(struct source *self, bool *magic, struct error *error) {
     if (refill(self, error))
         return -1;
-    if (self->left)
-        return error_set(error, ERROR_CORRUPT, "%s: goes on behind the end of its gzip stream",
-                         self->name);
+    if (self->left == 1 && self->descriptor >= 0) {
+        uint8_t last = *self->next;
+        self->left = 0;
+        if (refill_behind(self, 1, error))
+            return -1;
+        self->chunk[0] = last;
+        self->next = self->chunk;
+        self->left++;
+    }
+    *magic = self->left >= 2 && self->next[0] == 0x1f && self->next[1] == 0x8b;
     return 0;
+}
+
+/* After the end of a member: another may follow (RFC 1952, 2.2), or zeros to the end, as tapes
+ * leave them and gzip(1) passes over; anything else is refused. */
+static int end_member(struct source *self, struct error *error) {
+    bool magic;
+    if (at_magic(self, &magic, error))
+        return -1;
+    if (magic)
+        return inflateReset(&self->stream) == Z_OK
+                   ? 0
+                   : error_set(error, ERROR_MEMORY, "%s: cannot inflate its next member",
+                               self->name);
+    self->ended = true;
+    while (refill(self, error) == 0) {
+        if (!self->left)
+            return 0;
+        for (; self->left && !*self->next; self->left--)
+            self->next++;
+        if (self->left)
+            return error_set(error, ERROR_CORRUPT, "%s: trailing data after the gzip stream",
+                             self->name);
+    }
+    return -1;
 }
 
 static int read_gzip(struct source *self, uint8_t *bytes, size_t size, size_t *got,
@@ -146,7 +180,7 @@ static int read_gzip(struct source *self, uint8_t *bytes, size_t size, size_t *g
         *got += out - stream->avail_out;
         self->produced += out - stream->avail_out;
         if (status == Z_STREAM_END) {
-            if (check_end(self, error))
+            if (end_member(self, error))
                 return -1;
         } else if (status != Z_OK && status != Z_BUF_ERROR) {
             return error_set(error, ERROR_CORRUPT,

@@ -18,9 +18,10 @@ struct source *source_open_memory(const char *name, const void *bytes, size_t si
                                   struct error *error);
 
 /* Puts the next `size` bytes into `bytes` and how many came into *got: fewer only at the end, and
- * never more than asked for are inflated. The end of a gzip stream is reached only with a right
- * checksum and nothing behind it. Returns 0, or -1 with ERROR_CORRUPT (gzip that is damaged, cut
- * short or followed by other bytes) or ERROR_IO. */
+ * never more than asked for are inflated. A gzip stream may have several members, and zeros behind
+ * the last (RFC 1952); its end is reached only with right checksums and nothing else behind it.
+ * Returns 0, or -1 with ERROR_CORRUPT (gzip that is damaged, cut short or followed by other bytes)
+ * or ERROR_IO. */
 int source_read(struct source *self, void *bytes, size_t size, size_t *got, struct error *error);
 
 /* Refuses, before anything is allocated for it, a source that cannot hold `size` bytes in all: a

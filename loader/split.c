@@ -32,6 +32,58 @@ int split_allocate(struct split *split, uint64_t count, const char *who, struct 
     return 0;
 }
 
+/* clang-format off */
+static const struct {
+    uint8_t least, most;
+    const char *guess;
+} ranges[] = {
+    {1, 26, "; labels 1-26 are those of EMNIST letters: digits are in emnist-digits or emnist-mnist"},
+    {0, 25, "; labels 0-25 are those of letters A-Z, digits are needed"},
+    {0, 46, "; labels 0-46 are those of EMNIST balanced or bymerge: digits are in emnist-digits or "
+            "emnist-mnist"},
+    {0, 61, "; labels 0-61 are those of EMNIST byclass: digits are in emnist-digits or "
+            "emnist-mnist"},
+    {1, 10, "; labels 1-10 with 10 for the digit 0, as MATLAB and SVHN have them: store 0 for 10"},
+    {'0', '9', "; labels 48-57 are the characters '0' to '9': store the numbers 0 to 9"},
+};
+/* clang-format on */
+
+const char *split_guess_labels(uint8_t least, uint8_t most) {
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (ranges[i].least == least && ranges[i].most == most)
+            return ranges[i].guess;
+    return "";
+}
+
+int split_check_labels(const struct split *split, const char *who, struct error *error) {
+    uint8_t least = UINT8_MAX, most = 0;
+    uint32_t first = split->count;
+    for (uint32_t i = split->count; i-- > 0;) {
+        uint8_t label = split->labels[i];
+        least = label < least ? label : least;
+        most = label > most ? label : most;
+        if (label > 9)
+            first = i;
+    }
+    if (first == split->count)
+        return 0;
+    return error_set(error, ERROR_CORRUPT, "%s: label %u of sample %" PRIu32 ", 0-9 expected%s",
+                     who, split->labels[first], first, split_guess_labels(least, most));
+}
+
+void split_transpose(struct split *split) {
+    for (uint32_t i = 0; i < split->count; i++) {
+        uint8_t *image = split->memory + (size_t)i * IMAGE_PIXELS;
+        for (int row = 0; row < IMAGE_ROWS; row++)
+            for (int column = 0; column < row; column++) {
+                uint8_t *one = image + row * IMAGE_COLUMNS + column;
+                uint8_t *other = image + column * IMAGE_COLUMNS + row, kept = *one;
+                *one = *other;
+                *other = kept;
+            }
+    }
+}
+
 void split_limit(struct split *split, uint32_t limit) {
     if (limit && limit < split->count)
         split->count = limit;

@@ -23,6 +23,17 @@ struct split {
  * bounds) or ERROR_MEMORY. */
 int split_allocate(struct split *split, uint64_t count, const char *who, struct error *error);
 
+/* Refuses a label above 9 with ERROR_CORRUPT and a sentence that names the first such sample, and
+ * what data has labels of this range where that is known. Returns 0, or -1. */
+int split_check_labels(const struct split *split, const char *who, struct error *error);
+
+/* What labels from `least` to `most` look like, as the end of a sentence: ""; or "; labels 1-26 …".
+ * Used by readers that know more about where a label stands. */
+const char *split_guess_labels(uint8_t least, uint8_t most);
+
+/* Swaps rows and columns of every image: EMNIST's lie on their side. */
+void split_transpose(struct split *split);
+
 /* Keeps the first `limit` samples; 0 keeps all. No memory is given back. */
 void split_limit(struct split *split, uint32_t limit);
 

@@ -19,9 +19,9 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
     "\"sha256\":\"" /* as encode writes it; within a string the quotes are escaped                 \
                      */
 #define TENSOR_NAME (NET_NAME + 32)
-#define METADATA_KEYS 12
+#define METADATA_KEYS 11 /* without computed_with */
 
-static const char format_name[] = "digitsum-1";
+static const char format_name[] = "digitsum-2";
 static const char zero_digits[DIGITS + 1] =
     "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -74,10 +74,10 @@ static bool is_json_object(const char *text) {
 }
 
 /* Only what encode would print: no signs, blanks, leading zeros or other spellings. */
-static bool read_whole(const char *text, int base, uint64_t *value) {
+static bool read_whole(const char *text, uint64_t *value) {
     char again[24];
-    *value = strtoull(text, NULL, base);
-    snprintf(again, sizeof again, base == 16 ? "%016" PRIx64 : "%" PRIu64, *value);
+    *value = strtoull(text, NULL, 10);
+    snprintf(again, sizeof again, "%" PRIu64, *value);
     return strcmp(text, again) == 0;
 }
 
@@ -122,6 +122,10 @@ static int check_members(const struct checkpoint *checkpoint, struct error *erro
         return error_set(error, ERROR_INVALID,
                          "a checkpoint's settings must be a JSON object, not '%.64s'",
                          checkpoint->settings ? checkpoint->settings : "");
+    if (checkpoint->computed && !is_json_object(checkpoint->computed))
+        return error_set(error, ERROR_INVALID,
+                         "a checkpoint's computed_with must be a JSON object, not '%.64s'",
+                         checkpoint->computed);
     if (!is_hex(checkpoint->dataset, DIGITS))
         return error_set(error, ERROR_INVALID,
                          "a checkpoint's dataset must be 64 lower-case hex digits, not '%.64s'",
@@ -137,14 +141,14 @@ static json_t *make_metadata(const struct checkpoint *checkpoint) {
     char epoch[32], chain[SHA256_HEX];
     snprintf(epoch, sizeof epoch, "%.17g", checkpoint->epoch);
     sha256_hex(checkpoint->chain, chain);
-    return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:o, s:s, s:s}", "format",
+    return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:s, s:s, s:s*, s:s, s:s, s:s}", "format",
                      format_name, "step", json_sprintf("%" PRIu64, checkpoint->step), "epoch",
                      epoch, "samples", json_sprintf("%" PRIu64, checkpoint->samples), "seed",
                      json_sprintf("%" PRIu64, checkpoint->seed), "updates",
                      json_sprintf("%" PRIu64, checkpoint->state.updates), "network",
-                     checkpoint->net->text, "settings", checkpoint->settings, "dataset",
-                     checkpoint->dataset, "run", json_sprintf("%016" PRIx64, checkpoint->run),
-                     "chain", chain, "sha256", zero_digits);
+                     checkpoint->net->text, "settings", checkpoint->settings, "computed_with",
+                     checkpoint->computed, "dataset", checkpoint->dataset, "chain", chain, "sha256",
+                     zero_digits);
 }
 
 static json_t *make_entry(const struct parameter *parameter, uint64_t begin) {
@@ -324,13 +328,12 @@ static int check_digest(struct decoder *decoder) {
     return 0;
 }
 
-static int read_count(struct decoder *decoder, const char *key, int base, uint64_t *value) {
+static int read_count(struct decoder *decoder, const char *key, uint64_t *value) {
     const char *text = word_of(decoder, key);
     if (!text)
         return -1;
-    if (!read_whole(text, base, value))
-        return corrupt(decoder, "'%s' must be %s, not '%.64s'", key,
-                       base == 16 ? "16 lower-case hex digits" : "a whole number", text);
+    if (!read_whole(text, value))
+        return corrupt(decoder, "'%s' must be a whole number, not '%.64s'", key, text);
     return 0;
 }
 
@@ -344,6 +347,21 @@ static int read_chain(struct decoder *decoder) {
         char pair[3] = {text[2 * i], text[2 * i + 1], '\0'};
         decoder->checkpoint->chain[i] = (uint8_t)strtoul(pair, NULL, 16);
     }
+    return 0;
+}
+
+static int read_computed(struct decoder *decoder) {
+    if (!json_object_get(decoder->metadata, "computed_with"))
+        return 0;
+    const char *computed = word_of(decoder, "computed_with");
+    if (!computed)
+        return -1;
+    if (!is_json_object(computed))
+        return corrupt(decoder, "'computed_with' must be a JSON object, not '%.64s'", computed);
+    decoder->checkpoint->computed = strdup(computed);
+    if (!decoder->checkpoint->computed)
+        return error_set(decoder->error, ERROR_MEMORY,
+                         "no memory for what a checkpoint was computed with");
     return 0;
 }
 
@@ -364,7 +382,7 @@ static int read_texts(struct decoder *decoder) {
     checkpoint->settings = strdup(settings);
     if (!checkpoint->settings)
         return error_set(decoder->error, ERROR_MEMORY, "no memory for a checkpoint's settings");
-    return 0;
+    return read_computed(decoder);
 }
 
 static int read_net(struct decoder *decoder) {
@@ -385,16 +403,18 @@ static int read_metadata(struct decoder *decoder) {
     if (!format)
         return -1;
     if (strcmp(format, format_name) != 0)
-        return corrupt(decoder, "the format is '%.32s'; this program reads '%s'", format,
-                       format_name);
-    if (json_object_size(decoder->metadata) != METADATA_KEYS)
-        return corrupt(decoder, "__metadata__ has %zu strings instead of %d",
-                       json_object_size(decoder->metadata), METADATA_KEYS);
-    if (read_count(decoder, "step", 10, &checkpoint->step) ||
-        read_count(decoder, "samples", 10, &checkpoint->samples) ||
-        read_count(decoder, "seed", 10, &checkpoint->seed) ||
-        read_count(decoder, "updates", 10, &checkpoint->state.updates) ||
-        read_count(decoder, "run", 16, &checkpoint->run) || read_chain(decoder) ||
+        return error_set(decoder->error, ERROR_UNSUPPORTED,
+                         "checkpoint %s: its format is '%.32s', and this program reads '%s': go on "
+                         "with the version that wrote it",
+                         decoder->origin, format, format_name);
+    size_t keys = METADATA_KEYS + (json_object_get(decoder->metadata, "computed_with") != NULL);
+    if (json_object_size(decoder->metadata) != keys)
+        return corrupt(decoder, "__metadata__ has %zu strings instead of %zu",
+                       json_object_size(decoder->metadata), keys);
+    if (read_count(decoder, "step", &checkpoint->step) ||
+        read_count(decoder, "samples", &checkpoint->samples) ||
+        read_count(decoder, "seed", &checkpoint->seed) ||
+        read_count(decoder, "updates", &checkpoint->state.updates) || read_chain(decoder) ||
         read_texts(decoder) || read_net(decoder))
         return -1;
     return 0;
@@ -507,10 +527,27 @@ struct checkpoint *checkpoint_decode(const uint8_t *bytes, size_t size, const ch
     return decoder.checkpoint;
 }
 
+/* Whether two arrays of `floats`, either of which may be absent, have the same bits. */
+static bool same_floats(const float *a, const float *b, size_t floats) {
+    return a && b ? memcmp(a, b, floats * sizeof *a) == 0 : a == b;
+}
+
+bool checkpoint_same(const struct checkpoint *a, const struct checkpoint *b) {
+    bool same = a->step == b->step && a->samples == b->samples && a->seed == b->seed &&
+                a->state.updates == b->state.updates && strcmp(a->dataset, b->dataset) == 0 &&
+                memcmp(a->chain, b->chain, SHA256_SIZE) == 0 &&
+                strcmp(a->net->text, b->net->text) == 0;
+    for (size_t k = 0; same && k < PARTS; k++)
+        same = same_floats(*array_of(&a->state, &parts[k]), *array_of(&b->state, &parts[k]),
+                           part_floats(a->net, &parts[k]));
+    return same;
+}
+
 void checkpoint_destroy(struct checkpoint **checkpoint) {
     if (!checkpoint || !*checkpoint)
         return;
     free((*checkpoint)->settings);
+    free((*checkpoint)->computed);
     net_destroy(&(*checkpoint)->net);
     state_free(&(*checkpoint)->state);
     free(*checkpoint);

@@ -2,12 +2,14 @@
  *
  * Tensors (all F32): every parameter under its name ("conv1.weight"), then where present
  * "ema.<name>", "moment1.<name>", "moment2.<name>" (trainable only). `__metadata__` (strings):
- * format = "digitsum-1", step, epoch, samples, seed, updates, network (the text), settings (the
- * run's settings as JSON), dataset (its SHA-256, hex), run (id, hex), chain (head of the chain over
- * consumed batches, hex), sha256 (hex; of the whole file with these 64 digits taken as '0', so that
- * no bit of the file can change unnoticed).
- * File format: https://github.com/huggingface/safetensors (8-byte little-endian header length, JSON
- * header padded with spaces to a multiple of 8, tensor bytes back to back). */
+ * format = "digitsum-2", step, epoch, samples, seed, updates, network (the text), settings (the
+ * run's settings as JSON), computed_with (engine, threads, library …, as JSON: model/traits.h; may
+ * be absent), dataset (its SHA-256, hex), chain (head of the chain over consumed batches, hex),
+ * sha256 (hex; of the whole file with these 64 digits taken as '0', so that no bit of the file can
+ * change unnoticed). Nothing in it depends on when or by which process it was written: a step that
+ * is trained again gives the same bytes. File format: https://github.com/huggingface/safetensors
+ * (8-byte little-endian header length, JSON header padded with spaces to a multiple of 8, tensor
+ * bytes back to back). */
 #ifndef MODEL_CHECKPOINT_H
 #define MODEL_CHECKPOINT_H
 
@@ -16,6 +18,8 @@
 #include "model/net.h"
 #include "model/optimizer.h"
 
+#include <stdbool.h>
+
 #define CHECKPOINT_HEADER_MAXIMUM (1 << 20)
 
 struct checkpoint {
@@ -23,16 +27,16 @@ struct checkpoint {
     double epoch;     /* samples / samples of the training split */
     uint64_t samples; /* pairs trained on */
     uint64_t seed;
-    uint64_t run;   /* run id */
     char *settings; /* JSON text */
+    char *computed; /* the same: what it was computed with; NULL: not recorded */
     char dataset[SHA256_HEX];
     uint8_t chain[SHA256_SIZE];
     struct net *net;           /* of the text inside */
     struct engine_state state; /* own arrays */
 };
 
-/* A state with zeroed arrays for this net and optimizer: moment2 only for AdamW, ema only where it
- * is on. -1 when memory is short. state_free frees the arrays and clears. */
+/* A state with zeroed arrays for this net and optimizer: moment2 where it has squares, ema only
+ * where it is on. -1 when memory is short. state_free frees the arrays and clears. */
 int state_alloc(struct engine_state *state, const struct net *net,
                 const struct optimizer *optimizer, struct error *error);
 void state_free(struct engine_state *state);
@@ -51,10 +55,14 @@ int checkpoint_encode(const struct checkpoint *checkpoint, uint8_t **bytes, size
 
 /* Checks everything (sizes, names, shapes against the network text inside, the digest) and takes it
  * apart; `origin` names it in errors. Refuses a file whose tensors do not exactly cover its bytes.
- * NULL with ERROR_CORRUPT (or ERROR_MEMORY). ema, moment1 and moment2 are NULL where the file has
- * none. Caller destroys. */
+ * NULL with ERROR_CORRUPT, ERROR_UNSUPPORTED (another format) or ERROR_MEMORY. ema, moment1 and
+ * moment2 are NULL where the file has none. Caller destroys. */
 struct checkpoint *checkpoint_decode(const uint8_t *bytes, size_t size, const char *origin,
                                      struct error *error);
+/* Whether both hold the same state of the same run: step, network, data, chain and every bit of the
+ * arrays. What only describes the run (settings, epoch) may differ. */
+bool checkpoint_same(const struct checkpoint *a, const struct checkpoint *b);
+
 /* As decode, of a regular file; ERROR_IO where it cannot be read. */
 struct checkpoint *checkpoint_read(const char *path, struct error *error);
 
@@ -69,6 +77,9 @@ void checkpoint_destroy(struct checkpoint **checkpoint);
  * was; only where the last step, the sync of the folder, fails is the new one in place already. The
  * temporary file is ".checkpoint-<pid>-<n>.tmp". */
 int checkpoint_write(const char *path, const uint8_t *bytes, size_t size, struct error *error);
+
+/* Syncs the folder that holds `path`, so that its name survives a power cut. -1 with ERROR_IO. */
+int checkpoint_sync(const char *path, struct error *error);
 
 /* Removes from a folder the temporary files of checkpoint_write whose process is gone: killed in
  * the middle of a write. Others' files, and those of writers that live, stay. */

@@ -177,6 +177,16 @@ done:
     return result;
 }
 
+int checkpoint_sync(const char *path, struct error *error) {
+    int folder = open_folder(path, strrchr(path, '/'));
+    int status = folder >= 0 ? sync_folder(folder) : -1;
+    if (status != 0)
+        error_set_errno(error, "cannot sync the folder of %s", path);
+    if (folder >= 0)
+        close(folder);
+    return status;
+}
+
 void checkpoint_sweep(const char *folder) {
     DIR *directory = opendir(folder);
     if (!directory)

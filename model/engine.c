@@ -18,13 +18,13 @@
 extern const struct engine_ops cpu_engine;
 
 static const struct engine_ops *choose_cpu(const struct engine_config *config, const char *why,
-                                           char *reason, size_t size, struct error *error) {
-    char description[256] = "";
-    if (cpu_engine.probe(config, description, sizeof description, error)) {
+                                           struct engine_traits *traits, char *reason, size_t size,
+                                           struct error *error) {
+    if (cpu_engine.probe(config, traits, error)) {
         error_prefix(error, "the CPU engine cannot run here");
         return NULL;
     }
-    snprintf(reason, size, "%s: %s (%s)", cpu_engine.name, description, why);
+    snprintf(reason, size, "%s: %s (%s)", cpu_engine.name, traits->description, why);
     return &cpu_engine;
 }
 
@@ -87,32 +87,37 @@ static const struct engine_ops *open_object(struct error *error) {
 }
 
 static const struct engine_ops *choose_cuda(const struct engine_config *config, const char *why,
-                                            char *reason, size_t size, struct error *error) {
-    char description[256] = "";
+                                            struct engine_traits *traits, char *reason, size_t size,
+                                            struct error *error) {
     const struct engine_ops *ops = open_object(error);
-    if (!ops || ops->probe(config, description, sizeof description, error))
+    if (!ops || ops->probe(config, traits, error))
         return NULL;
-    snprintf(reason, size, "%s: %s (%s)", ops->name, description, why);
+    snprintf(reason, size, "%s: %s (%s)", ops->name, traits->description, why);
     return ops;
 }
 
 const struct engine_ops *engine_choose(const char *device, const struct engine_config *config,
-                                       char *reason, size_t size, struct error *error) {
+                                       struct engine_traits *traits, char *reason, size_t size,
+                                       struct error *error) {
     assert(device && config && reason && size > 0);
+    struct engine_traits unread;
+    traits = traits ? traits : &unread;
+    *traits = (struct engine_traits){0};
     reason[0] = '\0';
     if (strcmp(device, "auto") == 0) {
         struct error missing = {0};
         char why[sizeof missing.text + 8];
-        const struct engine_ops *ops = choose_cuda(config, "auto", reason, size, &missing);
+        const struct engine_ops *ops = choose_cuda(config, "auto", traits, reason, size, &missing);
         if (ops)
             return ops;
         snprintf(why, sizeof why, "auto: %s", missing.text);
-        return choose_cpu(config, why, reason, size, error);
+        return choose_cpu(config, why, traits, reason, size, error);
     }
     if (strcmp(device, "cpu") == 0)
-        return choose_cpu(config, "as asked for", reason, size, error);
+        return choose_cpu(config, "as asked for", traits, reason, size, error);
     if (strcmp(device, "cuda") == 0) {
-        const struct engine_ops *ops = choose_cuda(config, "as asked for", reason, size, error);
+        const struct engine_ops *ops =
+            choose_cuda(config, "as asked for", traits, reason, size, error);
         if (!ops && error)
             error_prefix(error, "device cuda");
         return ops;

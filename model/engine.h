@@ -17,8 +17,8 @@ struct engine_config {
     enum precision precision; /* bf16: activations and products in bf16, master weights, statistics,
                                  losses and updates in f32 */
     int batch;                /* samples of each train_step; most samples of one predict */
-    int threads;              /* CPU: 0 = as many as this process may use. Part of what makes
-                                 results repeatable: same threads, same bits */
+    int threads;              /* CPU: 0 = as many as this process may use (common/processors.h).
+                                 Part of what makes results repeatable: same threads, same bits */
     int device;               /* ordinal of the accelerator; 0 on a CPU */
     bool tf32;                /* f32 products may be rounded to TF32, where the device has it */
     int ahead;                /* batches staged on the device before they are needed; 0: as the
@@ -45,15 +45,26 @@ struct step_result {
     uint32_t digit_hits, sum_hits; /* of `count`; regression: rounded scalar equals the sum */
 };
 
+/* What the bits of a result depend on besides the settings, as texts for people and for comparing.
+ * A resumed run must find threads, instructions and library as they were (trainer/bits.h). Filled
+ * by probe; written into checkpoints, settings.json and summary.json (model/traits.h). */
+struct engine_traits {
+    int threads;           /* compute threads; 0 where they do not matter (a GPU) */
+    char instructions[64]; /* "AVX512_CORE_AMX"; "compute capability 9.0, 132 SMs" */
+    char library[128];     /* "oneDNN 2.6.3 (52b5f10...)"; "CUDA 13.0, cuDNN 9.12.0" */
+    char processor[96];    /* "AMD EPYC 9B14"; "NVIDIA H100" */
+    char description[256]; /* all of it in short, for the log: "2 threads, AVX512, AMX bf16" */
+};
+
 struct engine; /* opaque: each engine's own */
 
 /* Each member: 0, or -1 with error filled. */
 struct engine_ops {
     const char *name; /* "cpu", "cuda" */
 
-    /* Whether this machine can run it: fills description ("2 threads, AVX512, AMX bf16"). Does not
-     * keep anything open. */
-    int (*probe)(const struct engine_config *config, char *description, size_t size,
+    /* Whether this machine can run it, and with what: fills traits (may be NULL), the description
+     * even where it cannot. Does not keep anything open. */
+    int (*probe)(const struct engine_config *config, struct engine_traits *traits,
                  struct error *error);
 
     /* The net must outlive the engine. Weights are unspecified until import. */
@@ -88,10 +99,15 @@ struct engine_ops {
     void (*destroy)(struct engine **engine);
 };
 
-/* `device`: "auto", "cpu" or "cuda". Auto takes a GPU where there is one. Writes into `reason` what
- * was chosen and why, for the log ("cpu: 2 threads, AVX512 (as asked for)"). NULL with
- * ERROR_UNSUPPORTED where it cannot be had, ERROR_INVALID for another word. */
+/* Room for the sentence of engine_choose: a description and the reason why there is no GPU. */
+#define ENGINE_REASON 768
+
+/* `device`: "auto", "cpu" or "cuda". Auto takes a GPU where there is one. Fills `traits` (may be
+ * NULL) and writes into `reason` what was chosen and why, for the log ("cpu: 2 threads, AVX512 (as
+ * asked for)"). NULL with ERROR_UNSUPPORTED where it cannot be had, ERROR_INVALID for another word.
+ */
 const struct engine_ops *engine_choose(const char *device, const struct engine_config *config,
-                                       char *reason, size_t size, struct error *error);
+                                       struct engine_traits *traits, char *reason, size_t size,
+                                       struct error *error);
 
 #endif

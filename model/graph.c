@@ -17,11 +17,13 @@ static int resolve_inputs(struct parser *parser) {
     for (int i = PARSE_INPUTS; i < parser->net->node_count; i++) {
         struct node_draft *draft = &parser->drafts[i];
         for (int k = 0; k < draft->node.input_count; k++) {
-            int found = parse_find(parser, draft->input_names[k]);
+            const char *name = draft->input_names[k];
+            int found = parse_find(parser, name);
+            char hint[SUGGEST_HINT];
             if (found < 0)
                 return parse_fail(parser, draft->input_lines[k],
-                                  "node '%s': there is no node '%.64s'", draft->node.name,
-                                  draft->input_names[k]);
+                                  "node '%s': there is no node '%.64s'%s", draft->node.name, name,
+                                  parse_hint(parser, name, hint));
             if (parser->drafts[found].node.kind == NODE_DIGIT && draft->node.kind != NODE_ONEHOT)
                 return parse_fail(parser, draft->input_lines[k],
                                   "node '%s': only onehot takes the input 'digit'",
@@ -112,10 +114,11 @@ static int read_output(struct parser *parser, const config_setting_t *group, con
     if (!name)
         return parse_fail(parser, parse_line(setting ? setting : group),
                           "'outputs' needs '%s', a node's name", key);
+    char hint[SUGGEST_HINT];
     int draft = parse_find(parser, name);
     if (draft < 0)
-        return parse_fail(parser, parse_line(setting), "output '%s': there is no node '%.64s'", key,
-                          name);
+        return parse_fail(parser, parse_line(setting), "output '%s': there is no node '%.64s'%s",
+                          key, name, parse_hint(parser, name, hint));
     if (draft < PARSE_INPUTS)
         return parse_fail(parser, parse_line(setting), "output '%s' cannot be the input '%s'", key,
                           name);

@@ -1,6 +1,21 @@
 /* See links.h. */
 #include "model/links.h"
 
+bool node_keeps_type(enum node_kind kind) {
+    switch (kind) {
+    case NODE_BATCHNORM:
+    case NODE_RELU:
+    case NODE_TANH:
+    case NODE_SIGMOID:
+    case NODE_GELU:
+    case NODE_DROPOUT:
+    case NODE_FLATTEN:
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool conv_is_dense(const struct net *net, const struct node *node) {
     struct shape in = net->nodes[node->inputs[0]].shape;
     return node->conv.kernel == in.height && node->conv.kernel == in.width &&

@@ -22,6 +22,9 @@ struct node_links {
 /* Fills links[net->node_count]. */
 void net_link(const struct net *net, struct node_links *links);
 
+/* Whether the output has the element type of the input: what leaves each value in its place. */
+bool node_keeps_type(enum node_kind kind);
+
 /* Whether a conv's kernel covers its whole input without padding, which makes it a dense node. */
 bool conv_is_dense(const struct net *net, const struct node *node);
 

@@ -1,8 +1,11 @@
 /* Where network files lie, and how one is read. */
 #include "model/net.h"
 
+#include "common/suggest.h"
+
 #include <assert.h>
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -72,6 +75,39 @@ static bool is_path(const char *text) {
     return strchr(text, '/') || (length > 4 && strcmp(text + length - 4, ".net") == 0);
 }
 
+/* What is known of the names that a folder has: for the sentence about one that it has not. */
+struct known {
+    char names[256]; /* "plain7, quick, tiny", sorted; "…" at the end where there are more */
+    struct suggestion suggestion;
+};
+
+static int ends_in_net(const struct dirent *entry) {
+    size_t length = strlen(entry->d_name);
+    return length > 4 && strcmp(entry->d_name + length - 4, ".net") == 0;
+}
+
+/* Adds the networks of one folder; names are listed of the first that has any. */
+static void list_folder(struct known *known, const char *folder) {
+    struct dirent **entries;
+    int count = scandir(folder, &entries, ends_in_net, alphasort);
+    bool first = !known->names[0];
+    size_t used = 0, size = sizeof known->names;
+    for (int i = 0; i < count; i++) {
+        char name[sizeof entries[i]->d_name];
+        snprintf(name, sizeof name, "%.*s", (int)strlen(entries[i]->d_name) - 4,
+                 entries[i]->d_name);
+        suggest_try(&known->suggestion, name);
+        if (first && used + strlen(name) + 8 < size)
+            used +=
+                (size_t)snprintf(known->names + used, size - used, "%s%s", used ? ", " : "", name);
+        else if (first && used < size)
+            used += (size_t)snprintf(known->names + used, size - used, ", …") + size;
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
+}
+
 /* The first of the folders that has name.net. */
 static int find_name(const char *name, char *path, size_t size, struct error *error) {
     char program[PATH_MAX], looked[300] = "";
@@ -94,7 +130,16 @@ static int find_name(const char *name, char *path, size_t size, struct error *er
             used += (size_t)snprintf(looked + used, sizeof looked - used, "%s%s%s",
                                      used ? ", " : "", folders[i].root, folders[i].below);
     }
-    return error_set(error, ERROR_INVALID, "there is no network '%s' in %s", name, looked);
+    struct known known = {0};
+    char hint[SUGGEST_HINT];
+    suggest_begin(&known.suggestion, name);
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        if (folders[i].root &&
+            (size_t)snprintf(path, size, "%s%s", folders[i].root, folders[i].below) < size)
+            list_folder(&known, path);
+    return error_set(error, ERROR_INVALID, "there is no network '%s' in %.200s%s%s%s", name, looked,
+                     known.names[0] ? "; there are " : "", known.names,
+                     suggest_hint(&known.suggestion, hint));
 }
 
 int net_locate(const char *path_or_name, char *path, size_t size, struct error *error) {

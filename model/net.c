@@ -12,7 +12,7 @@
 _Static_assert(NET_TEXT_MAXIMUM == TEXT_MAXIMUM, "text_check has the limit that net.h tells");
 
 static int parse(struct parser *parser, config_t *config) {
-    if (!config_read_string(config, parser->net->text))
+    if (!config_read_string(config, text_begin(parser->net->text)))
         return parse_fail(parser, config_error_line(config), "%s", config_error_text(config));
     const config_setting_t *root = config_root_setting(config);
     if (parse_top(parser, root) || parse_nodes(parser, root) || graph_sort(parser) ||

@@ -28,6 +28,9 @@ enum node_kind {
     NODE_DENSE,
     NODE_BATCHNORM,
     NODE_RELU,
+    NODE_TANH,
+    NODE_SIGMOID, /* 1 / (1 + e^-x) */
+    NODE_GELU,    /* x · Φ(x), exact: Hendrycks & Gimpel 2016, PyTorch's default */
     NODE_MAXPOOL,
     NODE_AVGPOOL,
     NODE_DROPOUT,

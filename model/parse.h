@@ -4,6 +4,7 @@
 #ifndef MODEL_PARSE_H
 #define MODEL_PARSE_H
 
+#include "common/suggest.h"
 #include "model/net.h"
 #include "model/node.h"
 
@@ -30,6 +31,10 @@ int parse_line(const config_setting_t *setting);
 
 /* The draft with this name, or -1. */
 int parse_find(const struct parser *parser, const char *name);
+
+/* "; did you mean 'pool1'?" for the name of a node that is not there, or "". Returns `hint`. */
+const char *parse_hint(const struct parser *parser, const char *name,
+                       char hint[static SUGGEST_HINT]);
 
 /* The keys at the top level and the name of the network. */
 int parse_top(struct parser *parser, const config_setting_t *root);

@@ -53,9 +53,26 @@ int parse_find(const struct parser *parser, const char *name) {
     return -1;
 }
 
+const char *parse_hint(const struct parser *parser, const char *name,
+                       char hint[static SUGGEST_HINT]) {
+    struct suggestion suggestion;
+    suggest_begin(&suggestion, name);
+    for (int i = 0; i < parser->net->node_count; i++)
+        suggest_try(&suggestion, parser->drafts[i].node.name);
+    return suggest_hint(&suggestion, hint);
+}
+
 /* --- the top level ---------------------------------------------------------------------------- */
 
+static const char *word_hint(const char *word, const char *words, char hint[static SUGGEST_HINT]) {
+    struct suggestion suggestion;
+    suggest_begin(&suggestion, word);
+    suggest_words(&suggestion, words);
+    return suggest_hint(&suggestion, hint);
+}
+
 int parse_top(struct parser *parser, const config_setting_t *root) {
+    char hint[SUGGEST_HINT];
     for (int i = 0; i < config_setting_length(root); i++) {
         const config_setting_t *setting = config_setting_get_elem(root, (unsigned)i);
         const char *key = config_setting_name(setting);
@@ -63,7 +80,8 @@ int parse_top(struct parser *parser, const config_setting_t *root) {
             strcmp(key, "nodes") != 0 && strcmp(key, "outputs") != 0)
             return parse_fail(
                 parser, parse_line(setting),
-                "a network has no setting '%s'; it has name, parameters, nodes, outputs", key);
+                "a network has no setting '%.64s'; it has name, parameters, nodes, outputs%s", key,
+                word_hint(key, "name|parameters|nodes|outputs", hint));
     }
     const config_setting_t *name = config_setting_get_member(root, "name");
     if (!name)
@@ -85,10 +103,13 @@ static int read_number(struct parser *parser, const config_setting_t *setting,
     else
         return parse_fail(parser, parse_line(setting), "'%s' must be a %snumber", row->name,
                           row->type == ATTRIBUTE_INT ? "whole " : "");
-    if (!(*value >= row->least && *value <= row->most))
-        return parse_fail(parser, parse_line(setting), "'%s' must be from %.8g to %.8g, not %.8g",
+    if (*value >= row->least && *value <= row->most)
+        return 0;
+    if (row->type == ATTRIBUTE_INT)
+        return parse_fail(parser, parse_line(setting), "'%s' must be from %.0f to %.0f, not %.0f",
                           row->name, row->least, row->most, *value);
-    return 0;
+    return parse_fail(parser, parse_line(setting), "'%s' must be from %.8g to %.8g, not %.8g",
+                      row->name, row->least, row->most, *value);
 }
 
 static int read_attribute(struct parser *parser, struct node_draft *draft,
@@ -146,11 +167,17 @@ static int check_keys(struct parser *parser, const struct node_draft *draft,
         for (const struct attribute *row = rule->attributes; row && row->name; row++)
             known = known || strcmp(key, row->name) == 0;
         if (!known) {
-            char words[160];
+            char words[160], hint[SUGGEST_HINT];
+            struct suggestion suggestion;
             list_attributes(rule, words, sizeof words);
+            suggest_begin(&suggestion, key);
+            suggest_words(&suggestion,
+                          rule->inputs_most > 1 ? "name|kind|inputs" : "name|kind|input");
+            for (const struct attribute *row = rule->attributes; row && row->name; row++)
+                suggest_try(&suggestion, row->name);
             return parse_fail(parser, parse_line(setting),
-                              "node '%s': %s has no setting '%s'; it has %s", draft->node.name,
-                              rule->name, key, words);
+                              "node '%s': %s has no setting '%.64s'; it has %s%s", draft->node.name,
+                              rule->name, key, words, suggest_hint(&suggestion, hint));
         }
     }
     return 0;
@@ -216,11 +243,15 @@ static int read_node(struct parser *parser, const config_setting_t *group) {
     const char *word = config_setting_get_string(kind);
     int found = word ? node_kind_of(word) : -1;
     if (found < 0) {
-        char kinds[256] = "";
+        char kinds[256] = "", hint[SUGGEST_HINT];
+        struct suggestion suggestion;
         list_kinds(kinds, sizeof kinds);
+        suggest_begin(&suggestion, word ? word : "");
+        for (int i = NODE_CONV; i < NODE_KINDS; i++)
+            suggest_try(&suggestion, node_kind_name((enum node_kind)i));
         return parse_fail(parser, parse_line(kind),
-                          "node '%s': there is no kind of node '%.64s'; there are %s", text,
-                          word ? word : "", kinds);
+                          "node '%s': there is no kind of node '%.64s'; there are %s%s", text,
+                          word ? word : "", kinds, suggest_hint(&suggestion, hint));
     }
     strcpy(draft->node.name, text);
     draft->node.kind = (enum node_kind)found;

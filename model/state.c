@@ -19,7 +19,7 @@ int state_alloc(struct engine_state *state, const struct net *net,
     if (take(&state->weights, net->total, error) ||
         (optimizer->ema > 0 && take(&state->ema, net->total, error)) ||
         take(&state->moment1, net->trainable, error) ||
-        (optimizer->kind == OPTIMIZER_ADAMW && take(&state->moment2, net->trainable, error))) {
+        (optimizer_has_squares(optimizer->kind) && take(&state->moment2, net->trainable, error))) {
         state_free(state);
         return -1;
     }

@@ -7,13 +7,15 @@
 
 enum { MESSAGES_AT_ONCE = 256, HEARTBEAT_MS = 500, SILENCE_MS = 5000, VISITS = 30 };
 
-static void send_to(struct coordinator *self, const struct wire_address *to,
+static bool send_to(struct coordinator *self, const struct wire_address *to,
                     Digitsum__Header *header) {
     struct error error;
     header->run = self->run;
-    if (wire_send(self->control, to, header, NULL, 0, &error) != 1)
+    bool sent = wire_send(self->control, to, header, NULL, 0, &error) == 1;
+    if (!sent)
         log_debug(self->log, "%s was not sent: the peer is gone or slow",
                   wire_type_name(header->type));
+    return sent;
 }
 
 static void refuse(struct coordinator *self, const struct wire_address *to, const char *reason) {
@@ -41,6 +43,8 @@ static void welcome(struct coordinator *self, const struct member *member) {
     body.heartbeat_ms = HEARTBEAT_MS;
     body.silence_ms = SILENCE_MS;
     body.steps = self->steps;
+    int kept = publisher_count(self->publisher);
+    body.made = kept > 0 ? publisher_at(self->publisher, kept - 1)->saved.step : 0;
     Digitsum__Dataset dataset;
     if (members_describe(self->members, &dataset))
         body.dataset = &dataset;
@@ -104,11 +108,14 @@ static void announce(struct coordinator *self, Digitsum__Role role) {
     }
 }
 
-static void send_checkpoint(struct coordinator *self, const struct member *member,
+static bool send_checkpoint(struct coordinator *self, const struct member *member,
                             const struct published *entry) {
+    uint8_t weights[SHA256_SIZE];
     Digitsum__CheckpointInfo body = DIGITSUM__CHECKPOINT_INFO__INIT;
     body.size = entry->saved.size;
     body.sha256 = (ProtobufCBinaryData){SHA256_SIZE, (uint8_t *)entry->saved.sha256};
+    if (sha256_parse(entry->saved.weights, weights))
+        body.weights = (ProtobufCBinaryData){SHA256_SIZE, weights};
     body.epoch = entry->saved.epoch;
     body.samples = entry->saved.samples;
     body.epoch_end = entry->saved.epoch_end;
@@ -119,14 +126,32 @@ static void send_checkpoint(struct coordinator *self, const struct member *membe
     header.type = DIGITSUM__TYPE__CHECKPOINT;
     header.step = entry->saved.step;
     header.checkpoint = &body;
-    send_to(self, &member->address, &header);
+    return send_to(self, &member->address, &header);
 }
 
-void control_offer(struct coordinator *self, const struct published *entry) {
+/* As many as the evaluator may have before it, in their order; one that is not sent, or no longer
+ * fits, is offered after the next report, or by control_offer_again. */
+static void offer_to(struct coordinator *self, const struct member *member) {
+    const struct published *entry;
+    while ((entry = publisher_to_offer(self->publisher, member->evaluator)) &&
+           send_checkpoint(self, member, entry))
+        publisher_offered(self->publisher, member->evaluator, entry->saved.step);
+}
+
+void control_offer(struct coordinator *self) {
     int i = 0;
     for (struct member *member; (member = members_next(self->members, &i));)
-        if (member->role == DIGITSUM__ROLE__EVALUATOR)
-            send_checkpoint(self, member, entry);
+        if (member->evaluator >= 0)
+            offer_to(self, member);
+}
+
+void control_offer_again(struct coordinator *self) {
+    int i = 0;
+    for (struct member *member; (member = members_next(self->members, &i));)
+        if (member->evaluator >= 0) {
+            publisher_offer_again(self->publisher, member->evaluator);
+            offer_to(self, member);
+        }
 }
 
 uint32_t control_evaluators(const struct coordinator *self) {
@@ -202,8 +227,15 @@ static int settle_evaluator(struct coordinator *self, struct member *member) {
     if (bit == MEMBERS_EVALUATORS)
         return -1;
     member->evaluator = bit;
-    publisher_join(self->publisher, bit);
+    publisher_join(self->publisher, bit, member->records);
     return 0;
+}
+
+/* Several loaders of one dataset say the same: coordinator_warn keeps it once, and bounded. */
+static void take_notices(struct coordinator *self, const Digitsum__Hello *hello) {
+    for (size_t i = 0; i < hello->n_notices && i < NOTICES_MAX; i++)
+        if (hello->notices[i][0])
+            coordinator_warn(self, hello->notices[i]);
 }
 
 static int handle_hello(struct coordinator *self, const struct wire_message *message,
@@ -234,13 +266,20 @@ static int handle_hello(struct coordinator *self, const struct wire_message *mes
     if (may_mention(self, member->peer))
         log_info(self->log, "%s %s %s", wire_role_name(member->role), member->name,
                  replaced.present ? "joined again" : "joined");
+    if (member->role == DIGITSUM__ROLE__LOADER)
+        take_notices(self, hello);
     welcome(self, member);
     send_peers(self, member);
     announce(self, member->role);
     if (member->role == DIGITSUM__ROLE__EVALUATOR)
-        for (int i = 0; i < publisher_count(self->publisher); i++)
-            send_checkpoint(self, member, publisher_at(self->publisher, i));
+        offer_to(self, member);
     return 0;
+}
+
+void control_forgive(struct coordinator *self, int64_t span) {
+    int i = 0;
+    for (struct member *member; (member = members_next(self->members, &i));)
+        member->heard += span;
 }
 
 void control_check_silence(struct coordinator *self, int64_t now) {
@@ -251,6 +290,18 @@ void control_check_silence(struct coordinator *self, int64_t now) {
 }
 
 /* --- what members ask ------------------------------------------------------------------------- */
+
+/* It would be asked for again and again otherwise, and nothing after it would be scored. */
+static void send_gone(struct coordinator *self, const struct member *member, uint64_t step,
+                      const char *reason) {
+    Digitsum__Gone body = DIGITSUM__GONE__INIT;
+    body.reason = (char *)reason;
+    Digitsum__Header header = DIGITSUM__HEADER__INIT;
+    header.type = DIGITSUM__TYPE__GONE;
+    header.step = step;
+    header.gone = &body;
+    send_to(self, &member->address, &header);
+}
 
 static void handle_fetch(struct coordinator *self, struct member *member,
                          const Digitsum__Header *asked) {
@@ -265,6 +316,8 @@ static void handle_fetch(struct coordinator *self, struct member *member,
         if (may_complain(self, member->peer, &held))
             log_warning(self->log, "%s asked for %s (%" PRIu64 " more)", member->name, error.text,
                         held);
+        if (error.code == ERROR_CORRUPT)
+            send_gone(self, member, asked->step, error.text);
         zmq_msg_close(&chunk);
         return;
     }
@@ -282,46 +335,52 @@ static bool reaches(const struct goal *goal, double digit, double sum) {
     return 100.0 * digit >= goal->digit && 100.0 * sum >= goal->sum;
 }
 
+/* What the first report of a good enough checkpoint sets off. */
+static void check_goal(struct coordinator *self, uint64_t step, double digit, double sum) {
+    static const struct goal usual = {99.0, 98.9};
+    const struct goal *asked = &self->settings.goal;
+    struct summary *summary = &self->summary;
+    bool any = asked->digit > 0 || asked->sum > 0;
+    if (summary->seconds_to_target < 0 && reaches(any ? asked : &usual, digit, sum))
+        summary->seconds_to_target = clock_seconds() - self->settings.began;
+    if (any && reaches(asked, digit, sum) && !self->goal_reached) {
+        log_info(self->log, "the goal is reached at step %" PRIu64, step);
+        self->goal_reached = true;
+    }
+}
+
 static void handle_report(struct coordinator *self, struct member *member,
                           const Digitsum__Header *header) {
     const Digitsum__Report *report = header->report;
-    if (member->evaluator < 0 ||
-        !publisher_scored(self->publisher, member->evaluator, header->step))
+    bool failed = report->failed || report->count == 0 || report->digit_hits > report->count ||
+                  report->sum_hits > report->count;
+    if (member->evaluator < 0 || !publisher_report(self->publisher, member->evaluator, header->step,
+                                                   member->records, failed))
         return;
-    if (report->failed || report->count == 0 || report->digit_hits > report->count ||
-        report->sum_hits > report->count) {
+    self->drain_left = self->settings.settings->drain * CLOCK_SECOND;
+    offer_to(self, member);
+    if (failed) {
         log_warning(self->log, "evaluator %s could not score step %" PRIu64 ": %.200s",
                     member->name, header->step, report->error);
         return;
     }
     double digit = (double)report->digit_hits / report->count;
     double sum = (double)report->sum_hits / report->count;
-    double seconds = clock_seconds() - self->settings.began;
     struct summary *summary = &self->summary;
     log_info(self->log,
              "step %" PRIu64 " scored by %s: digit %.2f %%, sum %.2f %% of %u, at %.2f s",
-             header->step, member->name, 100 * digit, 100 * sum, report->count, seconds);
-    summary->scored = true;
-    summary->digit_accuracy = digit;
-    summary->sum_accuracy = sum;
-    static const struct goal usual = {99.0, 98.9};
-    const struct goal *asked = &self->settings.goal;
-    bool any = asked->digit > 0 || asked->sum > 0;
-    if (summary->seconds_to_target < 0 && reaches(any ? asked : &usual, digit, sum))
-        summary->seconds_to_target = seconds;
-    if (any && reaches(asked, digit, sum) && !self->goal_reached) {
-        log_info(self->log, "the goal is reached at step %" PRIu64, header->step);
-        self->goal_reached = true;
+             header->step, member->name, 100 * digit, 100 * sum, report->count,
+             clock_seconds() - self->settings.began);
+    if (!summary->scored || header->step >= self->scored_step) {
+        self->scored_step = header->step;
+        summary->scored = true;
+        summary->digit_accuracy = digit;
+        summary->sum_accuracy = sum;
     }
-    if (digit + sum > summary->best_digit_accuracy + summary->best_sum_accuracy) {
-        struct error error;
-        summary->best_step = header->step;
-        summary->best_digit_accuracy = digit;
-        summary->best_sum_accuracy = sum;
-        if (publisher_best(self->publisher, header->step, self->settings.settings->run_dir,
-                           &error) != 0)
-            log_warning(self->log, "best.safetensors: %s", error.text);
-    }
+    check_goal(self, header->step, digit, sum);
+    /* Where one keeps evaluations.jsonl, its figures are what best.safetensors goes by. */
+    if (member->records || publisher_hears_all(self->publisher))
+        best_consider(&self->best, self->publisher, header->step, digit, sum);
 }
 
 static int handle(struct coordinator *self, const struct wire_message *message,

@@ -28,14 +28,23 @@ enum {
 #define PROGRESS_PERIOD (200 * CLOCK_MILLISECOND)
 #define CHECK_PERIOD (500 * CLOCK_MILLISECOND)
 #define WAITING_PERIOD (30 * CLOCK_SECOND)
+#define OFFER_PERIOD (10 * CLOCK_SECOND) /* in which what was not answered is offered again */
+#define TURN_MAX CLOCK_SECOND            /* a longer turn of the loop: the process was stopped */
+#define STEP_TIME (10 * CLOCK_SECOND)    /* after a signal, for the step in hand */
+#define SAVE_TIME 60                     /* seconds, for each checkpoint after it */
+
+void coordinator_warn(struct coordinator *self, const char *text) {
+    struct notices *warnings = &self->summary.warnings;
+    if (notices_add(warnings, "%s", text))
+        log_warning(self->log, "%s", warnings->texts[warnings->count - 1]);
+}
 
 /* --- life ------------------------------------------------------------------------------------- */
 
 /* Binds one socket, and writes what joiners are told: for tcp the port alone, on whatever host they
  * reached us by. */
-static int bind_one(void *socket, const char *address, char announced[static ENDPOINT_MAXIMUM],
-                    struct error *error) {
-    char bound[ENDPOINT_MAXIMUM];
+static int bind_one(void *socket, const char *address, char bound[static ENDPOINT_MAXIMUM],
+                    char announced[static ENDPOINT_MAXIMUM], struct error *error) {
     if (endpoint_bind(socket, address, bound, error) != 0)
         return -1;
     if (strncmp(bound, "tcp://", 6) == 0)
@@ -45,9 +54,27 @@ static int bind_one(void *socket, const char *address, char announced[static END
     return 0;
 }
 
+/* What people need to join: the port may be the system's choice. */
+static void tell_address(const struct coordinator *self, const char *bound) {
+    char here[ENDPOINT_MAXIMUM];
+    struct error ignored;
+    if (endpoint_announce(bound, NULL, "tcp://127.0.0.1:1", here, &ignored) != 0)
+        return;
+    if (strcmp(here, bound) == 0)
+        log_info(self->log, "listening at %s%s", bound,
+                 strncmp(bound, "tcp:", 4) == 0 && endpoint_is_local(bound)
+                     ? ", which this machine alone can join"
+                     : "");
+    else
+        log_info(self->log,
+                 "listening at %s, all addresses of this machine: --join %s here, tcp://HOST%s "
+                 "elsewhere",
+                 bound, here, strrchr(bound, ':'));
+}
+
 static int open_sockets(struct coordinator *self, struct error *error) {
     const char *bind = self->settings.settings->bind;
-    char next[ENDPOINT_MAXIMUM];
+    char next[ENDPOINT_MAXIMUM], control[ENDPOINT_MAXIMUM], bound[ENDPOINT_MAXIMUM];
     int mandatory = 1, handover = 1;
     self->context = zmq_ctx_new();
     if (!self->context)
@@ -59,30 +86,14 @@ static int open_sockets(struct coordinator *self, struct error *error) {
         return -1;
     zmq_setsockopt(self->control, ZMQ_ROUTER_MANDATORY, &mandatory, sizeof mandatory);
     zmq_setsockopt(self->control, ZMQ_ROUTER_HANDOVER, &handover, sizeof handover);
-    if (bind_one(self->control, bind, self->control_address, error) != 0 ||
+    if (bind_one(self->control, bind, control, self->control_address, error) != 0 ||
         endpoint_next(bind, 1, "pairs", next, error) != 0 ||
-        bind_one(self->data, next, self->data_address, error) != 0 ||
+        bind_one(self->data, next, bound, self->data_address, error) != 0 ||
         endpoint_next(bind, 2, "progress", next, error) != 0 ||
-        bind_one(self->progress, next, self->progress_address, error) != 0)
+        bind_one(self->progress, next, bound, self->progress_address, error) != 0)
         return -1;
+    tell_address(self, control);
     return 0;
-}
-
-/* What an earlier incarnation left on disk, up to the step that we go on from: evaluators may not
- * have scored all of it. */
-static void find_earlier(struct coordinator *self, const char *folder) {
-    for (uint64_t step = 0; step <= self->settings.start->step && self->settings.start->step > 0;) {
-        /* The folder has few files and their names sort by step; walk the steps it names. */
-        uint64_t next;
-        struct saved saved;
-        if (!saver_next(folder, step, &next) || next > self->settings.start->step)
-            return;
-        step = next + 1;
-        struct error error;
-        if (saver_describe(folder, next, &saved, &error) != 0 ||
-            !publisher_add(self->publisher, &saved, 0, &error))
-            log_warning(self->log, "checkpoint of step %" PRIu64 " skipped: %s", next, error.text);
-    }
 }
 
 /* The record goes on where the checkpoint does. */
@@ -109,6 +120,8 @@ struct coordinator *coordinator_create(const struct coordinator_settings *settin
     self->log = log;
     self->wake = -1;
     self->summary.seconds_to_target = settings->seconds_to_target;
+    for (int i = 0; settings->notices && i < settings->notices->count; i++)
+        coordinator_warn(self, settings->notices->texts[i]);
     char folder[480];
     snprintf(folder, sizeof folder, "%.460s/checkpoints",
              settings->settings->run_dir ? settings->settings->run_dir : ".");
@@ -125,20 +138,20 @@ struct coordinator *coordinator_create(const struct coordinator_settings *settin
     self->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     self->members = calloc(1, sizeof *self->members);
     self->feed = feed_create(FEED_CAPACITY);
-    self->publisher = publisher_create((int)settings->settings->keep, log);
+    self->publisher =
+        publisher_create((int)settings->settings->keep, (int)settings->settings->unscored, log);
     if (self->wake < 0 || !self->members || !self->feed || !self->publisher) {
         error_set(error, ERROR_MEMORY, "no memory for the coordinator");
         goto failed;
     }
     if (settings->settings->expect_evaluator)
-        publisher_expect(self->publisher);
+        publisher_expect(self->publisher, false);
     for (size_t i = 0; settings->dataset[0] && i < SHA256_SIZE; i++)
         sscanf(settings->dataset + 2 * i, "%2hhx", &self->members->dataset.sha256[i]);
     if (settings->settings->run_dir) {
         checkpoint_sweep(folder); /* what an earlier incarnation was writing when it was killed */
         checkpoint_sweep(settings->settings->run_dir);
-        find_earlier(self, folder);
-        if (open_record(self, error) != 0)
+        if (scoring_restore(self, folder, error) != 0 || open_record(self, error) != 0)
             goto failed;
     }
     self->saver = saver_start(folder, self->wake, error);
@@ -154,10 +167,25 @@ failed:
     return NULL;
 }
 
+static void remove_sockets(const struct coordinator *self) {
+    endpoint_remove(self->control_address);
+    endpoint_remove(self->data_address);
+    endpoint_remove(self->progress_address);
+}
+
+bool coordinator_stuck(const struct coordinator *self) {
+    return self->stuck;
+}
+
 void coordinator_destroy(struct coordinator **pointer) {
     struct coordinator *self = *pointer;
     if (!self)
         return;
+    if (self->stuck) {
+        remove_sockets(self);
+        *pointer = NULL;
+        return;
+    }
     if (self->feed)
         feed_close(self->feed);
     train_destroy(&self->train);
@@ -169,6 +197,7 @@ void coordinator_destroy(struct coordinator **pointer) {
     free(self->window);
     ledger_destroy(&self->ledger);
     publisher_destroy(&self->publisher);
+    scores_free(&self->scores);
     free(self->members);
     void *sockets[] = {self->control, self->data, self->progress};
     for (int i = 0; i < 3; i++)
@@ -176,9 +205,7 @@ void coordinator_destroy(struct coordinator **pointer) {
             zmq_close(sockets[i]);
     if (self->context)
         zmq_ctx_term(self->context);
-    endpoint_remove(self->control_address);
-    endpoint_remove(self->data_address);
-    endpoint_remove(self->progress_address);
+    remove_sockets(self);
     if (self->wake >= 0)
         close(self->wake);
     free(self);
@@ -195,40 +222,50 @@ static void take_progress(struct coordinator *self) {
     sums->digit_hits += seen->digit_hits;
     sums->sum_hits += seen->sum_hits;
     if (seen->images > 0) {
+        self->moved = clock_now();
         self->images += seen->images;
         self->last_batch = clock_seconds();
     }
+    if (seen->trouble[0])
+        coordinator_warn(self, seen->trouble);
     if (seen->finished && !self->training_over) {
         self->training_over = self->ending = true;
-        self->drain_until = clock_now() + self->settings.settings->drain * CLOCK_SECOND;
+        self->drain_left = self->settings.settings->drain * CLOCK_SECOND;
         if (seen->failed)
             self->failure = seen->error;
     }
 }
 
+/* What was not written, or will not be scored because nobody hears of it, ends the run. */
+static void fail_save(struct coordinator *self, const struct saved *saved,
+                      const struct error *error) {
+    log_error(self->log, "checkpoint of step %" PRIu64 " could not be written: %s", saved->step,
+              error->text);
+    self->failure = *error;
+    error_prefix(&self->failure, "checkpoint of step %" PRIu64, saved->step);
+    self->save_failed = self->ending = true;
+    train_stop(self->train);
+    feed_close(self->feed);
+}
+
 static void take_saved(struct coordinator *self) {
     struct saved saved;
     while (saver_take(self->saver, &saved)) {
+        if (self->interrupted)
+            signals_grace(SAVE_TIME);
         struct error error;
-        const struct published *entry = NULL;
         if (saved.failed) {
-            log_error(self->log, "checkpoint of step %" PRIu64 " could not be written: %s",
-                      saved.step, saved.error.text);
-            self->failure = saved.error;
-            error_prefix(&self->failure, "checkpoint of step %" PRIu64, saved.step);
-            self->save_failed = self->ending = true;
-            train_stop(self->train);
-            feed_close(self->feed);
+            fail_save(self, &saved, &saved.error);
             continue;
         }
         log_info(self->log, "checkpoint %s: %" PRIu64 " bytes", saved.path, saved.size);
         memcpy(self->summary.weights_sha256, saved.weights, sizeof saved.weights);
         sha256_hex(saved.chain, self->summary.chain_sha256);
-        entry = publisher_add(self->publisher, &saved, control_evaluators(self), &error);
-        if (entry)
-            control_offer(self, entry);
-        else
-            log_error(self->log, "%s", error.text);
+        if (!publisher_add(self->publisher, &saved, control_evaluators(self), &error)) {
+            fail_save(self, &saved, &error);
+            continue;
+        }
+        control_offer(self);
     }
     publisher_tidy(self->publisher);
 }
@@ -265,6 +302,11 @@ static void publish_progress(struct coordinator *self, int64_t now) {
     body.duplicates = counts.duplicates;
     body.released_again = counts.released_again;
     body.rejected = self->rejected;
+    char *warnings[NOTICES_MAX];
+    body.warnings = warnings;
+    body.n_warnings = (size_t)self->summary.warnings.count;
+    for (int i = 0; i < self->summary.warnings.count; i++)
+        warnings[i] = self->summary.warnings.texts[i];
     Digitsum__Header header = DIGITSUM__HEADER__INIT;
     header.run = self->run;
     header.type = DIGITSUM__TYPE__PROGRESS;
@@ -306,6 +348,10 @@ static void do_periodic(struct coordinator *self) {
         control_check_silence(self, now);
         complain(self, now);
     }
+    if (now >= self->next_offer) {
+        self->next_offer = now + OFFER_PERIOD;
+        control_offer_again(self);
+    }
 }
 
 bool rest_note(struct rest *rest, bool good) {
@@ -325,7 +371,8 @@ bool rest_over(const struct rest *rest, int64_t now) {
 static long sleep_time(const struct coordinator *self) {
     int64_t now = clock_now();
     int64_t until = self->next_progress < self->next_check ? self->next_progress : self->next_check;
-    if (self->ledger && !self->ending && members_of_role(self->members, DIGITSUM__ROLE__LOADER) &&
+    if (self->ledger && !self->ending && !self->full &&
+        members_of_role(self->members, DIGITSUM__ROLE__LOADER) &&
         members_of_role(self->members, DIGITSUM__ROLE__AUGMENT)) {
         int64_t deadline = ledger_deadline(self->ledger);
         if (deadline < until)
@@ -338,19 +385,26 @@ static long sleep_time(const struct coordinator *self) {
     return until <= now ? 0 : (long)((until - now) / CLOCK_MILLISECOND) + 1;
 }
 
-/* The run goes on until training has ended, its checkpoints are on disk, and the last is scored. */
+/* The run goes on until training has ended, and its checkpoints are on disk and scored. */
 static bool run_is_over(struct coordinator *self) {
     if (!self->training_over || !saver_idle(self->saver))
         return false;
     if (self->failure.code != ERROR_NONE || self->interrupted)
         return true;
-    if (!publisher_final_pending(self->publisher))
-        return true;
-    if (clock_now() < self->drain_until)
-        return false;
-    log_warning(self->log, "no evaluator scored the last checkpoint within %lld s",
-                (long long)self->settings.settings->drain);
-    return true;
+    return !scoring_waits(self) || self->drain_left <= 0;
+}
+
+/* Time in which the process was stopped, or its machine asleep, is nobody's silence: of a turn that
+ * took too long only TURN_MAX counts. */
+static void take_time(struct coordinator *self) {
+    int64_t now = clock_now(), spent = now - self->turn;
+    self->turn = now;
+    if (spent > TURN_MAX) {
+        control_forgive(self, spent - TURN_MAX);
+        spent = TURN_MAX;
+    }
+    if (self->training_over)
+        self->drain_left -= spent;
 }
 
 static int wait_for_events(struct coordinator *self, struct error *error) {
@@ -374,8 +428,11 @@ static int wait_for_events(struct coordinator *self, struct error *error) {
 /* A reason to end early: a signal, or a goal that an evaluation reached. */
 static void check_early_end(struct coordinator *self) {
     bool interrupted = signals_stop() && !self->interrupted;
-    if (interrupted)
+    if (interrupted) {
         log_info(self->log, "stopping: saving a checkpoint (once more to stop at once)");
+        self->moved = clock_now();
+        signals_grace(SAVE_TIME);
+    }
     if (interrupted || (self->goal_reached && !self->ending)) {
         self->interrupted |= interrupted;
         self->ending = true;
@@ -384,17 +441,29 @@ static void check_early_end(struct coordinator *self) {
     }
 }
 
+/* A step that was in hand when a signal came, and does not end. While a checkpoint is being written
+ * the thread may wait for that. */
+static bool step_hangs(const struct coordinator *self) {
+    return self->interrupted && !self->training_over && saver_idle(self->saver) &&
+           clock_now() - self->moved > STEP_TIME;
+}
+
 static int loop(struct coordinator *self, struct error *error) {
-    self->sums_since = clock_now();
+    self->sums_since = self->turn = clock_now();
     while (!run_is_over(self)) {
         if (wait_for_events(self, error) != 0 || control_receive(self, error) != 0 ||
             flow_receive(self, error) != 0)
             return -1;
+        take_time(self);
         take_progress(self);
-        flow_advance(self);
         take_saved(self);
+        flow_advance(self);
         do_periodic(self);
         check_early_end(self);
+        if (step_hangs(self)) {
+            self->stuck = true;
+            return 0;
+        }
     }
     return 0;
 }
@@ -406,6 +475,10 @@ static void fill_summary(struct coordinator *self, struct summary *summary) {
     const struct settings *settings = self->settings.settings;
     const struct members_dataset *dataset = &self->members->dataset;
     *summary = self->summary;
+    summary->best_step = self->best.step;
+    summary->best_digit_accuracy = self->best.digit;
+    summary->best_sum_accuracy = self->best.sum;
+    summary->checkpoints_unscored = (uint64_t)scoring_unscored(self);
     snprintf(summary->network, sizeof summary->network, "%s", self->settings.net->name);
     summary->parameters = self->settings.net->trainable;
     snprintf(summary->dataset, sizeof summary->dataset, "%s", dataset->name);
@@ -413,6 +486,7 @@ static void fill_summary(struct coordinator *self, struct summary *summary) {
     snprintf(summary->engine, sizeof summary->engine, "%s", self->settings.ops->name);
     snprintf(summary->precision, sizeof summary->precision, "%s", settings->precision);
     summary->threads = self->settings.config.threads;
+    summary->computed_with = self->settings.start->computed;
     summary->seed = (uint64_t)settings->seed;
     summary->steps = self->seen.step;
     if (dataset->known)
@@ -460,9 +534,16 @@ int coordinator_run(struct coordinator *self, struct summary *summary, struct er
     if (status == 0 && self->failure.code != ERROR_NONE) {
         *error = self->failure;
         status = -1;
+    } else if (self->stuck) {
+        status = error_set(error, ERROR_INTERRUPTED,
+                           "stopped after step %" PRIu64 " of %" PRIu64
+                           ": the next one did not end within %d s and was given up",
+                           self->seen.step, self->steps, (int)(STEP_TIME / CLOCK_SECOND));
     } else if (status == 0 && self->interrupted) {
         status = error_set(error, ERROR_INTERRUPTED, "stopped at step %" PRIu64 " of %" PRIu64,
                            self->seen.step, self->steps);
+    } else if (status == 0) {
+        status = scoring_check(self, error);
     }
     fill_summary(self, summary);
     dismiss(self, status == 0 ? "all steps are trained" : error->text, status != 0);

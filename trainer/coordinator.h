@@ -18,6 +18,7 @@ struct coordinator_settings {
     struct engine_config config;
     const struct checkpoint *start; /* where to begin: step 0, or the checkpoint resumed */
     const char *dataset;            /* SHA-256 in hex that loaders must have, or "" for any */
+    const struct notices *notices;  /* warnings about the start; NULL: none */
     double seconds_to_target;       /* of an earlier incarnation; negative: not reached */
     double began; /* clock_seconds() at which the run began, all its incarnations put end to end */
 };
@@ -30,6 +31,11 @@ struct coordinator *coordinator_create(const struct coordinator_settings *settin
 /* Until the run is over and everyone was told. 0: all steps trained, or the goal reached.
  * ERROR_INTERRUPTED: stopped by a signal, with a checkpoint. Fills the summary in every case. */
 int coordinator_run(struct coordinator *self, struct summary *summary, struct error *error);
+
+/* Whether a step that does not end was given up after a signal: coordinator_destroy cannot wait for
+ * its thread then. It removes the files of the sockets and leaves all else, which the thread may
+ * still use, to the end of the process: that must be _exit. */
+bool coordinator_stuck(const struct coordinator *self);
 
 void coordinator_destroy(struct coordinator **self);
 

@@ -1,28 +1,36 @@
 /* See feed.h. */
 #include "trainer/feed.h"
 
+#include "common/chain.h"
+
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+
+struct slot {
+    struct wire_message message;
+    uint8_t digest[SHA256_SIZE];
+};
 
 struct feed {
     pthread_mutex_t mutex;
     pthread_cond_t filled;
     int capacity, first, count;
     bool closed;
-    struct wire_message *items; /* ring */
+    struct slot *slots; /* ring */
 };
 
 struct feed *feed_create(int capacity) {
     assert(capacity >= 1);
     struct feed *self = calloc(1, sizeof *self);
-    struct wire_message *items = calloc((size_t)capacity, sizeof *items);
-    if (!self || !items) {
+    struct slot *slots = calloc((size_t)capacity, sizeof *slots);
+    if (!self || !slots) {
         free(self);
-        free(items);
+        free(slots);
         return NULL;
     }
-    self->items = items;
+    self->slots = slots;
     self->capacity = capacity;
     pthread_mutex_init(&self->mutex, NULL);
     pthread_cond_init(&self->filled, NULL);
@@ -34,24 +42,31 @@ void feed_destroy(struct feed **pointer) {
     if (!self)
         return;
     for (int i = 0; i < self->count; i++)
-        wire_release(&self->items[(self->first + i) % self->capacity]);
+        wire_release(&self->slots[(self->first + i) % self->capacity].message);
     pthread_cond_destroy(&self->filled);
     pthread_mutex_destroy(&self->mutex);
-    free(self->items);
+    free(self->slots);
     free(self);
     *pointer = NULL;
 }
 
 bool feed_put(struct feed *self, struct wire_message *message) {
+    struct batch batch;
     pthread_mutex_lock(&self->mutex);
     bool room = self->count < self->capacity && !self->closed;
-    if (room) {
-        wire_move(&self->items[(self->first + self->count) % self->capacity], message);
-        self->count++;
-        pthread_cond_signal(&self->filled);
-    }
+    struct slot *slot = &self->slots[(self->first + self->count) % self->capacity];
     pthread_mutex_unlock(&self->mutex);
-    return room;
+    if (!room)
+        return false;
+    /* The only producer: the slot stays free, and its place fixed, while the lock is not held. */
+    wire_view(message, &batch);
+    chain_digest(&batch, slot->digest);
+    wire_move(&slot->message, message);
+    pthread_mutex_lock(&self->mutex);
+    self->count++;
+    pthread_cond_signal(&self->filled);
+    pthread_mutex_unlock(&self->mutex);
+    return true;
 }
 
 bool feed_take(struct feed *self, struct feed_item *item) {
@@ -61,7 +76,8 @@ bool feed_take(struct feed *self, struct feed_item *item) {
     bool taken = !self->closed;
     if (taken) {
         item->message = (struct wire_message){0};
-        wire_move(&item->message, &self->items[self->first]);
+        wire_move(&item->message, &self->slots[self->first].message);
+        memcpy(item->digest, self->slots[self->first].digest, SHA256_SIZE);
         self->first = (self->first + 1) % self->capacity;
         self->count--;
     }

@@ -22,6 +22,11 @@ int flow_begin(struct coordinator *self, struct error *error) {
     const struct checkpoint *start = self->settings.start;
     uint32_t samples = self->members->dataset.train;
     self->steps = run_steps(self);
+    if (self->steps == 0)
+        return error_set(error, ERROR_INVALID,
+                         "--epochs %.15g of %u images is less than one image: nothing would be "
+                         "trained",
+                         settings->epochs, samples);
     if (self->steps < start->step)
         return error_set(error, ERROR_INVALID,
                          "the run has %" PRIu64 " steps, but its checkpoint is at step %" PRIu64
@@ -54,13 +59,14 @@ int flow_begin(struct coordinator *self, struct error *error) {
                                    .checkpoint_every = (uint64_t)settings->checkpoint_every,
                                    .checkpoint_epochs = settings->checkpoint_epochs,
                                    .checkpoints = strcmp(settings->engine, "null") != 0,
+                                   .keep_going = settings->keep_going,
                                    .record = self->record};
-    train.run = self->run;
     sha256_hex(self->members->dataset.sha256, train.dataset);
-    settings_schedule(settings, self->steps, &train.schedule);
+    settings_schedule(settings, self->steps, samples, &train.schedule);
     log_info(self->log, "%s: %u training and %u test images; %" PRIu64 " steps of %lld",
              self->members->dataset.name, samples, self->members->dataset.test, self->steps,
              (long long)settings->batch);
+    scoring_find_missing(self, &train);
     train_begin(self->train, &train);
     return 0;
 }
@@ -143,6 +149,8 @@ static void give_lease(struct coordinator *self, const struct lease *lease) {
 void flow_advance(struct coordinator *self) {
     if (!self->ledger || self->ending)
         return;
+    if (scoring_full(self))
+        return;
     while (ledger_ready(self->ledger)) {
         uint64_t step = ledger_base(self->ledger);
         if (!feed_put(self->feed, &self->window[step % self->window_size]))
@@ -171,5 +179,7 @@ const char *flow_waiting(const struct coordinator *self) {
         return "";
     if (members_of_role(self->members, DIGITSUM__ROLE__AUGMENT) == 0)
         return "an augmenter";
+    if (self->full)
+        return "an evaluator";
     return ledger_ready(self->ledger) ? "" : "batches";
 }

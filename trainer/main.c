@@ -1,5 +1,6 @@
 /* The trainer: options → open → run → close. */
 #include "common/clock.h"
+#include "common/shell.h"
 #include "common/signals.h"
 #include "trainer/save.h"
 #include "trainer/start.h"
@@ -8,20 +9,70 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-/* The last line: what happened, what is safe, and how it goes on. `run_dir` is NULL where nothing
- * had begun, or nothing is kept. */
-static void tell(const struct error *error, const char *run_dir) {
+/* The last line: what happened, what is safe, and the command that goes on: the one that was given,
+ * with --resume. `run_dir` is NULL where nothing had begun, or nothing is kept. */
+static void tell(const struct error *error, const char *run_dir, char **argv) {
     char folder[480];
     uint64_t step;
     snprintf(folder, sizeof folder, "%.460s/checkpoints", run_dir ? run_dir : "");
-    if (!run_dir)
-        fprintf(stderr, "trainer: %s\n", error->text);
-    else if (saver_newest(folder, UINT64_MAX, &step))
-        fprintf(stderr, "trainer: %s. Step %" PRIu64 " is safe; to go on: trainer --resume %s\n",
-                error->text, step, run_dir);
-    else
-        fprintf(stderr, "trainer: %s. There was no checkpoint yet: begin again\n", error->text);
+    fprintf(stderr, "trainer: %s", error->text);
+    if (run_dir && saver_newest(folder, UINT64_MAX, &step)) {
+        bool resumes = false;
+        fprintf(stderr, ". Step %" PRIu64 " is safe; to go on:", step);
+        for (char **word = argv; *word; word++) {
+            resumes |= strcmp(*word, "--resume") == 0;
+            fputc(' ', stderr);
+            shell_word(stderr, *word);
+        }
+        fputs(resumes ? "" : " --resume", stderr);
+        fputs(error->code == ERROR_DIVERGED ? " --keep-going" : "", stderr);
+    } else if (run_dir) {
+        fputs(". There was no checkpoint yet: begin again", stderr);
+    }
+    fputc('\n', stderr);
+}
+
+/* From the state to the end of the run. `path` is filled once there is something to go on with. The
+ * summary is written in every case; that it cannot be is an error only where nothing else went
+ * wrong. `stuck`: see coordinator_stuck. */
+static int train(const struct start *start, double began, const struct log *log,
+                 char path[static 512], bool *stuck, struct error *error) {
+    const struct settings *settings = &start->settings;
+    const struct checkpoint *from = start->checkpoint;
+    struct summary summary = {0};
+    double earlier = 0, seconds_to_target = -1;
+    if (settings->resume)
+        summary_earlier(settings->run_dir, &earlier, &seconds_to_target);
+    struct coordinator *coordinator = coordinator_create(
+        &(struct coordinator_settings){.settings = settings,
+                                       .goal = start->goal,
+                                       .ops = start->ops,
+                                       .net = from->net,
+                                       .config = start->config,
+                                       .start = from,
+                                       .notices = &start->notices,
+                                       .dataset = from->step > 0 ? from->dataset : "",
+                                       .seconds_to_target = seconds_to_target,
+                                       .began = began - earlier},
+        log, error);
+    if (!coordinator) {
+        start_discard(start);
+        return -1;
+    }
+    if (settings->run_dir && strcmp(settings->engine, "null") != 0)
+        strcpy(path, settings->run_dir); /* settings_check: it fits */
+    int status = coordinator_run(coordinator, &summary, error);
+    struct error unwritten;
+    if (settings->run_dir && summary_write(&summary, settings->run_dir, &unwritten) != 0 &&
+        status == 0) {
+        *error = unwritten;
+        status = -1;
+    }
+    *stuck = coordinator_stuck(coordinator);
+    coordinator_destroy(&coordinator);
+    return status;
 }
 
 int main(int argc, char **argv) {
@@ -29,44 +80,20 @@ int main(int argc, char **argv) {
     struct error error = {0};
     struct log log = {0};
     struct start start = {0};
-    struct summary summary = {0};
-    struct coordinator *coordinator = NULL;
-    const char *run_dir = NULL; /* once the run has begun */
-    char path[512];
+    char path[512] = "";
+    bool stuck = false;
     /* Batches are freed and made anew all the time: keep their pages instead of returning them. */
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
-    if (signals_install(&error) != 0 || start_prepare(&start, argc, argv, &log, &error) != 0)
-        goto done;
-    const struct checkpoint *from = start.checkpoint;
-    double earlier = 0, seconds_to_target = -1;
-    if (start.settings.resume)
-        summary_earlier(start.settings.run_dir, &earlier, &seconds_to_target);
-    coordinator = coordinator_create(
-        &(struct coordinator_settings){.settings = &start.settings,
-                                       .goal = start.goal,
-                                       .ops = start.ops,
-                                       .net = from->net,
-                                       .config = start.config,
-                                       .start = from,
-                                       .dataset = from->step > 0 ? from->dataset : "",
-                                       .seconds_to_target = seconds_to_target,
-                                       .began = began - earlier},
-        &log, &error);
-    if (!coordinator)
-        goto done;
-    if (start.settings.run_dir && strcmp(start.settings.engine, "null") != 0)
-        run_dir = strcpy(path, start.settings.run_dir); /* settings_check: it fits */
-    coordinator_run(coordinator, &summary, &error);
-    struct error unwritten = {0};
-    if (start.settings.run_dir &&
-        summary_write(&summary, start.settings.run_dir, &unwritten) != 0 &&
-        error.code == ERROR_NONE)
-        error = unwritten;
-done:
-    coordinator_destroy(&coordinator);
+    int status = signals_install(&error);
+    if (status == 0)
+        status = start_prepare(&start, argc, argv, &log, &error);
+    if (status == 0)
+        status = train(&start, began, &log, path, &stuck, &error);
+    if (status < 0)
+        tell(&error, path[0] ? path : NULL, argv);
+    if (stuck) /* the thread that trains still uses everything */
+        _exit(error_exit_status(error.code));
     start_free(&start);
-    if (error.code != ERROR_NONE)
-        tell(&error, run_dir);
-    return error_exit_status(error.code);
+    return status < 0 ? error_exit_status(error.code) : 0;
 }

@@ -139,6 +139,7 @@ struct member *members_join(struct members *self, const struct wire_address *add
                               .former = former,
                               .loader = -1,
                               .evaluator = -1,
+                              .records = hello->role == DIGITSUM__ROLE__EVALUATOR && hello->records,
                               .endpoint_count = (int)hello->n_endpoints};
     snprintf(member->name, sizeof member->name, "%s", hello->name);
     for (int i = 0; i < member->endpoint_count; i++)

@@ -22,6 +22,7 @@ struct member {
     int64_t heard; /* clock_now() of its last message */
     int loader;    /* handle in the ledger, or -1 */
     int evaluator; /* bit in the publisher's masks, or -1 */
+    bool records;  /* an evaluator that keeps evaluations.jsonl */
 };
 
 /* What all loaders of a run must agree on; known from the first of them, or from the checkpoint

@@ -2,7 +2,6 @@
 #include "trainer/null_engine.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 struct engine {
@@ -10,11 +9,12 @@ struct engine {
     bool pending;
 };
 
-static int probe(const struct engine_config *config, char *description, size_t size,
+static int probe(const struct engine_config *config, struct engine_traits *traits,
                  struct error *error) {
     (void)config;
     (void)error;
-    snprintf(description, size, "discards every batch");
+    if (traits)
+        *traits = (struct engine_traits){.description = "discards every batch"};
     return 0;
 }
 

@@ -31,6 +31,24 @@ void saver_file(const char *folder, uint64_t step, char path[static 512]) {
     snprintf(path, 512, "%s/step-%09" PRIu64 ".safetensors", folder, step);
 }
 
+/* The whole file that is at `path` already, if it holds the same state: what was written is never
+ * written again, not even with other bytes. */
+static bool there_already(const char *path, const struct checkpoint *snapshot, uint8_t **bytes,
+                          size_t *size) {
+    bool same = false;
+    if (access(path, F_OK) != 0 || checkpoint_load(path, bytes, size, NULL) != 0)
+        return false;
+    struct checkpoint *before = checkpoint_decode(*bytes, *size, path, NULL);
+    if (before)
+        same = checkpoint_same(before, snapshot);
+    checkpoint_destroy(&before);
+    if (!same) {
+        free(*bytes);
+        *bytes = NULL;
+    }
+    return same;
+}
+
 static void write_snapshot(struct saver *self, struct saved *saved) {
     const struct checkpoint *snapshot = &self->snapshot;
     *saved = (struct saved){.step = snapshot->step,
@@ -41,8 +59,11 @@ static void write_snapshot(struct saver *self, struct saved *saved) {
     saver_file(self->folder, snapshot->step, saved->path);
     uint8_t *bytes = NULL;
     size_t size = 0;
-    saved->failed = checkpoint_encode(snapshot, &bytes, &size, &saved->error) != 0 ||
-                    checkpoint_write(saved->path, bytes, size, &saved->error) != 0;
+    if (there_already(saved->path, snapshot, &bytes, &size))
+        saved->failed = checkpoint_sync(saved->path, &saved->error) != 0;
+    else
+        saved->failed = checkpoint_encode(snapshot, &bytes, &size, &saved->error) != 0 ||
+                        checkpoint_write(saved->path, bytes, size, &saved->error) != 0;
     if (!saved->failed) {
         saved->size = size;
         sha256_bytes(bytes, size, saved->sha256);
@@ -206,15 +227,16 @@ static bool ends_epoch(const struct checkpoint *checkpoint) {
     return samples > 0 && checkpoint->samples / samples > before / samples;
 }
 
-int saver_describe(const char *folder, uint64_t step, struct saved *saved, struct error *error) {
-    *saved = (struct saved){.step = step};
-    saver_file(folder, step, saved->path);
+int saver_describe_file(const char *path, struct saved *saved, struct error *error) {
+    *saved = (struct saved){0};
+    snprintf(saved->path, sizeof saved->path, "%s", path);
     uint8_t *bytes = NULL;
     size_t size = 0;
     struct checkpoint *checkpoint = NULL;
     if (checkpoint_load(saved->path, &bytes, &size, error) == 0)
         checkpoint = checkpoint_decode(bytes, size, saved->path, error);
     if (checkpoint) {
+        saved->step = checkpoint->step;
         saved->epoch = checkpoint->epoch;
         saved->samples = checkpoint->samples;
         saved->epoch_end = ends_epoch(checkpoint);
@@ -227,4 +249,16 @@ int saver_describe(const char *folder, uint64_t step, struct saved *saved, struc
     checkpoint_destroy(&checkpoint);
     free(bytes);
     return status;
+}
+
+int saver_describe(const char *folder, uint64_t step, struct saved *saved, struct error *error) {
+    char path[512];
+    saver_file(folder, step, path);
+    if (saver_describe_file(path, saved, error) != 0)
+        return -1;
+    if (saved->step != step)
+        return error_set(error, ERROR_CORRUPT,
+                         "checkpoint %s: its step is %" PRIu64 ", and its name says %" PRIu64, path,
+                         saved->step, step);
+    return 0;
 }

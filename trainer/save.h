@@ -27,9 +27,11 @@ struct saver;
  * NULL with the reason: no memory, no thread, a path of 400 bytes or more. */
 struct saver *saver_start(const char *folder, int wake, struct error *error);
 
-/* Takes over the state's arrays (the caller's are cleared) and the rest by copy; the net and texts
- * inside must outlive the saver. Waits while an earlier snapshot is being written. Once one could
- * not be written, all later ones are dropped: a run that goes on from before the hole fills it. */
+/* A whole file of the same step and state stays as it is, and is told of as if it had been written
+ * now. Takes over the state's arrays (the caller's are cleared) and the rest by copy; the net and
+ * texts inside must outlive the saver. Waits while an earlier snapshot is being written. Once one
+ * could not be written, all later ones are dropped: a run that goes on from before the hole fills
+ * it. */
 void saver_give(struct saver *self, struct checkpoint *snapshot, bool epoch_end, bool final);
 
 /* The next saved (or failed) checkpoint that was not yet asked for. */
@@ -50,6 +52,9 @@ bool saver_newest(const char *folder, uint64_t below, uint64_t *step);
  * `final` is false, since whether a run goes on is not in the file. -1 with the reason where it
  * cannot be read (ERROR_IO) or is not whole (ERROR_CORRUPT). */
 int saver_describe(const char *folder, uint64_t step, struct saved *saved, struct error *error);
+
+/* The same of any checkpoint file. */
+int saver_describe_file(const char *path, struct saved *saved, struct error *error);
 
 /* Writes what it holds, ends, frees. */
 void saver_destroy(struct saver **self);

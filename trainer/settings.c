@@ -1,8 +1,11 @@
 /* See settings.h. */
 #include "trainer/settings.h"
 
+#include "common/reach.h"
+#include "common/suggest.h"
 #include "model/net.h"
 
+#include <glob.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +28,8 @@ static const struct option_row rows[] = {
      "accept workers from other machines without keys or encryption", 0},
     {"resume", 'r', OPTION_FLAG, AT(resume), 0, 0, NULL, NULL, NULL,
      "go on from the newest whole checkpoint of the run: trainer --resume runs/first", 0},
+    {"other-bits", 0, OPTION_FLAG, AT(other_bits), 0, 0, NULL, NULL, NULL,
+     "resume even where the number of threads, the instruction set, the library or the engine is another than before, so that the weights come out otherwise; recorded in summary.json", 0},
 
     {.help = "What"},
     {"describe", 0, OPTION_TEXT, AT(describe), 0, 0, NULL, NULL, "NAME|FILE",
@@ -42,7 +47,7 @@ static const struct option_row rows[] = {
     {"precision", 0, OPTION_CHOICE, AT(precision), 0, 0, "auto|f32|tf32|bf16", "auto", "TYPE",
      "of activations and products; tf32 is f32 with products on a GPU's tensor cores; auto is bf16 where the device has it", RESULT},
     {"threads", 0, OPTION_INT, AT(threads), 0, 1024, NULL, "0", "N",
-     "compute threads; 0 is one per core that the process may use", OPTION_SETTING},
+     "compute threads: at most one for each processor that this process may use (affinity, control group), and no more than OMP_NUM_THREADS and OMP_THREAD_LIMIT; 0 is as many as that. A resumed run keeps its number, and shares processors only where that number is named", OPTION_SETTING},
     {"ahead", 0, OPTION_INT, AT(ahead), 0, 64, NULL, "0", "N",
      "batches staged on a GPU before they are needed; 0 is as the engine sees fit", 0},
     {"graph-steps", 0, OPTION_INT, AT(graph_steps), 0, 32, NULL, "0", "N",
@@ -53,26 +58,35 @@ static const struct option_row rows[] = {
      "of the order, the digits, the warps, the first weights and dropout", OPTION_SETTING},
     {"batch", 0, OPTION_INT, AT(batch), 1, BATCH_MAXIMUM, NULL, "128", "N",
      "pairs in a step", RESULT},
-    {"epochs", 'e', OPTION_REAL, AT(epochs), 0, 1e6, NULL, "0", "N",
+    {"epochs", 'e', OPTION_REAL, AT(epochs), 1e-6, 1e6, NULL, NULL, "N",
      "length of the run in epochs; may be a fraction", RESULT},
-    {"steps", 0, OPTION_INT, AT(steps), 0, 1e12, NULL, "0", "N",
-     "length of the run in steps, instead of --epochs", RESULT},
+    {"steps", 0, OPTION_INT, AT(steps), 1, 1e12, NULL, NULL, "N",
+     "length of the run in steps, instead of --epochs; one epoch where neither is set", RESULT},
 
     {.help = "How"},
-    {"optimizer", 0, OPTION_CHOICE, AT(optimizer), 0, 0, "sgd|nesterov|adamw", "adamw", "NAME",
-     "update rule; nesterov is sgd with Nesterov momentum", RESULT},
-    {"schedule", 0, OPTION_CHOICE, AT(schedule), 0, 0, "constant|cosine|onecycle", "onecycle",
+    {"optimizer", 0, OPTION_CHOICE, AT(optimizer), 0, 0, "sgd|nesterov|adam|adamw|adadelta|rmsprop|adagrad", "adamw", "NAME",
+     "update rule, as in PyTorch; nesterov is sgd with Nesterov momentum", RESULT},
+    {"schedule", 0, OPTION_CHOICE, AT(schedule), 0, 0, "constant|linear|cosine|onecycle|step", "onecycle",
      "NAME", "of the learning rate", RESULT},
-    {"rate", 0, OPTION_REAL, AT(rate), 0, 100, NULL, "0.01", "X", "highest learning rate", RESULT},
+    {"rate", 0, OPTION_REAL, AT(rate), 1e-12, 100, NULL, "0.01", "X", "highest learning rate", RESULT},
     {"warmup", 0, OPTION_REAL, AT(warmup), 0, 1, NULL, "0.25", "X",
-     "share of the run in which the rate rises", RESULT},
+     "share of the run in which the rate rises; of linear, cosine and onecycle", RESULT},
     {"final-rate", 0, OPTION_REAL, AT(final_rate), 0, 1, NULL, "0.0001", "X",
-     "last rate as a share of the highest", RESULT},
+     "last rate as a share of the highest; of linear, cosine and onecycle", RESULT},
+    {"step-epochs", 0, OPTION_REAL, AT(step_epochs), 1e-6, 1e6, NULL, "1", "X",
+     "of step: epochs between two cuts of the rate", RESULT},
+    {"milestones", 0, OPTION_TEXT, AT(milestones), 0, 0, NULL, NULL, "LIST",
+     "of step: the epochs of the cuts, as 6,9.5, in place of --step-epochs", RESULT},
+    {"gamma", 0, OPTION_REAL, AT(gamma), 1e-6, 1, NULL, "0.1", "X",
+     "of step: what the rate is multiplied with at each cut", RESULT},
     {"momentum", 0, OPTION_REAL, AT(momentum), 0, 1, NULL, "0.9", "X", "of sgd and nesterov",
      RESULT},
-    {"beta1", 0, OPTION_REAL, AT(beta1), 0, 1, NULL, "0.9", "X", "of adamw", RESULT},
-    {"beta2", 0, OPTION_REAL, AT(beta2), 0, 1, NULL, "0.999", "X", "of adamw", RESULT},
-    {"epsilon", 0, OPTION_REAL, AT(epsilon), 0, 1, NULL, "1e-8", "X", "of adamw", RESULT},
+    {"beta1", 0, OPTION_REAL, AT(beta1), 0, 0.9999999, NULL, "0.9", "X", "of adam and adamw", RESULT},
+    {"beta2", 0, OPTION_REAL, AT(beta2), 0, 0.9999999, NULL, "0.999", "X", "of adam and adamw", RESULT},
+    {"rho", 0, OPTION_REAL, AT(rho), 1e-6, 0.9999999, NULL, NULL, "X",
+     "of adadelta (default 0.9) and rmsprop (default 0.99)", RESULT},
+    {"epsilon", 0, OPTION_REAL, AT(epsilon), 1e-30, 1, NULL, NULL, "X",
+     "of all but sgd and nesterov (default 1e-8; adadelta 1e-6, adagrad 1e-10)", RESULT},
     {"weight-decay", 0, OPTION_REAL, AT(weight_decay), 0, 10, NULL, "0", "X",
      "of weights, not of biases and batchnorm", RESULT},
     {"ema", 0, OPTION_REAL, AT(ema), 0, 0.9999999, NULL, "0", "X",
@@ -99,16 +113,20 @@ static const struct option_row rows[] = {
      "the same in epochs: 0.25 is four an epoch", RESULT},
     {"keep", 0, OPTION_INT, AT(keep), 1, 10000, NULL, "5", "N",
      "newest checkpoints kept on disk, besides best.safetensors", OPTION_RECIPE},
+    {"unscored", 0, OPTION_INT, AT(unscored), 1, 10000, NULL, "64", "N",
+     "checkpoints that may wait on disk to be scored: then training waits for an evaluator, or where none ever joined and none is expected, the oldest goes unscored", OPTION_RECIPE},
     {"until", 0, OPTION_TEXT, AT(until), 0, 0, NULL, NULL, "GOAL",
      "stop when an evaluation reaches this: digit=99.0,sum=99.0", 0},
+    {"keep-going", 0, OPTION_FLAG, AT(keep_going), 0, 0, NULL, NULL, NULL,
+     "train on, with a warning, when the loss is not a number or has exploded, instead of ending with status 1", 0},
     {"window", 0, OPTION_INT, AT(window), 1, 4096, NULL, "64", "N",
      "steps that may be under way at a time", 0},
     {"hedge", 0, OPTION_INT, AT(hedge), 0, 5000, NULL, "25", "MS",
      "least time after which a step that later ones have overtaken is asked of a second worker; 0 waits until its loader is gone, or 5 s", 0},
     {"drain", 0, OPTION_INT, AT(drain), 0, 86400, NULL, "120", "SECONDS",
-     "wait at the end for the evaluators to score the last checkpoint", 0},
+     "wait at the end for the evaluators: so long without a report", 0},
     {"expect-evaluator", 0, OPTION_FLAG, AT(expect_evaluator), 0, 0, NULL, NULL, NULL,
-     "wait for one at the end, too, that has not joined yet: a short run is over before it is there", 0},
+     "hold all checkpoints for one that has not joined yet, and wait for it at the end: a short run is over before it is there", 0},
     {"name", 0, OPTION_TEXT, AT(name), 0, 0, NULL, "trainer", "NAME", "in logs", 0},
     {"log-level", 0, OPTION_CHOICE, AT(log_level), 0, 0, "debug|info|warning|error", "info",
      "LEVEL", "least level that is logged", 0},
@@ -126,30 +144,72 @@ const struct options_program trainer_program = {
     .positional_offset = AT(folder),
 };
 
+/* One "digit=99.0" of a goal; `*rest` moves behind it and its comma. -1: it is something else. */
+static int parse_part(const char **rest, struct goal *goal) {
+    static const char digits[] = "+.0123456789eE"; /* strtod takes blanks, hexadecimals, nan */
+    double *target = strncmp(*rest, "digit=", 6) == 0 ? &goal->digit
+                     : strncmp(*rest, "sum=", 4) == 0 ? &goal->sum
+                                                      : NULL;
+    if (!target || *target > 0) /* twice */
+        return -1;
+    const char *number = strchr(*rest, '=') + 1;
+    char *end;
+    *target = strtod(number, &end);
+    if (end == number || end != number + strspn(number, digits) || !(*target > 0 && *target <= 100))
+        return -1;
+    if (*end && (*end != ',' || !end[1]))
+        return -1;
+    *rest = *end ? end + 1 : end;
+    return 0;
+}
+
 static int parse_goal(const char *text, struct goal *goal, struct error *error) {
     *goal = (struct goal){0};
     const char *rest = text;
     while (rest && *rest) {
-        double *target = NULL;
-        if (strncmp(rest, "digit=", 6) == 0)
-            target = &goal->digit;
-        else if (strncmp(rest, "sum=", 4) == 0)
-            target = &goal->sum;
-        const char *number = strchr(rest, '=');
-        char *end = NULL;
-        double value = target ? strtod(number + 1, &end) : 0;
-        if (!target || end == number + 1 || (*end && (*end != ',' || !end[1])) ||
-            !(value > 0 && value <= 100))
-            return error_set(error, ERROR_INVALID,
-                             "--until '%s': write digit=99.0,sum=99.0, in percent", text);
-        *target = value;
-        rest = *end == ',' ? end + 1 : end;
+        if (parse_part(&rest, goal) == 0)
+            continue;
+        struct suggestion suggestion;
+        char name[SUGGEST_NAME], hint[SUGGEST_HINT];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(rest, "=,"), rest);
+        suggest_begin(&suggestion, strcmp(name, "digit") && strcmp(name, "sum") ? name : "");
+        suggest_words(&suggestion, "digit|sum");
+        return error_set(error, ERROR_INVALID,
+                         "--until '%s': write digit=99.0,sum=99.0, in percent%s", text,
+                         suggest_hint(&suggestion, hint));
     }
     return 0;
 }
 
+/* "6,9.5" into the schedule. -1: something else, not rising, or too many. */
+static int parse_milestones(const char *text, struct schedule *schedule) {
+    schedule->milestone_count = 0;
+    while (*text) {
+        char *end;
+        double epoch = strtod(text, &end);
+        double before =
+            schedule->milestone_count ? schedule->milestones[schedule->milestone_count - 1] : 0;
+        if (end == text || end != text + strspn(text, ".0123456789") || !(epoch > before) ||
+            (*end && (*end != ',' || !end[1])) || schedule->milestone_count == SCHEDULE_MILESTONES)
+            return -1;
+        schedule->milestones[schedule->milestone_count++] = epoch;
+        text = *end ? end + 1 : end;
+    }
+    return schedule->milestone_count > 0 ? 0 : -1;
+}
+
+void settings_settle(struct settings *settings) {
+    const char *optimizer = settings->optimizer;
+    bool adadelta = strcmp(optimizer, "adadelta") == 0;
+    if (settings->rho == 0)
+        settings->rho = adadelta ? 0.9 : 0.99;
+    if (settings->epsilon == 0)
+        settings->epsilon = adadelta ? 1e-6 : strcmp(optimizer, "adagrad") == 0 ? 1e-10 : 1e-8;
+}
+
 int settings_check(const struct settings *settings, struct goal *goal, struct error *error) {
-    if (endpoint_check(settings->bind, true, error) != 0)
+    if (endpoint_check(settings->bind, true, error) != 0 ||
+        reach_check_own(settings->bind, error) != 0)
         return error_prefix(error, "--bind");
     if (!endpoint_is_local(settings->bind) && !settings->insecure)
         return error_set(error, ERROR_INVALID,
@@ -171,12 +231,49 @@ int settings_check(const struct settings *settings, struct goal *goal, struct er
     if (settings->digit_weight + settings->sum_weight <= 0)
         return error_set(error, ERROR_INVALID,
                          "--digit-weight and --sum-weight are both 0: nothing would be learned");
+    struct schedule schedule;
+    if (settings->milestones && parse_milestones(settings->milestones, &schedule) != 0)
+        return error_set(error, ERROR_INVALID,
+                         "--milestones '%s': write rising epochs, at most %d, as 6,9.5",
+                         settings->milestones, SCHEDULE_MILESTONES);
     return parse_goal(settings->until, goal, error);
 }
 
 static bool ends_with(const char *text, const char *end) {
     size_t length = strlen(text), tail = strlen(end);
     return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+/* The recipes that lie beside the network, <stem>.NAME.recipe, as "fast, slow", and the nearest. */
+static void list_recipes(const char *net, size_t stem, char *text, size_t size,
+                         struct suggestion *suggestion) {
+    char pattern[1200];
+    glob_t found;
+    size_t used = 0;
+    text[0] = '\0';
+    snprintf(pattern, sizeof pattern, "%.*s.*.recipe", (int)stem, net);
+    if (glob(pattern, 0, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc && used < size; i++) {
+        const char *name = found.gl_pathv[i] + stem + 1;
+        char word[SUGGEST_NAME];
+        snprintf(word, sizeof word, "%.*s", (int)(strlen(name) - strlen(".recipe")), name);
+        suggest_try(suggestion, word);
+        used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", word);
+    }
+    globfree(&found);
+}
+
+static int no_recipe(const struct settings *settings, const char *path, const char *net,
+                     size_t stem, struct error *error) {
+    struct suggestion suggestion;
+    char names[160], hint[SUGGEST_HINT];
+    suggest_begin(&suggestion, settings->recipe);
+    list_recipes(net, stem, names, sizeof names, &suggestion);
+    return error_set(error, ERROR_INVALID,
+                     "there is no recipe '%.64s' for %.128s: looked for %s%s%s%s", settings->recipe,
+                     settings->net, path, names[0] ? "; there are " : "", names,
+                     suggest_hint(&suggestion, hint));
 }
 
 int settings_recipe(const struct settings *settings, char *path, size_t size, struct error *error) {
@@ -195,22 +292,26 @@ int settings_recipe(const struct settings *settings, char *path, size_t size, st
     if (length > 0 && (size_t)length < size && access(path, R_OK) == 0)
         return 0;
     if (recipe)
-        return error_set(error, ERROR_INVALID, "there is no recipe '%s' for %s: looked for %s",
-                         recipe, settings->net, path);
+        return no_recipe(settings, path, net, stem, error);
     path[0] = '\0';
     return 0;
 }
 
 void settings_optimizer(const struct settings *settings, struct optimizer *optimizer) {
-    enum optimizer_kind kind = OPTIMIZER_ADAMW;
-    if (strcmp(settings->optimizer, "sgd") == 0)
-        kind = OPTIMIZER_SGD;
-    else if (strcmp(settings->optimizer, "nesterov") == 0)
-        kind = OPTIMIZER_NESTEROV;
-    *optimizer = (struct optimizer){.kind = kind,
+    static const char *const words[] = {
+        [OPTIMIZER_SGD] = "sgd",           [OPTIMIZER_NESTEROV] = "nesterov",
+        [OPTIMIZER_ADAMW] = "adamw",       [OPTIMIZER_ADAM] = "adam",
+        [OPTIMIZER_ADADELTA] = "adadelta", [OPTIMIZER_RMSPROP] = "rmsprop",
+        [OPTIMIZER_ADAGRAD] = "adagrad",
+    };
+    int kind = OPTIMIZER_ADAGRAD;
+    while (kind > 0 && strcmp(settings->optimizer, words[kind]) != 0)
+        kind--;
+    *optimizer = (struct optimizer){.kind = (enum optimizer_kind)kind,
                                     .momentum = (float)settings->momentum,
                                     .beta1 = (float)settings->beta1,
                                     .beta2 = (float)settings->beta2,
+                                    .rho = (float)settings->rho,
                                     .epsilon = (float)settings->epsilon,
                                     .weight_decay = (float)settings->weight_decay,
                                     .ema = (float)settings->ema,
@@ -219,17 +320,26 @@ void settings_optimizer(const struct settings *settings, struct optimizer *optim
                                     .sum_weight = (float)settings->sum_weight};
 }
 
-void settings_schedule(const struct settings *settings, uint64_t steps, struct schedule *schedule) {
-    enum schedule_kind kind = SCHEDULE_CONSTANT;
-    if (strcmp(settings->schedule, "cosine") == 0)
-        kind = SCHEDULE_COSINE;
-    else if (strcmp(settings->schedule, "onecycle") == 0)
-        kind = SCHEDULE_ONECYCLE;
-    *schedule = (struct schedule){.kind = kind,
+void settings_schedule(const struct settings *settings, uint64_t steps, uint32_t samples,
+                       struct schedule *schedule) {
+    static const char *const words[] = {[SCHEDULE_CONSTANT] = "constant",
+                                        [SCHEDULE_COSINE] = "cosine",
+                                        [SCHEDULE_LINEAR] = "linear",
+                                        [SCHEDULE_STEP] = "step",
+                                        [SCHEDULE_ONECYCLE] = "onecycle"};
+    int kind = SCHEDULE_ONECYCLE;
+    while (kind > 0 && strcmp(settings->schedule, words[kind]) != 0)
+        kind--;
+    *schedule = (struct schedule){.kind = (enum schedule_kind)kind,
                                   .peak = (float)settings->rate,
                                   .warmup = (float)settings->warmup,
                                   .final = (float)settings->final_rate,
-                                  .steps = steps};
+                                  .steps = steps,
+                                  .epoch_steps = (double)samples / (double)settings->batch,
+                                  .every = settings->step_epochs,
+                                  .gamma = settings->gamma};
+    if (settings->milestones)
+        (void)parse_milestones(settings->milestones, schedule); /* settings_check has */
 }
 
 void settings_warps(const struct settings *settings, Digitsum__Warps *warps) {

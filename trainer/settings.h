@@ -12,7 +12,7 @@ struct settings {
     /* where */
     const char *bind, *run_dir;
     const char *folder; /* plain argument: stands for run_dir with resume */
-    bool insecure, resume, tune, expect_evaluator;
+    bool insecure, resume, other_bits, tune, expect_evaluator, keep_going;
     /* what */
     const char *describe, *dot; /* NULL: train */
     const char *net, *recipe, *device, *engine, *precision;
@@ -20,11 +20,13 @@ struct settings {
     double epochs;
     /* how */
     const char *optimizer, *schedule;
-    double rate, momentum, beta1, beta2, epsilon, weight_decay, ema;
+    double rate, momentum, beta1, beta2, rho, epsilon, weight_decay, ema;
+    double step_epochs, gamma;
+    const char *milestones;
     double label_smoothing, digit_weight, sum_weight, warmup, final_rate;
     double shift, rotate, scale, shear, elastic;
     /* the run */
-    int64_t checkpoint_every, keep, window, hedge, drain;
+    int64_t checkpoint_every, keep, unscored, window, hedge, drain;
     double checkpoint_epochs;
     const char *until, *name, *log_level;
 };
@@ -36,6 +38,9 @@ struct goal {
     double digit, sum;
 };
 
+/* Puts in the optimizer's usual value where a setting was not given: rho, epsilon. */
+void settings_settle(struct settings *settings);
+
 /* Checks what single rows cannot (addresses, keys, --until, epochs against steps). -1 with one
  * sentence. */
 int settings_check(const struct settings *settings, struct goal *goal, struct error *error);
@@ -46,8 +51,9 @@ int settings_check(const struct settings *settings, struct goal *goal, struct er
 int settings_recipe(const struct settings *settings, char *path, size_t size, struct error *error);
 
 void settings_optimizer(const struct settings *settings, struct optimizer *optimizer);
-/* `steps`: of the whole run. */
-void settings_schedule(const struct settings *settings, uint64_t steps, struct schedule *schedule);
+/* `steps`: of the whole run; `samples`: of an epoch. */
+void settings_schedule(const struct settings *settings, uint64_t steps, uint32_t samples,
+                       struct schedule *schedule);
 void settings_warps(const struct settings *settings, Digitsum__Warps *warps);
 
 #endif

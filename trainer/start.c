@@ -2,6 +2,9 @@
 #include "trainer/start.h"
 
 #include "model/init.h"
+#include "model/traits.h"
+#include "trainer/bits.h"
+#include "trainer/health.h"
 #include "trainer/null_engine.h"
 #include "trainer/save.h"
 
@@ -11,6 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+enum { LOCK_PATIENCE = 1000 }; /* ms: a trainer that was just killed may take some to end */
 
 /* The newest checkpoint that is whole; those that are not are skipped with a line each. */
 static struct checkpoint *newest(const char *run_dir, const struct log *log, struct error *error) {
@@ -22,10 +28,34 @@ static struct checkpoint *newest(const char *run_dir, const struct log *log, str
         struct checkpoint *checkpoint = checkpoint_read(path, &bad);
         if (checkpoint)
             return checkpoint;
+        if (bad.code == ERROR_UNSUPPORTED) { /* so are those before it */
+            error_set(error, ERROR_INVALID, "--resume: %s", bad.text);
+            return NULL;
+        }
+        if (bad.code !=
+            ERROR_CORRUPT) { /* it may be whole: what is short today may not be tomorrow */
+            *error = bad;
+            error_prefix(error, "--resume");
+            return NULL;
+        }
         log_warning(log, "%s; trying the one before", bad.text);
     }
     error_set(error, ERROR_INVALID, "--resume: there is no whole checkpoint in %s", folder);
     return NULL;
+}
+
+/* A run that kept going although its weights were no use left checkpoints of them. */
+static int check_weights(const struct start *start, struct error *error) {
+    const struct checkpoint *from = start->checkpoint;
+    char folder[480], path[512];
+    if (start->settings.keep_going || health_finite(&from->state, from->net->total))
+        return 0;
+    snprintf(folder, sizeof folder, "%.460s/checkpoints", start->settings.run_dir);
+    saver_file(folder, from->step, path);
+    return error_set(error, ERROR_DIVERGED,
+                     "--resume: %s holds weights that are not finite numbers: remove it to go on "
+                     "from the one before, or train on regardless with --keep-going",
+                     path);
 }
 
 /* "auto" is what the run was begun with. */
@@ -45,6 +75,7 @@ static int take_settings(struct start *start, struct error *error) {
                          json_error.text);
     int status = options_read_json(start->options, values, OPTION_SETTING, error);
     json_t *now = status == 0 ? options_to_json(start->options, OPTION_SETTING) : NULL;
+    start->recorded_threads = bits_recorded_threads(start->checkpoint, values);
     const char *key;
     json_t *value;
     if (now)
@@ -54,10 +85,13 @@ static int take_settings(struct start *start, struct error *error) {
                 take_precision(&start->settings, json_string_value(value));
                 continue;
             }
-            /* A run may be made longer or shorter; everything else made its weights. */
-            if (json_equal(ours, value) || strcmp(key, "epochs") == 0 || strcmp(key, "steps") == 0)
+            /* A run may be made longer or shorter, and its threads are bits_threads's to judge;
+             * everything else made its weights. */
+            if (json_equal(ours, value) || strcmp(key, "epochs") == 0 ||
+                strcmp(key, "steps") == 0 || strcmp(key, "threads") == 0)
                 continue;
-            char *was = json_dumps(value, JSON_ENCODE_ANY), *is = json_dumps(ours, JSON_ENCODE_ANY);
+            size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
+            char *was = json_dumps(value, flags), *is = json_dumps(ours, flags);
             status =
                 error_set(error, ERROR_INVALID, "--resume: the run was begun with --%s %s, not %s",
                           key, was ? was : "?", is ? is : "?");
@@ -70,28 +104,142 @@ static int take_settings(struct start *start, struct error *error) {
     return status;
 }
 
+/* Two trainers in one folder would cut off and overwrite what the other writes. The launcher has a
+ * lock of its own, on the folder itself; this one holds for trainers that were started by hand or
+ * by a queue, on whatever machine. */
+static int lock_folder(struct start *start, const struct log *log, struct error *error) {
+    const char *folder = start->settings.run_dir;
+    char path[512];
+    struct error reason;
+    snprintf(path, sizeof path, "%.460s/trainer.lock", folder);
+    if (lock_take(&start->lock, path, LOCK_PATIENCE, &reason) == 0)
+        return 0;
+    if (reason.code == ERROR_UNSUPPORTED) {
+        log_warning(log, "%s: a second trainer in this folder would not be noticed", reason.text);
+        return 0;
+    }
+    if (reason.code == ERROR_REFUSED)
+        return error_set(error, ERROR_REFUSED,
+                         "another trainer uses %s: %s; stop it first, or name another --run-dir",
+                         folder, reason.text);
+    return error_set(error, reason.code, "%s", reason.text);
+}
+
 /* Two runs in one folder would be mixed up for good: the record of what was trained on begins anew,
  * and --resume takes the newest checkpoint, whosesoever it is. */
 static int refuse_old_run(const struct settings *settings, struct error *error) {
-    char folder[480];
+    char path[480];
     uint64_t step;
-    snprintf(folder, sizeof folder, "%.460s/checkpoints",
-             settings->run_dir ? settings->run_dir : "");
-    if (!settings->run_dir || !saver_next(folder, 0, &step))
+    struct stat status;
+    snprintf(path, sizeof path, "%.440s/checkpoints", settings->run_dir);
+    bool checkpoints = saver_next(path, 0, &step);
+    snprintf(path, sizeof path, "%.440s/evaluations.jsonl", settings->run_dir);
+    bool evaluations = stat(path, &status) == 0 && status.st_size > 0;
+    if (checkpoints)
+        return error_set(error, ERROR_INVALID,
+                         "%s has checkpoints of an earlier run: go on with it (--resume), name "
+                         "another --run-dir, or remove it",
+                         settings->run_dir);
+    if (evaluations)
+        return error_set(error, ERROR_INVALID,
+                         "%s has evaluations of an earlier run, and no checkpoint to go on from: "
+                         "name another --run-dir, or remove it",
+                         settings->run_dir);
+    return 0;
+}
+
+/* The folder of a run that begins: made, ours, and without another run in it. */
+static int take_new_folder(struct start *start, const struct log *log, struct error *error) {
+    const char *folder = start->settings.run_dir;
+    if (!folder)
         return 0;
-    return error_set(error, ERROR_INVALID,
-                     "%s has checkpoints of an earlier run: go on with it (--resume), name another "
-                     "--run-dir, or remove it",
-                     settings->run_dir);
+    start->made_folder = mkdir(folder, 0777) == 0;
+    if (!start->made_folder && errno != EEXIST)
+        return error_set_errno(error, "making %s", folder);
+    return lock_folder(start, log, error) != 0 ? -1 : refuse_old_run(&start->settings, error);
+}
+
+static const char *precision_word(const struct engine_config *config) {
+    return config->precision == PRECISION_BF16 ? "bf16" : config->tf32 ? "tf32" : "f32";
+}
+
+/* Why a precision that was named cannot be had: where f32 could be had in its place, it is the
+ * setting that is wrong, not the machine. */
+static int refuse_precision(const struct start *start, const struct error *why,
+                            struct error *error) {
+    const struct settings *settings = &start->settings;
+    struct engine_config config = start->config;
+    char reason[ENGINE_REASON];
+    config.precision = PRECISION_F32;
+    config.tf32 = false;
+    if (strcmp(settings->precision, "f32") == 0 ||
+        !engine_choose(settings->device, &config, NULL, reason, sizeof reason, NULL)) {
+        *error = *why;
+        return -1;
+    }
+    if (settings->resume)
+        return error_set(error, ERROR_INVALID,
+                         "--resume: the run was begun in %s (%s): go on with it on a machine that "
+                         "has %s, or begin a new run with --precision=f32",
+                         settings->precision, why->text, settings->precision);
+    return error_set(error, ERROR_INVALID, "--precision=%s: %s", settings->precision, why->text);
 }
 
 /* bf16 where the machine has it, unless told otherwise; from here on the setting says which. */
+static int choose_precision(struct start *start, struct engine_traits *traits,
+                            char reason[static ENGINE_REASON], const struct log *log,
+                            struct error *error) {
+    struct settings *settings = &start->settings;
+    struct engine_config *config = &start->config;
+    struct error why = {0}; /* of the first attempt: handed on only where no other one is made */
+    bool automatic = strcmp(settings->precision, "auto") == 0;
+    bool bf16 = automatic || strcmp(settings->precision, "bf16") == 0;
+    config->tf32 = strcmp(settings->precision, "tf32") == 0;
+    config->precision = bf16 ? PRECISION_BF16 : PRECISION_F32;
+    start->ops = engine_choose(settings->device, config, traits, reason, ENGINE_REASON, &why);
+    if (!start->ops && !automatic)
+        return refuse_precision(start, &why, error);
+    if (!start->ops) {
+        config->precision = PRECISION_F32;
+        start->ops = engine_choose(settings->device, config, traits, reason, ENGINE_REASON, error);
+        if (!start->ops)
+            return -1;
+        log_info(log, "training in f32, for there is no bf16 here: %s", why.text);
+    }
+    settings->precision = precision_word(config);
+    return 0;
+}
+
+/* What a resumed run was computed with must be here, too. The engine goes before the threads: those
+ * of another engine say nothing. */
+static int settle_bits(struct start *start, const struct engine_traits *traits,
+                       const struct error *threads, struct error *error) {
+    bool other_bits = start->settings.other_bits;
+    start->computed_with = traits_to_json(start->ops->name, start->settings.precision, traits);
+    if (!start->computed_with)
+        return error_set(error, ERROR_MEMORY, "no memory to record the engine");
+    if (threads->code != ERROR_NONE && traits->threads > 0) {
+        *error = *threads;
+        return -1;
+    }
+    return start->settings.resume ? bits_compare(start->checkpoint, start->computed_with,
+                                                 other_bits, &start->notices, error)
+                                  : 0;
+}
+
+/* Engine, precision and threads; what was left to the program is settled in the settings, so that
+ * they are recorded as used. */
 static int choose_engine(struct start *start, const struct log *log, struct error *error) {
     struct settings *settings = &start->settings;
     struct engine_config *config = &start->config;
-    char reason[256];
+    struct engine_traits traits;
+    char reason[ENGINE_REASON];
+    struct notices cut = {0};
+    struct error threads = {0}; /* matters only where the engine that is chosen has threads */
+    int asked = start->recorded_threads == 0 || options_given(start->options, "threads")
+                    ? (int)settings->threads
+                    : 0;
     *config = (struct engine_config){.batch = (int)settings->batch,
-                                     .threads = (int)settings->threads,
                                      .ahead = (int)settings->ahead,
                                      .graph_steps = (int)settings->graph_steps,
                                      .tune = settings->tune,
@@ -103,21 +251,18 @@ static int choose_engine(struct start *start, const struct log *log, struct erro
         settings->precision = "f32";
         return 0;
     }
-    bool automatic = strcmp(settings->precision, "auto") == 0;
-    bool f32 = strcmp(settings->precision, "f32") == 0;
-    config->tf32 = strcmp(settings->precision, "tf32") == 0;
-    config->precision = f32 || config->tf32 ? PRECISION_F32 : PRECISION_BF16;
-    start->ops = engine_choose(settings->device, config, reason, sizeof reason, error);
-    if (!start->ops && automatic) {
-        config->precision = PRECISION_F32;
-        start->ops = engine_choose(settings->device, config, reason, sizeof reason, error);
-    }
-    if (!start->ops)
+    processors_read(&start->machine);
+    bits_threads(&start->machine, asked, start->recorded_threads, settings->other_bits,
+                 &config->threads, &cut, &threads);
+    if (choose_precision(start, &traits, reason, log, error) != 0 ||
+        settle_bits(start, &traits, &threads, error) != 0)
         return -1;
-    settings->precision = config->precision == PRECISION_BF16 ? "bf16"
-                          : config->tf32                      ? "tf32"
-                                                              : "f32";
-    log_info(log, "engine %s, %s: %s", start->ops->name, settings->precision, reason);
+    config->threads = traits.threads;
+    settings->threads = traits.threads;
+    for (int i = 0; traits.threads > 0 && i < cut.count; i++)
+        notices_add(&start->notices, "%s", cut.texts[i]);
+    log_info(log, "engine %s, %s: %s; %s, %s", start->ops->name, settings->precision, reason,
+             traits.instructions, traits.library);
     return 0;
 }
 
@@ -144,6 +289,8 @@ static struct checkpoint *fresh(struct start *start, struct error *error) {
 
 static int write_settings(struct start *start, struct error *error) {
     json_t *all = options_to_json(start->options, 0);
+    if (all && start->computed_with)
+        json_object_set(all, "computed_with", start->computed_with);
     char *text = all ? json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     char path[600];
     int status = -1;
@@ -166,12 +313,13 @@ static int record_settings(struct start *start, struct error *error) {
         return error_set(error, ERROR_MEMORY, "no memory to record the settings");
     free(start->checkpoint->settings);
     start->checkpoint->settings = strdup(start->settings_json);
-    if (!start->checkpoint->settings)
+    free(start->checkpoint->computed);
+    start->checkpoint->computed =
+        start->computed_with ? json_dumps(start->computed_with, JSON_COMPACT) : NULL;
+    if (!start->checkpoint->settings || (start->computed_with && !start->checkpoint->computed))
         return error_set(error, ERROR_MEMORY, "no memory to record the settings");
     if (!start->settings.run_dir)
         return 0;
-    if (mkdir(start->settings.run_dir, 0777) != 0 && errno != EEXIST)
-        return error_set_errno(error, "making %s", start->settings.run_dir);
     return write_settings(start, error);
 }
 
@@ -191,6 +339,8 @@ static void settle_pairs(struct start *start) {
         settings->checkpoint_epochs = 0;
     else if (epochs && !steps)
         settings->checkpoint_every = 0;
+    if (options_given(options, "step-epochs") && !options_given(options, "milestones"))
+        settings->milestones = NULL;
 }
 
 /* --describe and --dot: 1 when the text is printed. */
@@ -237,8 +387,12 @@ int start_prepare(struct start *start, int argc, char **argv, struct log *log,
     log_init(log, 2, settings->name, log_level_of(settings->log_level));
     char recipe[1200] = "";
     if (settings->resume) {
+        if (settings->run_dir && access(settings->run_dir, F_OK) == 0 &&
+            lock_folder(start, log, error) != 0)
+            return -1;
         start->checkpoint = newest(settings->run_dir ? settings->run_dir : ".", log, error);
-        if (!start->checkpoint || take_settings(start, error) != 0)
+        if (!start->checkpoint || check_weights(start, error) != 0 ||
+            take_settings(start, error) != 0)
             return -1;
         log_info(log, "going on from step %" PRIu64, start->checkpoint->step);
     } else if (settings_recipe(settings, recipe, sizeof recipe, error) != 0 ||
@@ -246,19 +400,34 @@ int start_prepare(struct start *start, int argc, char **argv, struct log *log,
         return -1;
     }
     settle_pairs(start);
+    settings_settle(settings);
     if (settings_check(settings, &start->goal, error) != 0 || choose_engine(start, log, error) != 0)
         return -1;
-    if (!start->checkpoint && refuse_old_run(settings, error) == 0)
+    if (!start->checkpoint) {
         start->checkpoint = fresh(start, error);
-    if (!start->checkpoint)
-        return -1;
+        if (!start->checkpoint || take_new_folder(start, log, error) != 0)
+            return -1;
+    }
     log_info(log, "network %s: %zu parameters%s%s", start->checkpoint->net->name,
              start->checkpoint->net->trainable, recipe[0] ? "; recipe " : "", recipe);
     return record_settings(start, error);
 }
 
+void start_discard(const struct start *start) {
+    char path[600];
+    if (!start->made_folder)
+        return;
+    snprintf(path, sizeof path, "%.560s/settings.json", start->settings.run_dir);
+    unlink(path);
+    snprintf(path, sizeof path, "%.560s/trainer.lock", start->settings.run_dir);
+    unlink(path); /* ours still: nobody else can have begun here */
+    rmdir(start->settings.run_dir);
+}
+
 void start_free(struct start *start) {
     checkpoint_destroy(&start->checkpoint);
     free(start->settings_json);
+    json_decref(start->computed_with);
     options_destroy(&start->options);
+    lock_release(&start->lock);
 }

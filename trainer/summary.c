@@ -14,11 +14,21 @@ static json_t *real_or_null(double value, bool there) {
     return there && isfinite(value) ? json_real(value) : json_null();
 }
 
+/* The texts, and how many more there were. */
+static json_t *warnings_json(const struct notices *warnings) {
+    json_t *array = json_array();
+    for (int i = 0; i < warnings->count; i++)
+        json_array_append_new(array, json_string(warnings->texts[i]));
+    if (warnings->dropped > 0)
+        json_array_append_new(array, json_sprintf("and %d more", warnings->dropped));
+    return array;
+}
+
 static json_t *to_json(const struct summary *s) {
     bool scored = s->scored;
     return json_pack(
         "{s:s, s:I, s:s, s:b, s:s, s:s, s:i, s:I, s:I, s:f, s:o, s:o, s:I, s:o, s:o, s:s, s:s,"
-        " s:f, s:o, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:b}",
+        " s:f, s:o, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:b, s:o}",
         "network", s->network, "parameters", (json_int_t)s->parameters, "dataset", s->dataset,
         "synthetic", s->synthetic, "engine", s->engine, "precision", s->precision, "threads",
         s->threads, "seed", (json_int_t)s->seed, "steps", (json_int_t)s->steps, "epochs", s->epochs,
@@ -32,11 +42,15 @@ static json_t *to_json(const struct summary *s) {
         s->images_per_second, "batches_consumed", (json_int_t)s->batches_consumed,
         "batches_duplicated", (json_int_t)s->batches_duplicated, "batches_released_again",
         (json_int_t)s->batches_released_again, "messages_rejected",
-        (json_int_t)s->messages_rejected, "finished", s->finished);
+        (json_int_t)s->messages_rejected, "checkpoints_unscored",
+        (json_int_t)s->checkpoints_unscored, "finished", s->finished, "warnings",
+        warnings_json(&s->warnings));
 }
 
 int summary_write(const struct summary *summary, const char *folder, struct error *error) {
     json_t *values = to_json(summary);
+    if (values && summary->computed_with)
+        json_object_set_new(values, "computed_with", json_loads(summary->computed_with, 0, NULL));
     char *text = values ? json_dumps(values, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     int status;
     if (!text) {

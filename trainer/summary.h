@@ -4,6 +4,7 @@
 #define TRAINER_SUMMARY_H
 
 #include "common/error.h"
+#include "common/notices.h"
 #include "common/sha256.h"
 
 #include <stdbool.h>
@@ -17,7 +18,9 @@ struct summary {
     bool synthetic; /* the figures are not MNIST's */
     char engine[16], precision[8];
     int threads;
-    uint64_t seed, steps; /* steps trained in all */
+    const char *computed_with; /* JSON object, as in the checkpoint (model/traits.h); NULL: none.
+                                  Borrowed */
+    uint64_t seed, steps;      /* steps trained in all */
     double epochs;
     bool scored;                         /* an evaluation of the last checkpoint came in */
     double digit_accuracy, sum_accuracy; /* 0-1, of the last evaluated checkpoint */
@@ -31,7 +34,9 @@ struct summary {
     double seconds_waiting, longest_wait; /* of the training for batches, after the first */
     double images_per_second;             /* over the time from the first batch to the last */
     uint64_t batches_consumed, batches_duplicated, batches_released_again, messages_rejected;
-    bool finished; /* false: stopped before its last step */
+    uint64_t checkpoints_unscored; /* as far as this process knows */
+    bool finished;                 /* false: stopped before its last step */
+    struct notices warnings;
 };
 
 /* Writes folder/summary.json aside, syncs, renames. */

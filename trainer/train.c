@@ -4,6 +4,7 @@
 
 #include "common/chain.h"
 #include "common/clock.h"
+#include "trainer/health.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -34,6 +35,7 @@ struct train {
     struct train_progress progress;
     /* the thread's own */
     struct engine *engine;
+    struct health health;
     uint64_t step;
     uint8_t chain[SHA256_SIZE];
 };
@@ -49,43 +51,6 @@ static uint64_t epochs_after(const struct train_settings *settings, uint64_t ste
     return steps * (uint64_t)settings->config.batch / settings->samples;
 }
 
-static int snapshot(struct train *self, const struct train_settings *settings, bool final,
-                    struct error *error) {
-    struct checkpoint shot = *self->start; /* seed, settings, net: as at the start */
-    shot.step = self->step;
-    shot.samples = self->step * (uint64_t)settings->config.batch;
-    shot.epoch = (double)shot.samples / settings->samples;
-    shot.run = settings->run;
-    memcpy(shot.dataset, settings->dataset, sizeof shot.dataset);
-    memcpy(shot.chain, self->chain, sizeof shot.chain);
-    shot.state = (struct engine_state){0};
-    /* The record is on disk before a checkpoint that needs it. */
-    if (settings->record && record_sync(settings->record, error) != 0)
-        return -1;
-    if (state_alloc(&shot.state, self->net, &settings->config.optimizer, error) != 0)
-        return -1;
-    if (self->ops->export(self->engine, &shot.state, error) != 0) {
-        state_free(&shot.state);
-        return -1;
-    }
-    bool epoch_end = self->step > 0 &&
-                     epochs_after(settings, self->step) > epochs_after(settings, self->step - 1);
-    saver_give(self->saver, &shot, epoch_end || final, final);
-    return 0;
-}
-
-static bool checkpoint_due(const struct train *self, const struct train_settings *settings) {
-    uint64_t step = self->step;
-    if (!settings->checkpoints)
-        return false;
-    if (settings->checkpoint_every && step % settings->checkpoint_every == 0)
-        return true;
-    double stride = settings->checkpoint_epochs * settings->samples / settings->config.batch;
-    if (stride > 0 && floor((double)step / stride) > floor((double)(step - 1) / stride))
-        return true;
-    return epochs_after(settings, step) > epochs_after(settings, step - 1);
-}
-
 /* Adds finished steps' results to what the socket side will see. */
 static int gather_results(struct train *self, bool wait, double busy, struct error *error) {
     struct step_result results[RESULTS_AT_ONCE];
@@ -96,11 +61,13 @@ static int gather_results(struct train *self, bool wait, double busy, struct err
             return -1;
         pthread_mutex_lock(&self->mutex);
         for (int i = 0; i < count; i++) {
+            health_note_loss(&self->health, &results[i]);
             self->progress.images += results[i].count;
             self->progress.loss += (double)results[i].loss * results[i].count;
             self->progress.digit_hits += results[i].digit_hits;
             self->progress.sum_hits += results[i].sum_hits;
         }
+        memcpy(self->progress.trouble, self->health.reason, sizeof self->progress.trouble);
         self->progress.step = self->step;
         self->progress.busy += busy;
         busy = 0;
@@ -110,21 +77,77 @@ static int gather_results(struct train *self, bool wait, double busy, struct err
     return 0;
 }
 
+/* Whether training may go on as it is. -1 with ERROR_DIVERGED where it may not. */
+static int check_health(const struct train *self, const struct train_settings *settings,
+                        struct error *error) {
+    if (!self->health.failed || settings->keep_going)
+        return 0;
+    return error_set(error, ERROR_DIVERGED,
+                     "%s; begin again with a lower rate than --rate %g, or train on regardless "
+                     "with --keep-going",
+                     self->health.reason, (double)settings->schedule.peak);
+}
+
+bool train_checkpoint_due(const struct train_settings *settings, uint64_t step) {
+    if (!settings->checkpoints || step == 0)
+        return false;
+    if (settings->checkpoint_every && step % settings->checkpoint_every == 0)
+        return true;
+    double stride = settings->checkpoint_epochs * settings->samples / settings->config.batch;
+    if (stride > 0 && floor((double)step / stride) > floor((double)(step - 1) / stride))
+        return true;
+    return epochs_after(settings, step) > epochs_after(settings, step - 1);
+}
+
+static int snapshot(struct train *self, const struct train_settings *settings, bool final,
+                    struct error *error) {
+    struct checkpoint shot = *self->start; /* seed, settings, net: as at the start */
+    shot.step = self->step;
+    shot.samples = self->step * (uint64_t)settings->config.batch;
+    shot.epoch = (double)shot.samples / settings->samples;
+    memcpy(shot.dataset, settings->dataset, sizeof shot.dataset);
+    memcpy(shot.chain, self->chain, sizeof shot.chain);
+    shot.state = (struct engine_state){0};
+    /* The record is on disk before a checkpoint that needs it. */
+    if (settings->record && record_sync(settings->record, error) != 0)
+        return -1;
+    if (state_alloc(&shot.state, self->net, &settings->config.optimizer, error) != 0)
+        return -1;
+    /* All started steps are done after the export: their losses are there, and cost no wait. A
+     * state that is no use never becomes a checkpoint: the last good one stays the newest. */
+    int status = self->ops->export(self->engine, &shot.state, error);
+    if (status == 0)
+        status = gather_results(self, true, 0, error);
+    if (status == 0) {
+        health_note_weights(&self->health, &shot.state, self->net->total, self->step);
+        status = check_health(self, settings, error);
+    }
+    if (status != 0) {
+        state_free(&shot.state);
+        return -1;
+    }
+    bool epoch_end = self->step > 0 &&
+                     epochs_after(settings, self->step) > epochs_after(settings, self->step - 1);
+    saver_give(self->saver, &shot, epoch_end || final, final);
+    return 0;
+}
+
 static int train_one(struct train *self, const struct train_settings *settings,
                      struct feed_item *item, struct error *error) {
     double begin = clock_seconds();
-    uint32_t crc = item->batch.crc;
     struct step_settings step = {self->step, schedule_rate(&settings->schedule, self->step)};
     int status = self->ops->train_step(self->engine, &item->batch, &step, error);
     if (status == 0)
-        chain_add(self->chain, self->step, crc);
+        chain_add(self->chain, self->step, item->digest);
     wire_release(&item->message);
     if (status != 0)
         return error_prefix(error, "training step %llu", (unsigned long long)self->step);
-    if (settings->record && record_add(settings->record, crc, error) != 0)
+    if (settings->record && record_add(settings->record, item->digest, error) != 0)
         return -1;
     self->step++;
-    return gather_results(self, false, clock_seconds() - begin, error);
+    if (gather_results(self, false, clock_seconds() - begin, error) != 0)
+        return -1;
+    return check_health(self, settings, error);
 }
 
 /* Takes the next batch and keeps account of the wait for it. The first one's is the start of the
@@ -173,6 +196,10 @@ static int train_all(struct train *self, struct error *error) {
         return -1;
     if (!wait_for_begin(self, &settings))
         return 0;
+    health_begin(&self->health, self->net->regression, &settings.config.optimizer);
+    health_note_weights(&self->health, &self->start->state, self->net->total, self->step);
+    if (check_health(self, &settings, error) != 0)
+        return -1;
     bool saved = self->step > 0; /* what we resumed from is on disk */
     while (self->step < settings.steps && !stopping(self)) {
         struct feed_item item;
@@ -181,13 +208,13 @@ static int train_all(struct train *self, struct error *error) {
         if (train_one(self, &settings, &item, error) != 0)
             return -1;
         saved = false;
-        if (self->step < settings.steps && checkpoint_due(self, &settings)) {
+        if (self->step < settings.steps && train_checkpoint_due(&settings, self->step)) {
             if (snapshot(self, &settings, false, error) != 0)
                 return -1;
             saved = true;
         }
     }
-    if (gather_results(self, true, 0, error) != 0)
+    if (gather_results(self, true, 0, error) != 0 || check_health(self, &settings, error) != 0)
         return -1;
     /* Stopped early: the checkpoint is not the run's final one, but where it will go on. */
     if (settings.checkpoints && (!saved || self->step == settings.steps))
@@ -201,6 +228,7 @@ static void *run(void *argument) {
     int status = train_all(self, &error);
     self->ops->destroy(&self->engine);
     pthread_mutex_lock(&self->mutex);
+    memcpy(self->progress.trouble, self->health.reason, sizeof self->progress.trouble);
     self->progress.finished = true;
     self->progress.failed = status != 0;
     self->progress.error = error;

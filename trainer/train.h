@@ -5,6 +5,7 @@
 #define TRAINER_TRAIN_H
 
 #include "common/log.h"
+#include "common/notices.h"
 #include "common/record.h"
 #include "model/checkpoint.h"
 #include "model/engine.h"
@@ -23,8 +24,8 @@ struct train_settings {
     double checkpoint_epochs;  /* epochs; 0: at epoch ends alone */
     bool checkpoints;          /* false: none at all (null engine) */
     char dataset[SHA256_HEX];  /* written into checkpoints */
-    uint64_t run;              /* likewise */
-    struct record *record;     /* takes the CRC of each step; borrowed; NULL: none */
+    bool keep_going;           /* train on with a loss that is no use; see health.h */
+    struct record *record;     /* takes the digest of each step; borrowed; NULL: none */
 };
 
 /* What the socket side sees: sums since the last look, and where training is. */
@@ -34,10 +35,14 @@ struct train_progress {
     double loss, digit_hits, sum_hits; /* sums over those images' batches, weighted by their size */
     double busy;                       /* seconds spent inside the engine since the start */
     double waited, longest_wait;       /* seconds without a batch to train on, since the first */
-    bool finished;                     /* the thread has ended: all steps, stopped, or failed */
+    char trouble[NOTICE_SIZE]; /* what is wrong with the loss or weights; "" while all is well */
+    bool finished;             /* the thread has ended: all steps, stopped, or failed */
     bool failed;
     struct error error; /* when failed */
 };
+
+/* Whether a checkpoint is made after `step` steps, besides the one that a run ends with. */
+bool train_checkpoint_due(const struct train_settings *settings, uint64_t step);
 
 struct train;
 

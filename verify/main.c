@@ -1,4 +1,5 @@
 /* verify: options → dataset → every batch again → one sentence. */
+#include "common/data_source.h"
 #include "common/options.h"
 #include "common/signals.h"
 #include "verify/verify.h"
@@ -10,16 +11,19 @@
 struct settings {
     const char *run_dir, *data, *log_level;
     int64_t hold_out, train_limit, test_limit, threads;
+    bool transpose;
 };
 
 #define AT(field) offsetof(struct settings, field)
 /* clang-format off */
 static const struct option_row rows[] = {
     {"run-dir", 'd', OPTION_TEXT, AT(run_dir), 0, 0, NULL, NULL, "DIR", "folder of the run", 0},
-    {"data", 0, OPTION_TEXT, AT(data), 0, 0, NULL, "auto", "WHAT",
-     "the dataset, as its loaders were told: auto, mnist, idx:DIR, png:DIR or synthetic", 0},
-    {"hold-out", 0, OPTION_INT, AT(hold_out), 0, 10000000, NULL, "0", "N",
-     "training images held out, as its loaders were told", 0},
+    {"data", 0, OPTION_TEXT, AT(data), 0, 0, NULL, NULL, "WHAT",
+     "the dataset, as its loaders were told: auto, mnist, synthetic, or files: a path, or idx:, png:, csv: or npz: and a path; without it what the run's data.json says", 0},
+    {"hold-out", 0, OPTION_INT, AT(hold_out), 0, 10000000, NULL, NULL, "N",
+     "training images held out, as its loaders were told; without it what the run's data.json says", 0},
+    {"transpose", 0, OPTION_FLAG, AT(transpose), 0, 0, NULL, NULL, NULL,
+     "images turned, as its loaders were told or the run's data.json says", 0},
     {"train-limit", 0, OPTION_INT, AT(train_limit), 0, 10000000, NULL, "0", "N",
      "likewise: only the first N training samples", 0},
     {"test-limit", 0, OPTION_INT, AT(test_limit), 0, 10000000, NULL, "0", "N",
@@ -42,13 +46,23 @@ static const struct options_program program = {
     .positional_offset = AT(run_dir),
 };
 
-static int verify(const struct settings *settings, const struct log *log, struct error *error) {
+static int verify(const struct settings *settings, const struct options *options,
+                  const struct log *log, struct error *error) {
     struct verify_result result;
     char hex[SHA256_HEX];
+    struct data_source source = {.data = "auto"}; /* of a run that kept nothing */
     if (!settings->run_dir)
         return error_set(error, ERROR_INVALID, "which run? verify runs/first");
-    struct dataset_request request = {.data = settings->data,
-                                      .hold_out = (uint32_t)settings->hold_out,
+    int kept = data_source_read(&source, settings->run_dir, error);
+    bool told = options_given(options, "data"), held = options_given(options, "hold-out");
+    if (kept < 0 && !(told && held))
+        return -1;
+    if (kept == 1)
+        data_source_restore(&source);
+    struct dataset_request request = {.data = told ? settings->data : source.data,
+                                      .transpose = settings->transpose || source.transpose,
+                                      .hold_out =
+                                          (uint32_t)(held ? settings->hold_out : source.hold_out),
                                       .train_limit = (uint32_t)settings->train_limit,
                                       .test_limit = (uint32_t)settings->test_limit,
                                       .log = log};
@@ -79,13 +93,14 @@ int main(int argc, char **argv) {
     struct error error = {0};
     struct log log = {0};
     struct settings settings = {0};
+    int status = -1;
     struct options *options = options_parse(&program, argc, argv, &settings, &error);
     if (options && signals_install(&error) == 0) {
         log_init(&log, 2, "verify", log_level_of(settings.log_level));
-        verify(&settings, &log, &error);
+        status = verify(&settings, options, &log, &error);
     }
     options_destroy(&options);
-    if (error.code != ERROR_NONE)
+    if (status != 0)
         fprintf(stderr, "verify: %s\n", error.text);
-    return error_exit_status(error.code);
+    return status == 0 ? 0 : error_exit_status(error.code);
 }

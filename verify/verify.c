@@ -3,7 +3,6 @@
 
 #include "augment/stage.h"
 #include "common/chain.h"
-#include "common/crc32c.h"
 #include "common/record.h"
 #include "common/signals.h"
 #include "loader/gather.h"
@@ -34,7 +33,7 @@ struct verify {
     struct warps warps;
     char trained_on[SHA256_HEX];
     /* the run's record; empty where it has none */
-    uint32_t *crcs;
+    uint8_t (*digests)[SHA256_SIZE];
     bool *known;
     uint64_t recorded;
     /* one batch */
@@ -108,7 +107,7 @@ static int read_checkpoints(struct verify *self, const char *run_dir, struct ver
 static int read_record(struct verify *self, const char *run_dir, struct error *error) {
     char path[512];
     snprintf(path, sizeof path, "%.460s/batches.txt", run_dir);
-    if (record_read(path, &self->crcs, &self->known, &self->recorded, error) == 0)
+    if (record_read(path, &self->digests, &self->known, &self->recorded, error) == 0)
         return 0;
     if (error->code != ERROR_IO)
         return -1;
@@ -125,7 +124,7 @@ static int check_dataset(const struct verify *self, struct error *error) {
         return 0;
     return error_set(error, ERROR_INVALID,
                      "the run was trained on a dataset with SHA-256 %.16s…, and %s has %.16s…: say "
-                     "--data, --hold-out and --train-limit as its loaders were told",
+                     "--data, --hold-out, --transpose and --train-limit as its loaders were told",
                      self->trained_on, self->dataset->name, hex);
 }
 
@@ -146,14 +145,19 @@ static int open_batch(struct verify *self, int threads, struct error *error) {
     return self->stage ? 0 : -1;
 }
 
-/* Makes the batch of a step as loaders and augmenters do; its CRC. */
-static uint32_t make_batch(struct verify *self, uint64_t step) {
+/* Makes the batch of a step as loaders and augmenters do; its digest. */
+static void make_batch(struct verify *self, uint64_t step, uint8_t digest[static SHA256_SIZE]) {
     gather_batch(&self->dataset->train, self->seed, step, self->batch, self->images, self->labels,
                  self->samples, self->epochs);
     stage_run(self->stage, self->batch, self->images, self->labels, self->samples, self->epochs,
               self->images, self->pairs);
-    uint32_t crc = crc32c(0, self->images, (size_t)self->batch * IMAGE_PIXELS);
-    return crc32c(crc, self->pairs, 3 * (size_t)self->batch);
+    const struct batch batch = {.step = step,
+                                .count = self->batch,
+                                .images = self->images,
+                                .labels = self->pairs,
+                                .digits = self->pairs + self->batch,
+                                .sums = self->pairs + 2 * (size_t)self->batch};
+    chain_digest(&batch, digest);
 }
 
 /* Every sample once an epoch: none twice, and none missing when the next epoch begins. */
@@ -196,21 +200,30 @@ static int check_heads(struct verify *self, uint64_t steps, uint64_t agreed,
     return 0;
 }
 
+static int differs(uint64_t step, const uint8_t consumed[static SHA256_SIZE],
+                   const uint8_t made[static SHA256_SIZE], struct error *error) {
+    char was[SHA256_HEX], is[SHA256_HEX];
+    sha256_hex(consumed, was);
+    sha256_hex(made, is);
+    return error_set(error, ERROR_CORRUPT,
+                     "step %" PRIu64 ": the run consumed a batch with SHA-256 %.16s…, dataset and "
+                     "settings make %.16s…",
+                     step, was, is);
+}
+
 static int check_steps(struct verify *self, struct verify_result *result, struct error *error) {
     uint64_t last = self->heads[self->head_count - 1].step, agreed = 0;
     if (check_heads(self, 0, 0, result, error) != 0)
         return -1;
     for (uint64_t step = 0; step < last; step++) {
-        uint32_t crc = make_batch(self, step);
+        uint8_t digest[SHA256_SIZE];
+        make_batch(self, step, digest);
         bool known = step < self->recorded && self->known[step];
-        if (known && self->crcs[step] != crc)
-            return error_set(error, ERROR_CORRUPT,
-                             "step %" PRIu64 ": the run consumed a batch with CRC %08" PRIx32
-                             ", dataset and settings make %08" PRIx32,
-                             step, self->crcs[step], crc);
+        if (known && memcmp(self->digests[step], digest, SHA256_SIZE) != 0)
+            return differs(step, self->digests[step], digest, error);
         if (check_once(self, step, error) != 0)
             return -1;
-        chain_add(self->chain, step, crc);
+        chain_add(self->chain, step, digest);
         int checked = result->checkpoints;
         if (check_heads(self, step + 1, agreed, result, error) != 0)
             return -1;
@@ -246,7 +259,7 @@ int verify_run(const char *run_dir, const struct dataset *dataset, int threads,
     free(self.labels);
     free(self.images);
     free(self.known);
-    free(self.crcs);
+    free(self.digests);
     free(self.heads);
     return status;
 }

@@ -43,8 +43,8 @@ struct step_arguments {
     uint64_t updates;  /* after this step */
     float rate;        /* learning rate */
     float ema_decay;   /* min(ema, t / (t + 9)) with t = updates */
-    float first_bias;  /* AdamW: 1 / (1 - β1^t); otherwise 1 */
-    float second_root; /* AdamW: sqrt(1 - β2^t); otherwise 1 */
+    float first_bias;  /* Adam: 1 / (1 - β1^t); otherwise 1 */
+    float second_root; /* Adam: sqrt(1 - β2^t); otherwise 1 */
 };
 
 /* --- inputs (input.cu) ------------------------------------------------------------------------ */
@@ -64,6 +64,17 @@ cudaError_t kernel_relu(struct values y, struct values x, size_t count, cudaStre
 /* dx (+)= dy where y > 0, else 0. One type. dx may be dy. */
 cudaError_t kernel_relu_back(struct values dx, struct values dy, struct values y, size_t count,
                              bool add, cudaStream_t stream);
+
+enum kernel_function { KERNEL_TANH, KERNEL_SIGMOID, KERNEL_GELU }; /* common/elementary.h */
+
+/* y = f(x). One type. */
+cudaError_t kernel_activate(struct values y, struct values x, enum kernel_function function,
+                            size_t count, cudaStream_t stream);
+
+/* dx (+)= dy f'(x). One type. */
+cudaError_t kernel_activate_back(struct values dx, struct values dy, struct values x,
+                                 enum kernel_function function, size_t count, bool add,
+                                 cudaStream_t stream);
 
 /* y[row][c] += bias[c], then rectified where `relu`; bias may be NULL. In place. */
 cudaError_t kernel_bias(struct values y, const float *bias, size_t rows, int channels, bool relu,
@@ -240,6 +251,13 @@ struct kernel_update_block {
     float rate; /* learning-rate multiplier */
     bool decays, trainable;
 };
+enum kernel_rule {
+    KERNEL_SGD,
+    KERNEL_NESTEROV,
+    KERNEL_ADAM,
+    KERNEL_ADADELTA,
+    KERNEL_SQUARES /* RMSprop, Adagrad */
+};
 struct kernel_update {
     const struct kernel_update_block *blocks; /* device memory */
     int block_count;
@@ -247,15 +265,21 @@ struct kernel_update {
     uint16_t *weights16;      /* bf16 copy of weights, or NULL */
     float *ema;               /* [total], or NULL */
     const float *gradients;   /* [trainable] */
-    float *moment1, *moment2; /* [trainable]; moment2 NULL but for AdamW */
-    bool adamw, nesterov;     /* neither: SGD */
+    float *moment1, *moment2; /* [trainable]; moment2 NULL for SGD and Nesterov */
+    enum kernel_rule rule;
+    bool decoupled;   /* Adam: AdamW */
+    float keep, take; /* Adadelta and squares: ρ and 1−ρ, or 1 and 1 */
     float momentum, beta1, beta2, epsilon, weight_decay;
 };
 /* One optimizer step on everything in one launch, by the formulas of model/optimizer.h:
  *   SGD:      s = g + λw;  v = μv + s;  w −= ηv
  *   Nesterov: s and v as with SGD;  w −= η (s + μv)
- *   AdamW:    w' = w − ηλw;  m = β1 m + (1−β1) g;  v = β2 v + (1−β2) g²;
- *             w = w' − η·first_bias·m / (sqrt(v) / second_root + ε)
+ *   Adam:     m = β1 m + (1−β1) s;  v = β2 v + (1−β2) s²;
+ *             w −= η·first_bias·m / (sqrt(v) / second_root + ε); decoupled: with s = g, after
+ *             w −= ηλw
+ *   Adadelta: v = keep·v + take·s²;  δ = s sqrt(m + ε) / sqrt(v + ε);  m = keep·m + take·δ²;
+ *             w −= ηδ
+ *   squares:  v = keep·v + take·s²;  w −= ηs / (sqrt(v) + ε)
  * with η = rate × the block's multiplier, λ only where the block decays. Then ema = d·ema +
  * (1−d)·w, also for blocks that are not trainable (running statistics), and the bf16 copy. */
 cudaError_t kernel_update(const struct kernel_update *update,

@@ -3,6 +3,7 @@
  *
  * Launchers: blocks of THREADS threads, at most BLOCKS_MOST, that walk over the array. Any count;
  * arrays at multiples of 16 bytes (asserted); no shared memory. */
+#include "common/elementary.h"
 #include "cuda/kernels/rows.cuh"
 #include "cuda/kernels/values.cuh"
 
@@ -53,6 +54,65 @@ template <typename T> struct rectify_back {
         store_result<T, N>(dx + i, out, add);
     }
 };
+
+struct tanh_of {
+    static __device__ __forceinline__ float value(float x) {
+        return elementary_tanh(x);
+    }
+    static __device__ __forceinline__ float slope(float x) {
+        return elementary_tanh_slope(x);
+    }
+};
+struct sigmoid_of {
+    static __device__ __forceinline__ float value(float x) {
+        return elementary_sigmoid(x);
+    }
+    static __device__ __forceinline__ float slope(float x) {
+        return elementary_sigmoid_slope(x);
+    }
+};
+struct gelu_of {
+    static __device__ __forceinline__ float value(float x) {
+        return elementary_gelu(x);
+    }
+    static __device__ __forceinline__ float slope(float x) {
+        return elementary_gelu_slope(x);
+    }
+};
+
+template <typename T, typename Function> struct activate {
+    T *y;
+    const T *x;
+    template <int N> __device__ __forceinline__ void at(size_t i) const {
+        pack<T, N> in = load<T, N>(x + i);
+        float out[N];
+#pragma unroll
+        for (int k = 0; k < N; k++)
+            out[k] = Function::value(in.get(k));
+        store_floats<T, N>(y + i, out);
+    }
+};
+
+template <typename T, typename Function> struct activate_back {
+    T *dx;
+    const T *dy, *x;
+    bool add;
+    template <int N> __device__ __forceinline__ void at(size_t i) const {
+        pack<T, N> gradient = load<T, N>(dy + i), in = load<T, N>(x + i);
+        float out[N];
+#pragma unroll
+        for (int k = 0; k < N; k++)
+            out[k] = gradient.get(k) * Function::slope(in.get(k));
+        store_result<T, N>(dx + i, out, add);
+    }
+};
+
+/* Calls `call` with the tag of the function. */
+template <typename Call> cudaError_t with_function(enum kernel_function function, Call call) {
+    return function == KERNEL_TANH      ? call(tag<tanh_of>{})
+           : function == KERNEL_SIGMOID ? call(tag<sigmoid_of>{})
+                                        : call(tag<gelu_of>{});
+}
 
 /* Two inputs of the sum's type: a residual connection. */
 template <typename T> struct add_two {
@@ -162,6 +222,36 @@ extern "C" cudaError_t kernel_relu_back(struct values dx, struct values dy, stru
         using T = typename decltype(type)::type;
         rectify_back<T> operation = {(T *)dx.data, (const T *)dy.data, (const T *)y.data, add};
         return launch_over<vector_width<T>()>(operation, count, stream);
+    });
+}
+
+extern "C" cudaError_t kernel_activate(struct values y, struct values x,
+                                       enum kernel_function function, size_t count,
+                                       cudaStream_t stream) {
+    assert(y.type == x.type && aligned(y.data) && aligned(x.data));
+    return with_function(function, [&](auto which) {
+        return with_type(y.type, [&](auto type) {
+            using T = typename decltype(type)::type;
+            using F = typename decltype(which)::type;
+            return launch_over<vector_width<T>()>(activate<T, F>{(T *)y.data, (const T *)x.data},
+                                                  count, stream);
+        });
+    });
+}
+
+extern "C" cudaError_t kernel_activate_back(struct values dx, struct values dy, struct values x,
+                                            enum kernel_function function, size_t count, bool add,
+                                            cudaStream_t stream) {
+    assert(dx.type == dy.type && dx.type == x.type);
+    assert(aligned(dx.data) && aligned(dy.data) && aligned(x.data));
+    return with_function(function, [&](auto which) {
+        return with_type(dx.type, [&](auto type) {
+            using T = typename decltype(type)::type;
+            using F = typename decltype(which)::type;
+            activate_back<T, F> operation = {(T *)dx.data, (const T *)dy.data, (const T *)x.data,
+                                             add};
+            return launch_over<vector_width<T>()>(operation, count, stream);
+        });
     });
 }
 

@@ -9,7 +9,8 @@ namespace {
 /* What holds for all values of a block. */
 struct update_rates {
     float rate, decay; /* times the block's multiplier; 0 where it does not decay */
-    float step, root;  /* AdamW: rate * first_bias; second_root */
+    float coupled;     /* Adam: the decay that is in the slope */
+    float step, root;  /* Adam: rate * first_bias; second_root */
     float momentum;    /* SGD, Nesterov */
     float beta1, beta2, epsilon;
     float ema;
@@ -17,7 +18,7 @@ struct update_rates {
 
 /* --- N values -------------------------------------------------------------------------------- */
 
-template <int N>
+template <int N, bool NESTEROV>
 __device__ __forceinline__ void sgd(const struct kernel_update &update,
                                     const struct update_rates &rates, size_t at,
                                     float (&weights)[N]) {
@@ -28,26 +29,25 @@ __device__ __forceinline__ void sgd(const struct kernel_update &update,
     for (int k = 0; k < N; k++) {
         float slope = gradients.get(k) + rates.decay * weights[k];
         moment[k] = rates.momentum * moments.get(k) + slope;
-        weights[k] -=
-            rates.rate * (update.nesterov ? slope + rates.momentum * moment[k] : moment[k]);
+        weights[k] -= rates.rate * (NESTEROV ? slope + rates.momentum * moment[k] : moment[k]);
     }
     store_floats<float, N>(update.moment1 + at, moment);
 }
 
 template <int N>
-__device__ __forceinline__ void adamw(const struct kernel_update &update,
-                                      const struct update_rates &rates, size_t at,
-                                      float (&weights)[N]) {
+__device__ __forceinline__ void adam(const struct kernel_update &update,
+                                     const struct update_rates &rates, size_t at,
+                                     float (&weights)[N]) {
     pack<float, N> gradients = load<float, N>(update.gradients + at);
     pack<float, N> firsts = load<float, N>(update.moment1 + at);
     pack<float, N> seconds = load<float, N>(update.moment2 + at);
     float first[N], second[N];
 #pragma unroll
     for (int k = 0; k < N; k++) {
-        float gradient = gradients.get(k);
+        float slope = gradients.get(k) + rates.coupled * weights[k];
         float weight = weights[k] - rates.rate * rates.decay * weights[k];
-        first[k] = rates.beta1 * firsts.get(k) + (1.0f - rates.beta1) * gradient;
-        second[k] = rates.beta2 * seconds.get(k) + (1.0f - rates.beta2) * (gradient * gradient);
+        first[k] = rates.beta1 * firsts.get(k) + (1.0f - rates.beta1) * slope;
+        second[k] = rates.beta2 * seconds.get(k) + (1.0f - rates.beta2) * (slope * slope);
         weights[k] =
             weight - rates.step * first[k] / (sqrtf(second[k]) / rates.root + rates.epsilon);
     }
@@ -55,7 +55,58 @@ __device__ __forceinline__ void adamw(const struct kernel_update &update,
     store_floats<float, N>(update.moment2 + at, second);
 }
 
-template <int N, bool ADAMW>
+template <int N>
+__device__ __forceinline__ void adadelta(const struct kernel_update &update,
+                                         const struct update_rates &rates, size_t at,
+                                         float (&weights)[N]) {
+    pack<float, N> gradients = load<float, N>(update.gradients + at);
+    pack<float, N> changes = load<float, N>(update.moment1 + at);
+    pack<float, N> squares = load<float, N>(update.moment2 + at);
+    float change[N], square[N];
+#pragma unroll
+    for (int k = 0; k < N; k++) {
+        float slope = gradients.get(k) + rates.decay * weights[k];
+        square[k] = update.keep * squares.get(k) + update.take * (slope * slope);
+        float step =
+            sqrtf(changes.get(k) + rates.epsilon) / sqrtf(square[k] + rates.epsilon) * slope;
+        change[k] = update.keep * changes.get(k) + update.take * (step * step);
+        weights[k] -= rates.rate * step;
+    }
+    store_floats<float, N>(update.moment1 + at, change);
+    store_floats<float, N>(update.moment2 + at, square);
+}
+
+template <int N>
+__device__ __forceinline__ void root_mean_square(const struct kernel_update &update,
+                                                 const struct update_rates &rates, size_t at,
+                                                 float (&weights)[N]) {
+    pack<float, N> gradients = load<float, N>(update.gradients + at);
+    pack<float, N> squares = load<float, N>(update.moment2 + at);
+    float square[N];
+#pragma unroll
+    for (int k = 0; k < N; k++) {
+        float slope = gradients.get(k) + rates.decay * weights[k];
+        square[k] = update.keep * squares.get(k) + update.take * (slope * slope);
+        weights[k] -= rates.rate * slope / (sqrtf(square[k]) + rates.epsilon);
+    }
+    store_floats<float, N>(update.moment2 + at, square);
+}
+
+template <int N, enum kernel_rule RULE>
+__device__ __forceinline__ void step_values(const struct kernel_update &update,
+                                            const struct update_rates &rates, size_t at,
+                                            float (&weights)[N]) {
+    if constexpr (RULE == KERNEL_ADAM)
+        adam<N>(update, rates, at, weights);
+    else if constexpr (RULE == KERNEL_ADADELTA)
+        adadelta<N>(update, rates, at, weights);
+    else if constexpr (RULE == KERNEL_SQUARES)
+        root_mean_square<N>(update, rates, at, weights);
+    else
+        sgd<N, RULE == KERNEL_NESTEROV>(update, rates, at, weights);
+}
+
+template <int N, enum kernel_rule RULE>
 __device__ __forceinline__ void update_values(const struct kernel_update &update,
                                               const struct update_rates &rates, bool trainable,
                                               size_t at) {
@@ -67,10 +118,7 @@ __device__ __forceinline__ void update_values(const struct kernel_update &update
     for (int k = 0; k < N; k++)
         weights[k] = before.get(k);
     if (trainable) {
-        if (ADAMW)
-            adamw<N>(update, rates, at, weights);
-        else
-            sgd<N>(update, rates, at, weights);
+        step_values<N, RULE>(update, rates, at, weights);
         store_floats<float, N>(update.weights + at, weights);
     }
     if (update.ema) {
@@ -88,13 +136,15 @@ __device__ __forceinline__ void update_values(const struct kernel_update &update
 
 /* Four values per thread where the block begins at a multiple of 4; what is left over at the end,
  * and everything else, value by value. */
-template <bool ADAMW>
+template <enum kernel_rule RULE>
 __global__ void __launch_bounds__(UPDATE_THREADS)
     update_blocks(struct kernel_update update, const struct step_arguments *arguments) {
     struct kernel_update_block block = update.blocks[blockIdx.x];
     struct update_rates rates;
     rates.rate = arguments->rate * block.rate;
-    rates.decay = block.decays ? update.weight_decay : 0.0f;
+    float decay = block.decays ? update.weight_decay : 0.0f;
+    rates.decay = RULE != KERNEL_ADAM || update.decoupled ? decay : 0.0f;
+    rates.coupled = RULE == KERNEL_ADAM && !update.decoupled ? decay : 0.0f;
     rates.step = rates.rate * arguments->first_bias;
     rates.root = arguments->second_root;
     rates.momentum = update.momentum;
@@ -105,9 +155,9 @@ __global__ void __launch_bounds__(UPDATE_THREADS)
     size_t first = (size_t)block.first;
     unsigned fours = block.first % 4 == 0 ? block.count / 4 : 0;
     for (unsigned i = threadIdx.x; i < fours; i += blockDim.x)
-        update_values<4, ADAMW>(update, rates, block.trainable, first + 4 * i);
+        update_values<4, RULE>(update, rates, block.trainable, first + 4 * i);
     for (unsigned i = 4 * fours + threadIdx.x; i < block.count; i += blockDim.x)
-        update_values<1, ADAMW>(update, rates, block.trainable, first + i);
+        update_values<1, RULE>(update, rates, block.trainable, first + i);
 }
 
 } // namespace
@@ -116,10 +166,12 @@ __global__ void __launch_bounds__(UPDATE_THREADS)
  * flat arrays at multiples of 16 bytes (asserted); no shared memory. */
 extern "C" cudaError_t kernel_update(const struct kernel_update *update,
                                      const struct step_arguments *arguments, cudaStream_t stream) {
-    assert(update->block_count > 0 && (!update->adamw || update->moment2));
+    assert(update->block_count > 0 && (update->rule < KERNEL_ADAM || update->moment2));
     assert(aligned(update->weights) && aligned(update->weights16) && aligned(update->ema));
     assert(aligned(update->gradients) && aligned(update->moment1) && aligned(update->moment2));
-    return launch(update->adamw ? update_blocks<true> : update_blocks<false>,
-                  dim3((unsigned)update->block_count), dim3(UPDATE_THREADS), stream, *update,
-                  arguments);
+    static void (*const kernels[])(struct kernel_update, const struct step_arguments *) = {
+        update_blocks<KERNEL_SGD>, update_blocks<KERNEL_NESTEROV>, update_blocks<KERNEL_ADAM>,
+        update_blocks<KERNEL_ADADELTA>, update_blocks<KERNEL_SQUARES>};
+    return launch(kernels[update->rule], dim3((unsigned)update->block_count), dim3(UPDATE_THREADS),
+                  stream, *update, arguments);
 }

@@ -24,6 +24,8 @@ static const struct option_row rows[] = {
     {"device", 'd', OPTION_CHOICE, AT(device), 0, 0, "auto|cpu|cuda", "auto", "DEVICE",
      "where to compute", OPTION_RECIPE},
     {"precision", 0, OPTION_CHOICE, AT(precision), 0, 0, "f32|bf16", NULL, "TYPE", "of numbers", 0},
+    {"seed", 0, OPTION_INT, AT(seed), 0, 9007199254740991.0, NULL, "1", "N", "of it all", 0},
+    {"epochs", 0, OPTION_REAL, AT(epochs), 1e-6, 1e6, NULL, NULL, "X", "how long", OPTION_RECIPE},
     {"extra", 'e', OPTION_TEXT, AT(extra), 0, 0, NULL, NULL, "TEXT", "may be repeated", OPTION_MANY},
 };
 /* clang-format on */

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 struct target {
-    int64_t batch, offset;
-    double rate, bias;
+    int64_t batch, offset, seed;
+    double rate, bias, epochs;
     bool resume;
     const char *name, *note, *device, *precision;
     const char **extra;

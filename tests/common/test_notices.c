@@ -32,4 +32,16 @@ Test(notices, control_characters_cannot_move_the_cursor) {
     struct notices notices = {0};
     notices_add(&notices, "a\x1b[2J\nb");
     cr_assert_str_eq(notices.texts[0], "a?[2J?b");
+    notices_add(&notices, "\xc2\x9b"
+                          "2J \xe2\x80\xae"
+                          "right \xc3\xbc");
+    cr_assert_str_eq(notices.texts[1], "?2J ?right \xc3\xbc", "of eight bits, and of direction");
+}
+
+Test(notices, what_is_not_utf_8_never_reaches_json) {
+    struct notices notices = {0};
+    notices_add(&notices, "%s",
+                "a\xff"
+                "b\xc3 c\xc0\xaf\xed\xa0\x80 \xe2\x82");
+    cr_assert_str_eq(notices.texts[0], "a?b? c????? ??");
 }

@@ -72,6 +72,16 @@ Test(options_file, gives_way_to_the_command_line) {
     options_destroy(&options);
 }
 
+Test(options_file, may_have_a_byte_order_mark_and_crlf) {
+    struct target target;
+    struct options *options = options_rig_parse("", &target);
+    must_read(options, "\xef\xbb\xbf"
+                       "batch = 64;\r\nnote = \"a\"; \r\nlearning-rate = 2;");
+    cr_assert_eq(target.batch, 64);
+    cr_assert_eq(target.rate, 2.0);
+    options_destroy(&options);
+}
+
 Test(options_file, may_be_empty) {
     struct target target;
     struct options *options = options_rig_parse("", &target);
@@ -87,8 +97,12 @@ struct refusal {
 /* clang-format off */
 static const struct refusal refusals[] = {
     {"\n\nfoo = 1;", ":3: unknown setting 'foo'"},
-    {"batch = 64;\nlearning-rates = 1;", ":2: unknown setting 'learning-rates'"},
-    {"learning = 1;", ":1: unknown setting 'learning'"},
+    {"batch = 64;\nlearning-rates = 1;", ":2: unknown setting 'learning-rates'; did you mean 'learning-rate'?"},
+    {"devcie = \"cpu\";", ":1: unknown setting 'devcie'; did you mean 'device'?"},
+    {"nmae = \"x\";", ":1: unknown setting 'nmae'"}, /* name may not stand there */
+    {"epochs = 0;", ":1: epochs 0: must be a number from 1e-06 to 1000000"},
+    {"epochs = 0.0;", ":1: epochs 0: must be a number from 1e-06 to 1000000"},
+    {"learning = 1;", ":1: unknown setting 'learning'; did you mean 'learning-rate'?"},
     {"name = \"x\";", ":1: 'name' may stand on the command line alone"},
     {"batch = 0;", ":1: batch 0: must be a whole number from 1 to 8192"},
     {"\nbatch = 1.5;", ":2: batch 1.5: must be a whole number from 1 to 8192"},
@@ -102,7 +116,7 @@ static const struct refusal refusals[] = {
     {"resume = \"true\";", ":1: 'resume' must be true or false"},
     {"note = 5;", ":1: 'note' must be text in quotes"},
     {"device = { a = 1; };", ":1: 'device' must be text in quotes"},
-    {"device = \"gpu\";", ":1: device gpu: must be one of auto|cpu|cuda"},
+    {"device = \"gpu\";", ":1: device gpu: must be one of auto|cpu|cuda; did you mean 'cuda'?"},
     {"batch = 1;\nbatch = 2;", ":2: duplicate setting name"},
     {"learning_rate = 1;\nlearning-rate = 2;", ":2: 'learning-rate' is set twice"},
     {"batch = 1;\nnote", ":2: syntax error"},
@@ -190,7 +204,8 @@ Test(options_json, writes_values_as_used) {
     expect_json(
         options, 0,
         "{\"batch\":128,\"offset\":0,\"learning-rate\":0.5,\"bias\":0.0,\"resume\":false,"
-        "\"name\":\"trainer\",\"note\":null,\"device\":\"auto\",\"precision\":null,\"extra\":[]}");
+        "\"name\":\"trainer\",\"note\":null,\"device\":\"auto\",\"precision\":null,\"seed\":1,"
+        "\"epochs\":0.0,\"extra\":[]}");
     expect_json(options, OPTION_SETTING, "{\"batch\":128,\"learning-rate\":0.5,\"note\":null}");
     expect_json(options, OPTION_MANY, "{\"extra\":[]}");
     options_destroy(&options);
@@ -198,7 +213,7 @@ Test(options_json, writes_values_as_used) {
     expect_json(options, OPTION_RECIPE | OPTION_MANY,
                 "{\"batch\":128,\"offset\":9007199254740993,\"learning-rate\":0.10000000000000001,"
                 "\"bias\":0.0,\"resume\":true,\"note\":\"x\",\"device\":\"auto\","
-                "\"extra\":[\"a\",\"b\"]}");
+                "\"epochs\":0.0,\"extra\":[\"a\",\"b\"]}");
     options_destroy(&options);
 }
 
@@ -253,13 +268,14 @@ Test(options_json, refuses_with_the_name) {
     }
 }
 
-Test(options_json, takes_null_for_an_absent_text) {
+Test(options_json, takes_what_was_not_set) {
     struct target target;
     struct error error = {0};
     struct options *options = options_rig_parse("", &target);
-    json_t *values = json_loads("{\"note\": null, \"batch\": 2}", 0, NULL);
+    json_t *values = json_loads("{\"note\": null, \"batch\": 2, \"epochs\": 0.0}", 0, NULL);
     cr_assert_eq(options_read_json(options, values, 0, &error), 0, "%s", error.text);
     cr_assert_null(target.note);
+    cr_assert_eq(target.epochs, 0, "a length that was not given is recorded as 0");
     cr_assert_eq(target.batch, 2);
     json_decref(values);
     options_destroy(&options);

@@ -192,10 +192,10 @@ Test(wire, other_version_run_and_type) {
     header.run = RUN;
     header.type = 77;
     send_raw(&pair, &header, NULL, 0);
-    expect_refused(&pair, ERROR_CORRUPT, "message type: expected 1 to 18, got 77");
+    expect_refused(&pair, ERROR_CORRUPT, "message type: expected 1 to 19, got 77");
     header.type = 0;
     send_raw(&pair, &header, NULL, 0);
-    expect_refused(&pair, ERROR_CORRUPT, "message type: expected 1 to 18, got 0");
+    expect_refused(&pair, ERROR_CORRUPT, "message type: expected 1 to 19, got 0");
     close_pair(&pair);
 }
 

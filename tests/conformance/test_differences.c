@@ -15,9 +15,11 @@ static const char nodes[] = CONV("c1", "image", "channels = 6; kernel = 5; strid
         CONV("c2", "p1", "channels = 6; kernel = 3; padding = 1;") JOIN2("a", "add", "p1", "c2")
             NODE("p2", "avgpool", "a", "size = 3; stride = 2;") NODE("f", "flatten", "p2", "")
                 DENSE("h", "f", 12) RELU("r", "h") NODE("k", "dropout", "r", "rate = 0.1;")
-                    DENSE("d", "k", 10) NODE("g", "softmax", "d", "")
-                        NODE("o", "onehot", "digit", "") JOIN2("q", "outer", "g", "o")
-                            JOIN2("j", "concat", "q", "d") DENSE("s", "j", 19);
+                    DENSE("e", "k", 12) NODE("t1", "tanh", "e", "") NODE("t2", "gelu", "t1", "")
+                        NODE("t3", "sigmoid", "t2", "") DENSE("d", "t3", 10)
+                            NODE("g", "softmax", "d", "") NODE("o", "onehot", "digit", "")
+                                JOIN2("q", "outer", "g", "o") JOIN2("j", "concat", "q", "d")
+                                    DENSE("s", "j", 19);
 
 static double engine_loss(struct trial *trial, const struct batch *batch, size_t place,
                           float value) {

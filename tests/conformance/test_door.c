@@ -35,6 +35,14 @@ static const struct optimizer optimizers[] = {
      .ema = 0.99f,
      .digit_weight = 1,
      .sum_weight = 1},
+    {.kind = OPTIMIZER_ADADELTA,
+     .rho = 0.9f,
+     .epsilon = 1e-6f,
+     .weight_decay = 1e-3f,
+     .ema = 0.9f,
+     .digit_weight = 1,
+     .sum_weight = 1},
+    {.kind = OPTIMIZER_RMSPROP, .rho = 0.99f, .epsilon = 1e-8f, .digit_weight = 1, .sum_weight = 1},
 };
 
 /* An engine without a reference beside it. */
@@ -191,7 +199,8 @@ Test(door, the_engine_under_test_can_be_opened) {
     cr_assert(plugin, "%s has no digitsum_engine", path);
     cr_expect_eq(plugin->door, ENGINE_DOOR);
     if (dlsym(object, "emulator_calls"))
-        cr_expect(engine_choose("cuda", &config, reason, sizeof reason, &error), "%s", error.text);
+        cr_expect(engine_choose("cuda", &config, NULL, reason, sizeof reason, &error), "%s",
+                  error.text);
     dlclose(object);
 }
 

@@ -51,7 +51,8 @@ Test(engines, a_hundred_steps_end_where_the_cpu_engine_ends) {
     const struct engine_ops *ops = trial_engine(&config);
     struct error error = {0};
     char reason[256];
-    const struct engine_ops *judge = engine_choose("cpu", &config, reason, sizeof reason, &error);
+    const struct engine_ops *judge =
+        engine_choose("cpu", &config, NULL, reason, sizeof reason, &error);
     cr_assert(judge, "%s", error.text);
     struct net *net = random_net_parse(nodes, "digit_head", "sum_head");
     float *own = calloc(net->total, sizeof(float)), *other = calloc(net->total, sizeof(float));

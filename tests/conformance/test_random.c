@@ -69,6 +69,7 @@ static void append_pool(struct chain *chain) {
 }
 
 static void append_any(struct chain *chain) {
+    static const char *const smooth[] = {"tanh", "sigmoid", "gelu"};
     switch (draw(chain, 0, 6)) {
     case 0:
     case 1:
@@ -83,8 +84,10 @@ static void append_any(struct chain *chain) {
             append(chain, "batchnorm", "");
         break;
     case 4:
-    case 5:
         append(chain, "relu", "");
+        break;
+    case 5:
+        append(chain, smooth[draw(chain, 0, 2)], "");
         break;
     case 6:
         append(chain, "dropout", "rate = 0.2;");

@@ -1,6 +1,7 @@
 /* The reference itself, part 3: optimizers and average. Three steps with given gradients of a net
  * of which only two weights are looked at, against torch.optim (PyTorch 1.13, float64,
- * hyperparameters that are floats). */
+ * hyperparameters that are floats); Adam, Adadelta, RMSprop and Adagrad against the formulas of its
+ * documentation, worked out apart by a script that gives torch's digits for AdamW. */
 #include "tests/reference/reference.h"
 
 #include <criterion/criterion.h>
@@ -92,6 +93,53 @@ Test(reference, adamw_as_pytorch) {
     cr_expect(fabs(r->moment1[0] - -0.03700001156330171) < 1e-12);
     cr_expect(fabs(r->moment2[1] - 0.04955720330882018) < 1e-12);
     reference_destroy(&r);
+}
+
+Test(reference, optimizers_that_scale_as_pytorch) {
+    static const struct {
+        struct optimizer optimizer;
+        float rate;
+        double expected[3][2], first, second; /* moment1[0], moment2[1] */
+    } rows[] = {
+        {{.kind = OPTIMIZER_ADAM, .beta1 = 0.9f, .beta2 = 0.99f, .epsilon = 1e-8f},
+         0.1f,
+         {{0.900000000328066, -1.89999999941897},
+          {0.805653613270052, -1.9309213729283},
+          {0.819506324446521, -1.95570373562263}},
+         -0.024871740745010557,
+         0.047794608735144406},
+        {{.kind = OPTIMIZER_ADADELTA, .rho = 0.9f, .epsilon = 1e-6f},
+         1,
+         {{0.996837774988534, -1.99683773578797},
+          {0.994609594676996, -2.00075761640581},
+          {0.998805847642433, -2.00082876360316}},
+         3.0176584636485584e-06,
+         0.4230264745128881},
+        {{.kind = OPTIMIZER_RMSPROP, .rho = 0.99f, .epsilon = 1e-8f},
+         0.1f,
+         {{-3.09920344054859e-07, -0.999999599170502},
+          {-0.41552882993155, -1.87203162042059},
+          {0.447080398848609, -1.88614219629899}},
+         0,
+         0.04951377275449031},
+        {{.kind = OPTIMIZER_ADAGRAD, .epsilon = 1e-10f},
+         0.1f,
+         {{0.899999998528066, -1.89999999851897},
+          {0.852733399518118, -1.98659963187804},
+          {0.936504388633133, -1.98776648894507}},
+         0,
+         4.839683947935895},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct tiny tiny;
+        const struct net *net = tiny_net(&tiny, PARAMETER_WEIGHT, 1);
+        struct optimizer optimizer = rows[i].optimizer;
+        optimizer.weight_decay = 0.05f;
+        struct reference *r = run(net, &optimizer, rows[i].rate, rows[i].expected);
+        cr_expect(fabs(r->moment1[0] - rows[i].first) < 1e-12, "row %zu", i);
+        cr_expect(fabs(r->moment2[1] - rows[i].second) < 1e-12, "row %zu", i);
+        reference_destroy(&r);
+    }
 }
 
 /* Biases do not decay, and the multiplier is part of the rate: 0.05 · 2 as above without decay. */

@@ -153,8 +153,41 @@ static const struct row dropout_rows[] = {
      NULL, NULL},
 };
 
+/* Every function takes the same rows. */
+#define ACTIVATION_ROWS(kind)                                                                      \
+    {kind " on the image", 3, NODE("x", kind, "image", ""), NULL, NULL},                           \
+        {kind " of maps", 3, MAPS7("m", 6) NODE("x", kind, "m", ""), NULL, NULL},                  \
+        {kind " of maps, odd counts", 1, MAPS7("m", 3) NODE("x", kind, "m", ""), NULL, NULL},      \
+        {kind " of vectors", 16, DENSE("h", "image", 33) NODE("x", kind, "h", ""), NULL, NULL},    \
+        {kind " of one value", 1, DENSE("h", "image", 1) NODE("x", kind, "h", ""), NULL, NULL},    \
+        {kind " of a conv of one pixel", 3,                                                        \
+         CONV("c", "image", "channels = 9; kernel = 28;") NODE("x", kind, "c", ""), NULL, NULL},   \
+        {kind " between convs", 16,                                                                \
+         MAPS7("m", 8) NODE("t", kind, "m", "") CONV("x", "t", "channels = 5; kernel = 3;"), NULL, \
+         NULL},                                                                                    \
+        {kind " before a pool", 3,                                                                 \
+         CONV("m", "image", "kernel = 5; channels = 6;") NODE("t", kind, "m", "")                  \
+             NODE("x", "avgpool", "t", "size = 2;"),                                               \
+         NULL, NULL},                                                                              \
+        {kind " after a relu", 3, MAPS7("m", 6) RELU("r", "m") NODE("x", kind, "r", ""), NULL,     \
+         NULL},                                                                                    \
+        {kind " beside another user", 3,                                                           \
+         MAPS7("m", 6) NODE("a", kind, "m", "") NODE("b", kind, "a", "")                           \
+             JOIN3("x", "add", "m", "a", "b"),                                                     \
+         NULL, NULL},                                                                              \
+        {kind " of an output", 3,                                                                  \
+         DENSE("d", "image", 10) NODE("g", kind, "d", "") DENSE("s", "g", 19), "d", "s"},          \
+    {                                                                                              \
+        kind " then flatten", 3, MAPS7("m", 6) NODE("t", kind, "m", "") FLATTEN("x", "t"), NULL,   \
+            NULL                                                                                   \
+    }
+
+static const struct row activation_rows[] = {ACTIVATION_ROWS("tanh"), ACTIVATION_ROWS("sigmoid"),
+                                             ACTIVATION_ROWS("gelu")};
+
 ROWS_TESTS(dense, dense_rows)
 ROWS_TESTS(flatten, flatten_rows)
 ROWS_TESTS(softmax, softmax_rows)
 ROWS_TESTS(join, join_rows)
 ROWS_TESTS(dropout, dropout_rows)
+ROWS_TESTS(activation, activation_rows)

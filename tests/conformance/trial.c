@@ -57,7 +57,7 @@ const struct engine_ops *trial_engine(const struct engine_config *config) {
     char reason[256];
     struct error error = {0};
     const struct engine_ops *ops =
-        engine_choose(name && *name ? name : "cpu", config, reason, sizeof reason, &error);
+        engine_choose(name && *name ? name : "cpu", config, NULL, reason, sizeof reason, &error);
     if (!ops && error.code == ERROR_UNSUPPORTED && name && strcmp(name, "cuda") == 0)
         cr_skip_test("skipped: no CUDA device (%s)", error.text);
     if (!ops && error.code == ERROR_UNSUPPORTED && config->precision == PRECISION_BF16)

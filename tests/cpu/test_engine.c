@@ -4,15 +4,15 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* bf16 where the machine has it, or the test is skipped. */
 static void need_bf16(struct engine_config *config) {
     struct error error = {0};
-    char text[128];
     config->precision = PRECISION_BF16;
-    if (cpu_engine.probe(config, text, sizeof text, &error))
+    if (cpu_engine.probe(config, NULL, &error))
         cr_skip_test("this processor has neither AVX512-BF16 nor AMX");
 }
 
@@ -196,11 +196,12 @@ Test(cpu_engine, refuses_bf16_where_the_processor_lacks_it) {
     setenv("DNNL_MAX_CPU_ISA", "AVX2", 1);
     struct engine_config config = rig_config(4);
     struct error error = {0};
-    char text[128];
+    struct engine_traits traits;
     struct rig rig = rig_open(rig_small, config);
     struct engine *none = NULL;
     config.precision = PRECISION_BF16;
-    cr_assert_eq(cpu_engine.probe(&config, text, sizeof text, &error), -1);
+    cr_assert_eq(cpu_engine.probe(&config, &traits, &error), -1);
+    cr_expect_str_eq(traits.instructions, "AVX2");
     cr_assert_eq(error.code, ERROR_UNSUPPORTED);
     cr_assert(strstr(error.text, "bf16 needs a processor with AVX512-BF16 or AMX"), "%s",
               error.text);
@@ -212,10 +213,38 @@ Test(cpu_engine, refuses_bf16_where_the_processor_lacks_it) {
 Test(cpu_engine, describes_the_machine) {
     struct engine_config config = rig_config(4);
     struct error error = {0};
-    char text[128];
-    cr_assert_eq(cpu_engine.probe(&config, text, sizeof text, &error), 0);
-    cr_assert_eq(strncmp(text, "2 threads, ", 11), 0, "%s", text);
+    struct engine_traits traits;
+    cr_assert_eq(cpu_engine.probe(&config, &traits, &error), 0);
+    cr_assert_eq(strncmp(traits.description, "2 threads, ", 11), 0, "%s", traits.description);
+    cr_expect_eq(traits.threads, 2);
+    cr_expect_eq(strncmp(traits.library, "oneDNN ", 7), 0, "%s", traits.library);
+    cr_expect_neq(traits.instructions[0], '\0');
+    cr_expect_neq(traits.processor[0], '\0');
     config.threads = 1;
-    cr_assert_eq(cpu_engine.probe(&config, text, sizeof text, &error), 0);
-    cr_assert_eq(strncmp(text, "1 thread, ", 10), 0, "%s", text);
+    cr_assert_eq(cpu_engine.probe(&config, &traits, &error), 0);
+    cr_assert_eq(strncmp(traits.description, "1 thread, ", 10), 0, "%s", traits.description);
+}
+
+/* The engine used to wait for ever for threads that were never started. */
+Test(cpu_engine, a_team_that_openmp_does_not_start_is_refused) {
+    omp_set_num_threads(1);
+    int refused = 0;
+    struct engine_config config = rig_config(4);
+    config.threads = 4;
+    /* Within a parallel region of one level a further team has one thread. */
+    omp_set_max_active_levels(1);
+#pragma omp parallel num_threads(2)
+#pragma omp single
+    {
+        struct error error = {0};
+        struct engine *none = NULL;
+        struct net *net = net_parse(rig_small, strlen(rig_small), "rig", &error);
+        cr_assert_not_null(net);
+        refused = cpu_engine.create(net, &config, &none, &error);
+        cr_expect_eq(error.code, ERROR_UNSUPPORTED);
+        cr_expect_str_eq(error.text, "cpu engine: OpenMP starts 1 of 4 threads: is "
+                                     "OMP_THREAD_LIMIT set? Raise it, or ask for 1");
+        net_destroy(&net);
+    }
+    cr_expect_eq(refused, -1);
 }

@@ -195,17 +195,31 @@ Test(engine, a_lost_device_is_an_error_of_its_own) {
     rig_close(&rig);
 }
 
+Test(engine, names_what_its_bits_depend_on) {
+    struct rig rig;
+    struct error error = {0};
+    struct engine_traits traits;
+    rig_open(&rig);
+    cr_assert_eq(digitsum_engine.ops->probe(&rig.config, &traits, &error), 0, "%s", error.text);
+    cr_expect_eq(traits.threads, 0);
+    cr_expect_str_eq(traits.instructions, "compute capability 9.0, 132 multiprocessors");
+    cr_expect_eq(strncmp(traits.library, "CUDA ", 5), 0, "%s", traits.library);
+    cr_expect(strstr(traits.library, ", cuDNN 9."), "%s", traits.library);
+    cr_expect(strstr(traits.processor, "emulated device"), "%s", traits.processor);
+    rig_close(&rig);
+}
+
 Test(engine, without_a_device_or_memory_it_says_so) {
     struct rig rig;
     struct error error = {0};
     rig_open(&rig);
     emulator_set_devices(0);
-    cr_assert_neq(digitsum_engine.ops->probe(&rig.config, NULL, 0, &error), 0);
+    cr_assert_neq(digitsum_engine.ops->probe(&rig.config, NULL, &error), 0);
     cr_expect_eq(error.code, ERROR_UNSUPPORTED);
     cr_expect(strstr(error.text, "no CUDA device"), "%s", error.text);
     emulator_set_devices(1);
     emulator_set_memory((size_t)100 << 20);
-    cr_assert_neq(digitsum_engine.ops->probe(&rig.config, NULL, 0, &error), 0);
+    cr_assert_neq(digitsum_engine.ops->probe(&rig.config, NULL, &error), 0);
     cr_expect_eq(error.code, ERROR_UNSUPPORTED);
     cr_expect(strstr(error.text, "100 MiB of memory free"), "%s", error.text);
     rig_close(&rig);

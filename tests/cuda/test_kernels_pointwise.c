@@ -124,6 +124,43 @@ Test(cuda_pointwise, relu_back_masks_where_y_is_not_positive) {
     }
 }
 
+/* --- tanh, sigmoid, gelu --------------------------------------------------------------------- */
+
+static double activated(enum kernel_function function, double x, double *slope) {
+    double y = function == KERNEL_TANH ? tanh(x) : 1 / (1 + exp(-x));
+    *slope = function == KERNEL_TANH ? 1 - y * y : y * (1 - y);
+    if (function != KERNEL_GELU)
+        return y;
+    double share = 0.5 * erfc(-x / sqrt(2)), density = exp(-x * x / 2) / sqrt(2 * acos(-1));
+    *slope = isinf(x) ? share : share + x * density;
+    return share == 0 ? 0 : x * share;
+}
+
+static void check_activate(enum kernel_function function, enum element type, size_t count,
+                           bool add) {
+    struct rig rig = rig_open();
+    double *wanted = rig_alloc(&rig, count * sizeof *wanted);
+    double *slopes = rig_alloc(&rig, count * sizeof *slopes);
+    struct array x = special(&rig, type, count, 1), y = rig_empty(&rig, type, count);
+    struct array dy = rig_random(&rig, type, count, 2), dx = rig_random(&rig, type, count, 3);
+    for (size_t i = 0; i < count; i++)
+        wanted[i] = activated(function, x.host[i], &slopes[i]);
+    rig_done(&rig, kernel_activate(y.values, x.values, function, count, rig.stream));
+    rig_expect(&rig, &y, wanted, 1e-6, "activate");
+    for (size_t i = 0; i < count; i++)
+        wanted[i] = (add ? dx.host[i] : 0) + dy.host[i] * slopes[i];
+    rig_done(&rig, kernel_activate_back(dx.values, dy.values, x.values, function, count, add,
+                                        rig.stream));
+    rig_expect(&rig, &dx, wanted, 1e-6, "activate_back");
+    rig_close(&rig);
+}
+
+Test(cuda_pointwise, activations_and_their_slopes) {
+    for (int function = KERNEL_TANH; function <= KERNEL_GELU; function++)
+        for (size_t s = 0; s < 4 * SIZES; s++)
+            check_activate((enum kernel_function)function, types[s % 2], sizes[s / 4], s / 2 % 2);
+}
+
 /* --- bias ------------------------------------------------------------------------------------ */
 
 static void check_bias(enum element type, size_t rows, size_t channels, bool bias, bool relu) {

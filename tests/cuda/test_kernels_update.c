@@ -29,7 +29,12 @@ struct state {
 };
 
 static struct state state_open(enum optimizer_kind kind, bool averages, bool half) {
-    bool adamw = kind == OPTIMIZER_ADAMW;
+    bool squares = optimizer_has_squares(kind), adagrad = kind == OPTIMIZER_ADAGRAD;
+    static const enum kernel_rule rules[] = {
+        [OPTIMIZER_SGD] = KERNEL_SGD,           [OPTIMIZER_NESTEROV] = KERNEL_NESTEROV,
+        [OPTIMIZER_ADAMW] = KERNEL_ADAM,        [OPTIMIZER_ADAM] = KERNEL_ADAM,
+        [OPTIMIZER_ADADELTA] = KERNEL_ADADELTA, [OPTIMIZER_RMSPROP] = KERNEL_SQUARES,
+        [OPTIMIZER_ADAGRAD] = KERNEL_SQUARES};
     struct state state = {.rig = rig_open()};
     struct rig *rig = &state.rig;
     double positive[TRAINABLE];
@@ -39,7 +44,8 @@ static struct state state_open(enum optimizer_kind kind, bool averages, bool hal
     state.half = rig_random(rig, ELEMENT_BF16, TOTAL, 2);
     state.ema = rig_random(rig, ELEMENT_F32, TOTAL, 3);
     state.gradients = rig_random(rig, ELEMENT_F32, TRAINABLE, 4);
-    state.first = rig_random(rig, ELEMENT_F32, TRAINABLE, 5);
+    state.first = kind == OPTIMIZER_ADADELTA ? rig_array(rig, ELEMENT_F32, positive, TRAINABLE)
+                                             : rig_random(rig, ELEMENT_F32, TRAINABLE, 5);
     state.second = rig_array(rig, ELEMENT_F32, positive, TRAINABLE);
     state.update = (struct kernel_update){
         .blocks = rig_put(rig, blocks, sizeof blocks),
@@ -49,9 +55,11 @@ static struct state state_open(enum optimizer_kind kind, bool averages, bool hal
         .ema = averages ? state.ema.values.data : NULL,
         .gradients = state.gradients.values.data,
         .moment1 = state.first.values.data,
-        .moment2 = adamw ? state.second.values.data : NULL,
-        .adamw = adamw,
-        .nesterov = kind == OPTIMIZER_NESTEROV,
+        .moment2 = squares ? state.second.values.data : NULL,
+        .rule = rules[kind],
+        .decoupled = kind == OPTIMIZER_ADAMW,
+        .keep = adagrad ? 1 : 0.9f,
+        .take = adagrad ? 1 : 0.1f,
         .momentum = 0.9f,
         .beta1 = 0.9f,
         .beta2 = 0.99f,
@@ -66,18 +74,40 @@ static void sgd_here(struct state *state, size_t i, double rate, double decay) {
     double momentum = (double)state->update.momentum;
     double slope = state->gradients.host[i] + decay * *w;
     *v = momentum * *v + slope;
-    *w -= rate * (state->update.nesterov ? slope + momentum * *v : *v);
+    *w -= rate * (state->update.rule == KERNEL_NESTEROV ? slope + momentum * *v : *v);
 }
 
-static void adamw_here(struct state *state, size_t i, double rate, double decay) {
+static void adam_here(struct state *state, size_t i, double rate, double decay) {
     double *w = &state->weights.host[i], g = state->gradients.host[i];
     double *m = &state->first.host[i], *v = &state->second.host[i];
     double beta1 = (double)state->update.beta1, beta2 = (double)state->update.beta2;
+    if (!state->update.decoupled) {
+        g += decay * *w;
+        decay = 0;
+    }
     *m = beta1 * *m + (1 - beta1) * g;
     *v = beta2 * *v + (1 - beta2) * g * g;
     *w = *w - rate * decay * *w -
          rate * (double)arguments.first_bias * *m /
              (sqrt(*v) / (double)arguments.second_root + (double)state->update.epsilon);
+}
+
+static void adadelta_here(struct state *state, size_t i, double rate, double decay) {
+    double *w = &state->weights.host[i], g = state->gradients.host[i] + decay * *w;
+    double *m = &state->first.host[i], *v = &state->second.host[i];
+    double keep = (double)state->update.keep, take = (double)state->update.take;
+    double epsilon = (double)state->update.epsilon;
+    *v = keep * *v + take * g * g;
+    double change = g * sqrt(*m + epsilon) / sqrt(*v + epsilon);
+    *m = keep * *m + take * change * change;
+    *w -= rate * change;
+}
+
+static void squares_here(struct state *state, size_t i, double rate, double decay) {
+    double *w = &state->weights.host[i], g = state->gradients.host[i] + decay * *w;
+    double *v = &state->second.host[i];
+    *v = (double)state->update.keep * *v + (double)state->update.take * g * g;
+    *w -= rate * g / (sqrt(*v) + (double)state->update.epsilon);
 }
 
 /* Changes what `state` has here as the kernel should on the device. */
@@ -86,10 +116,11 @@ static void step_here(struct state *state) {
         for (size_t i = blocks[b].first; i < blocks[b].first + blocks[b].count; i++) {
             double rate = (double)arguments.rate * (double)blocks[b].rate;
             double decay = blocks[b].decays ? (double)state->update.weight_decay : 0;
-            if (blocks[b].trainable && state->update.adamw)
-                adamw_here(state, i, rate, decay);
-            else if (blocks[b].trainable)
-                sgd_here(state, i, rate, decay);
+            if (blocks[b].trainable)
+                (state->update.rule == KERNEL_ADAM       ? adam_here
+                 : state->update.rule == KERNEL_ADADELTA ? adadelta_here
+                 : state->update.rule == KERNEL_SQUARES  ? squares_here
+                                                         : sgd_here)(state, i, rate, decay);
             double keep = (double)arguments.ema_decay, w = state->weights.host[i];
             if (state->update.ema)
                 state->ema.host[i] = keep * state->ema.host[i] + (1 - keep) * w;
@@ -126,6 +157,12 @@ Test(cuda_update, nesterov_by_the_formula) {
 Test(cuda_update, adamw_by_the_formula) {
     for (int k = 0; k < 4; k++)
         check_update(OPTIMIZER_ADAMW, k & 1, k >> 1);
+}
+
+Test(cuda_update, the_others_by_the_formula) {
+    for (int kind = OPTIMIZER_ADAM; kind <= OPTIMIZER_ADAGRAD; kind++)
+        for (int k = 0; k < 4; k++)
+            check_update((enum optimizer_kind)kind, k & 1, k >> 1);
 }
 
 /* The copy is the bf16 next to the new weight, to the bit. */

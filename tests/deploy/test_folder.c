@@ -1,4 +1,5 @@
 /* Run folders: names, who may have them, where the sockets lie, what is left. */
+#include "common/lock.h"
 #include "deploy/folder.h"
 #include "tests/support/scratch.h"
 
@@ -84,6 +85,7 @@ Test(folder, taken_missing_or_in_use_is_refused) {
     cr_expect_eq(folder_open(&other, runs, "first", FOLDER_NEW, &error), -1);
     cr_expect_eq(error.code, ERROR_REFUSED);
     cr_expect(strstr(error.text, "exists already"), "%s", error.text);
+    cr_expect_not(other.taken, "nobody can do anything with it while it is in use");
     for (enum folder_mode mode = FOLDER_RESUME; mode <= FOLDER_FORCE; mode++) {
         cr_expect_eq(folder_open(&other, runs, "first", mode, &error), -1);
         cr_expect_eq(error.code, ERROR_REFUSED);
@@ -93,6 +95,8 @@ Test(folder, taken_missing_or_in_use_is_refused) {
     folder_close(&folder);
     cr_assert_eq(folder_open(&other, runs, "first", FOLDER_RESUME, &error), 0, "%s", error.text);
     folder_close(&other);
+    cr_expect_eq(folder_open(&other, runs, "first", FOLDER_NEW, &error), -1);
+    cr_expect(other.taken);
     scratch_end(runs);
 }
 
@@ -159,4 +163,74 @@ Test(folder, knows_whether_there_is_a_checkpoint) {
     cr_expect(folder_has_checkpoint(&folder));
     folder_close(&folder);
     scratch_end(scratch);
+}
+
+Test(folder, one_in_which_nothing_began_goes_away) {
+    char scratch[64], runs[SCRATCH_PATH], file[SCRATCH_PATH];
+    struct folder folder;
+    struct error error;
+    scratch_begin(scratch);
+    snprintf(runs, sizeof runs, "%s/runs", scratch);
+    cr_assert_eq(folder_open(&folder, runs, "one", FOLDER_NEW, &error), 0, "%s", error.text);
+    scratch_write(folder.logs, "trainer.log", "no such network", file);
+    scratch_write(folder.path, "data.json", "{}", file);
+    scratch_write(folder.path, "batches.txt", "", file);
+    scratch_write(folder.path, "trainer.lock", "process 7 on here\n", file);
+    cr_expect(folder_discard(&folder));
+    cr_expect_eq(scratch_count(runs), -1, "the folder of all runs is gone too");
+    cr_expect_not(folder_discard(&folder));
+    folder_close(&folder);
+    scratch_end(scratch);
+}
+
+Test(folder, one_that_a_trainer_uses_is_not_thrown_away) {
+    char runs[64], file[SCRATCH_PATH];
+    struct folder folder;
+    struct lock trainer = {0}; /* started without a launcher */
+    struct error error;
+    scratch_begin(runs);
+    cr_assert_eq(folder_open(&folder, runs, "one", FOLDER_NEW, &error), 0, "%s", error.text);
+    scratch_write(folder.path, "batches.txt", "1 0123abcd\n", file);
+    folder_close(&folder);
+    char path[SCRATCH_PATH];
+    snprintf(path, sizeof path, "%s/one/trainer.lock", runs);
+    cr_assert_eq(lock_take(&trainer, path, 0, &error), 0, "%s", error.text);
+    cr_expect_eq(folder_open(&folder, runs, "one", FOLDER_FORCE, &error), -1);
+    cr_expect_eq(error.code, ERROR_REFUSED);
+    cr_expect(strstr(error.text, "a trainer uses"), "%s", error.text);
+    cr_expect_eq(access(file, F_OK), 0, "nothing was removed");
+    lock_release(&trainer);
+    cr_expect_eq(folder_open(&folder, runs, "one", FOLDER_FORCE, &error), 0, "%s", error.text);
+    cr_expect_neq(access(file, F_OK), 0);
+    folder_close(&folder);
+    scratch_end(runs);
+}
+
+Test(folder, what_is_not_ours_or_was_begun_stays) {
+    static const struct {
+        const char *file, *text;
+    } kept[] = {{"batches.txt", "1 0123abcd\n"}, {"notes.txt", ""}, {"best.safetensors", ""}};
+    char runs[64], file[SCRATCH_PATH];
+    struct folder folder;
+    struct error error;
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        scratch_begin(runs);
+        cr_assert_eq(folder_open(&folder, runs, "one", FOLDER_NEW, &error), 0, "%s", error.text);
+        scratch_write(folder.path, kept[i].file, kept[i].text, file);
+        cr_expect_not(folder_discard(&folder), "%s", kept[i].file);
+        cr_expect_eq(access(file, F_OK), 0, "%s", kept[i].file);
+        folder_close(&folder);
+        scratch_end(runs);
+    }
+    /* Neither made by this start: one to resume, one that was thrown away. */
+    for (enum folder_mode mode = FOLDER_RESUME; mode <= FOLDER_FORCE; mode++) {
+        scratch_begin(runs);
+        cr_assert_eq(folder_open(&folder, runs, "one", FOLDER_NEW, &error), 0);
+        folder_close(&folder);
+        cr_assert_eq(folder_open(&folder, runs, "one", mode, &error), 0, "%s", error.text);
+        cr_expect_not(folder_discard(&folder));
+        cr_expect_eq(access(folder.logs, F_OK), 0);
+        folder_close(&folder);
+        scratch_end(runs);
+    }
 }

@@ -16,15 +16,18 @@ static struct form_state half_way(void) {
                                .sum = 0.9872,
                                .tested = true,
                                .images_per_second = 31204.4,
-                               .seconds = 8.12};
+                               .seconds = 8.12,
+                               .pace_steps = 600,
+                               .pace_seconds = 7.5};
 }
 
 Test(form, bar_at_full_width) {
     struct form_state state = half_way();
     char line[FORM_LINE];
-    form_bar(&state, 120, true, line);
+    form_bar(&state, 130, true, line);
+    /* 3,984 steps at 80 a second. */
     cr_expect_str_eq(line,
-                     "epoch 2/10  ################---------------   50 %  "
+                     "epoch 2/10  #####-------------------------   15 %  50 s left  "
                      "31,204 images/s  loss 0.1234  test digit 98.97 %  sum 98.72 %  8.1 s",
                      "%s", line);
 }
@@ -45,11 +48,12 @@ Test(form, bar_fits_every_width_and_leaves_out_the_least_important) {
         int columns;
         const char *line;
     } cases[] = {
-        {79, "epoch 2/10  #####----  31,204 images/s  loss 0.1234  test digit 98.97 sum 98.72"},
-        {70, "epoch 2/10  #######------  31,204 images/s  test digit 98.97 sum 98.72"},
-        {50, "epoch 2/10  #####-----  test digit 98.97 sum 98.72"},
+        {79, "epoch 2/10  #-------   15 %  50 s left  loss 0.1234  test digit 98.97 sum 98.72"},
+        {70, "epoch 2/10  ##----------   15 %  50 s left  test digit 98.97 sum 98.72"},
+        {60, "epoch 2/10  #--------  50 s left  test digit 98.97 sum 98.72"},
+        {50, "epoch 2/10  ##--------  test digit 98.97 sum 98.72"},
         {39, "epoch 2  test digit 98.97 sum 98.72"},
-        {20, "epoch 2  ######-----"},
+        {20, "epoch 2  ##---------"},
         {7, "epoch 2"},
         {4, "epoc"},
         {-1, ""},
@@ -70,6 +74,7 @@ Test(form, bar_at_the_ends) {
     form_bar(&state, 120, true, line);
     cr_expect_eq(strncmp(line, "epoch 10/10  #####", 18), 0, "%s", line);
     cr_expect(strstr(line, "100 %"), "%s", line);
+    cr_expect_null(strstr(line, "left"), "%s", line);
     /* A quarter of an epoch is all there is: its bar runs to the end too. */
     state = (struct form_state){.step = 58, .steps = 116, .epoch = 0.125, .digit = -1, .sum = -1};
     form_bar(&state, 60, true, line);
@@ -89,12 +94,15 @@ Test(form, waiting_is_told_instead_of_rates) {
 Test(form, plain_line) {
     struct form_state state = half_way();
     char line[FORM_LINE];
-    cr_expect_str_eq(form_plain(&state, line),
-                     "epoch 1.50/10  step 704/4,688  31,204 images/s  loss 0.1234  "
+    cr_expect_str_eq(form_plain(&state, 120, line),
+                     "epoch 1.50/10  step 704/4,688  50 s left  31,204 images/s  loss 0.1234  "
                      "test digit 98.97 %  sum 98.72 %  8.1 s");
+    cr_expect_str_eq(form_plain(&state, 79, line),
+                     "epoch 1.50/10  step 704/4,688  50 s left  test digit 98.97 sum 98.72  8.1 s");
     state.tested = false;
     state.steps = 1000;
-    cr_expect(strstr(form_plain(&state, line), "epoch 1.50/2.13  step 704/1,000  "), "%s", line);
+    cr_expect(strstr(form_plain(&state, 79, line), "epoch 1.50/2.13  step 704/1,000  "), "%s",
+              line);
     cr_expect(strstr(line, "train digit"), "%s", line);
 }
 
@@ -117,13 +125,103 @@ Test(form, no_number_breaks_a_line) {
             progress.seconds = values[j];
             struct form_state state = {0};
             form_take_progress(&state, &progress);
-            for (int columns = 0; columns <= 160; columns += 20)
+            for (int columns = 0; columns <= 160; columns += 20) {
                 cr_assert_leq(text_columns(form_bar(&state, columns, i % 2, line)), columns);
-            cr_assert_lt(strlen(form_plain(&state, line)), FORM_LINE - 1);
+                cr_assert_leq(text_columns(form_plain(&state, columns, line)), columns);
+                cr_assert(!strstr(line, "nan") && !strstr(line, "inf"), "%s", line);
+            }
             struct form_scores scores = {
                 .epoch = values[i], .loss = values[j], .seconds = values[i], .step = UINT64_MAX};
-            cr_assert_lt(strlen(form_scores(&scores, line)), FORM_LINE - 1);
+            cr_assert_lt(strlen(form_scores(&scores, 79, false, line)), FORM_LINE - 1);
         }
+}
+
+static void report_progress(struct form_state *state, uint64_t step, double seconds,
+                            const char *waiting) {
+    Digitsum__Progress progress = DIGITSUM__PROGRESS__INIT;
+    progress.step = step;
+    progress.steps = 10000;
+    progress.seconds = seconds;
+    progress.waiting = (char *)waiting;
+    form_take_progress(state, &progress);
+}
+
+static void expect_left(const struct form_state *state, const char *expected) {
+    char line[FORM_LINE];
+    form_bar(state, 79, true, line);
+    if (expected)
+        cr_expect(strstr(line, expected), "'%s' lacks '%s'", line, expected);
+    else
+        cr_expect_null(strstr(line, "left"), "%s", line);
+}
+
+/* Of a run that went on at step 9,000 after 500 s: what it did before does not count. */
+Test(form, time_left_is_told_once_it_can_be_known) {
+    struct form_state state = {.digit = -1, .sum = -1};
+    report_progress(&state, 9000, 500, "a loader");
+    expect_left(&state, NULL);
+    report_progress(&state, 9000, 520, NULL);
+    expect_left(&state, NULL);
+    report_progress(&state, 9005, 520.5, NULL);
+    expect_left(&state, NULL); /* half a second is too little */
+    report_progress(&state, 9012, 521.2, NULL);
+    expect_left(&state, "1:39 left");
+    report_progress(&state, 9400, 560, NULL);
+    expect_left(&state, "1:00 left");
+    report_progress(&state, 9410, 561, NULL);
+    expect_left(&state, "59 s left");
+    /* While nothing comes the end moves away, little by little; and it is not told then. */
+    report_progress(&state, 9410, 571, "an augmenter");
+    expect_left(&state, NULL);
+    report_progress(&state, 9420, 572, NULL);
+    expect_left(&state, "1:1");
+    report_progress(&state, 10000, 630, NULL);
+    expect_left(&state, NULL);
+    /* Another run at the same address, or a clock that makes no sense. */
+    report_progress(&state, 5, 1, NULL);
+    expect_left(&state, NULL);
+    report_progress(&state, 6, 0, NULL);
+    report_progress(&state, 7, NAN, NULL);
+    report_progress(&state, 8, 1e300, NULL);
+    expect_left(&state, NULL);
+}
+
+Test(form, every_evaluation_fits) {
+    static const double epochs[] = {0.25, 12, 100, 12345};
+    static const uint64_t steps[] = {1, 5625, 100000, 1000000000};
+    static const double seconds[] = {1, 59.9, 754, 360000};
+    char line[FORM_LINE];
+    for (size_t i = 0; i < 4; i++)
+        for (size_t j = 0; j < 4; j++)
+            for (int columns = 20; columns < 200; columns++) {
+                struct form_scores scores = {.epoch = epochs[i],
+                                             .step = steps[j],
+                                             .seconds = seconds[i],
+                                             .loss = j == 3 ? NAN : 0.0447,
+                                             .digit = 1,
+                                             .digit_low = 0.9996,
+                                             .digit_high = 1,
+                                             .sum = 0.9951,
+                                             .sum_low = 0.9935,
+                                             .sum_high = 0.9963};
+                form_scores(&scores, columns, columns % 2, line);
+                cr_assert_leq(text_columns(line), columns, "%s", line);
+                if (columns == 79)
+                    cr_assert(strstr(line, "digit 100.00+-0.02  sum 99.51+-0.14"), "%s", line);
+            }
+    struct form_scores usual = {.epoch = 12,
+                                .step = 5625,
+                                .seconds = 18.1,
+                                .loss = 0.0447,
+                                .digit = 0.9951,
+                                .digit_low = 0.9935,
+                                .digit_high = 0.9963,
+                                .sum = 0.9951,
+                                .sum_low = 0.9935,
+                                .sum_high = 0.9963};
+    cr_expect_str_eq(form_scores(&usual, 79, false, line),
+                     "epoch 12.00 step  5,625  digit 99.51 ±0.14  sum 99.51 ±0.14  loss 0.045  "
+                     "18.1 s");
 }
 
 Test(form, waiting_text_is_made_safe) {
@@ -170,17 +268,33 @@ Test(form, report_becomes_a_line) {
     report.seconds = 3.91;
     /* Wilson's intervals, worked out by hand with z = 1.959964. */
     struct form_scores scores = form_take_report(&report, 1469);
-    cr_expect_str_eq(form_scores(&scores, line),
-                     "epoch  1.00  step  1,469  digit 98.97 % [98.75, 99.15]  "
-                     "sum 98.72 % [98.48, 98.92]  loss 0.0412  3.9 s");
+    cr_expect_str_eq(form_scores(&scores, 79, false, line),
+                     "epoch  1.00 step  1,469  digit 98.97 ±0.20  sum 98.72 ±0.22  "
+                     "loss 0.041  3.9 s");
+    static const struct {
+        int columns;
+        const char *line;
+    } cases[] = {
+        {102, "epoch  1.00  step  1,469  digit 98.97 % [98.75, 99.15]  sum 98.72 % [98.48, 98.92]  "
+              "loss 0.0412  3.9 s"},
+        {78, "epoch  1.00 step  1,469  digit 98.97+-0.20  sum 98.72+-0.22  loss 0.041  3.9 s"},
+        {71, "epoch  1.00 step  1,469  digit 98.97+-0.20  sum 98.72+-0.22  loss 0.041"},
+        {60, "epoch  1.00 step  1,469  digit 98.97+-0.20  sum 98.72+-0.22"},
+        {50, "epoch  1.00  digit 98.97+-0.20  sum 98.72+-0.22"},
+        {40, "epoch  1.00  digit 98.97  sum 98.72"},
+        {30, "digit 98.97  sum 98.72"},
+        {20, "digit 98.97  sum 98."},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        cr_expect_str_eq(form_scores(&scores, cases[i].columns, true, line), cases[i].line);
     report.digit_hits = 10001;
     scores = form_take_report(&report, 1469);
-    cr_expect_str_eq(form_scores(&scores, line),
+    cr_expect_str_eq(form_scores(&scores, 79, false, line),
                      "epoch  1.00  step  1,469  not evaluated: the report makes no sense");
     report.failed = true;
     report.error = "checkpoint \033 torn";
     scores = form_take_report(&report, 1469);
-    cr_expect_str_eq(form_scores(&scores, line),
+    cr_expect_str_eq(form_scores(&scores, 79, false, line),
                      "epoch  1.00  step  1,469  not evaluated: checkpoint ? torn");
 }
 

@@ -49,19 +49,22 @@ Test(launch, options_go_to_whom_they_concern) {
     static const char *const given[] = {"--seed=7",
                                         "--epochs=2.5",
                                         "--resume",
+                                        "--other-bits",
                                         "--run=a",
                                         "--data=png:/x y",
                                         "--until=digit=99",
                                         "--trainer=--batch=256",
                                         "--augment=--threads=2",
-                                        "--hold-out=5000"};
+                                        "--hold-out=5000",
+                                        "--transpose"};
     char joined[1024];
-    join_words("trainer", 1, given, 9, joined);
+    join_words("trainer", 1, given, 11, joined);
     cr_expect_str_eq(strstr(joined, " --seed"),
-                     " --seed=7 --epochs=2.5 --until=digit=99 --resume --batch=256");
-    join_words("loader", 1, given, 9, joined);
-    cr_expect_str_eq(strstr(joined, " --name"), " --name=loader-1 --data=png:/x y --hold-out=5000");
-    join_words("augment", 1, given, 9, joined);
+                     " --seed=7 --epochs=2.5 --until=digit=99 --resume --other-bits --batch=256");
+    join_words("loader", 1, given, 11, joined);
+    cr_expect_str_eq(strstr(joined, " --name"),
+                     " --name=loader-1 --data=png:/x y --hold-out=5000 --transpose");
+    join_words("augment", 1, given, 11, joined);
     cr_expect_str_eq(strstr(joined, " --name"), " --name=augment-1 --threads=2");
 }
 

@@ -142,20 +142,70 @@ Test(summary, table) {
         .digit_low = 0.9924, .digit_high = 0.9954, .sum_low = 0.9923, .sum_high = 0.9953};
     cr_assert_eq(read_text(good, &summary, &error), 0);
     char *table = summary_table(&summary, &last, "runs/first", false);
-    cr_expect_str_eq(table, "  network          quick, 20,393 parameters\n"
-                            "  dataset          MNIST\n"
-                            "  engine           cpu, bf16\n"
-                            "  digit accuracy   99.41 %  [99.24, 99.54]\n"
-                            "  sum accuracy     99.40 %  [99.23, 99.53]\n"
-                            "  best step        4,221\n"
-                            "  trained          4,688 steps, 10 epochs, seed 1\n"
-                            "  time             41.2 s, 14,562 images/s\n"
-                            "  waited for data  0.5 s in all, 0.1 s at most\n"
-                            "  to the target    6.8 s\n"
-                            "  batches          4,688 used once each, 3 duplicates dropped, "
-                            "12 leased again\n"
-                            "  weights SHA-256  abcd\n"
-                            "  folder           runs/first\n");
+    cr_expect_str_eq(table,
+                     "  network          quick, 20,393 parameters\n"
+                     "  dataset          MNIST\n"
+                     "  engine           cpu, bf16\n"
+                     "  digit accuracy   99.41 %  [99.24, 99.54]\n"
+                     "  sum accuracy     99.40 %  [99.23, 99.53]\n"
+                     "  best step        4,221\n"
+                     "  trained          4,688 steps, 10 epochs, seed 1\n"
+                     "  time             41.2 s, 14,562 images/s\n"
+                     "  waited for data  0.5 s in all, 0.1 s at most\n"
+                     "  to the target    6.8 s\n"
+                     "  batches          4,688 used once each, 3 duplicates, 12 leased again\n"
+                     "  weights SHA-256\n    abcd\n"
+                     "  folder           runs/first\n");
+    free(table);
+}
+
+Test(summary, table_shows_what_the_bits_depend_on) {
+    static const struct {
+        const char *computed, *row;
+    } rows[] = {
+        {"{\"threads\": 2, \"instructions\": \"AVX2\", \"library\": \"oneDNN 2.6.3 (52b5f1)\"}",
+         "engine           cpu, bf16, 2 threads, AVX2, oneDNN 2.6.3\n"},
+        {"{\"threads\": 1, \"instructions\": \"SSE41\", \"library\": \"oneDNN 3.1\"}",
+         "engine           cpu, bf16, 1 thread, SSE41, oneDNN 3.1\n"},
+        {"{\"threads\": 0, \"instructions\": \"compute capability 9.0\", \"library\": \"CUDA "
+         "13.0\"}",
+         "engine           cpu, bf16, compute capability 9.0, CUDA 13.0\n"},
+        {"{\"threads\": \"many\", \"instructions\": 3}", "engine           cpu, bf16\n"},
+        {"[1]", "engine           cpu, bf16\n"},
+        {"{\"threads\": -1, \"library\": \"\\u001b[31m (\"}",
+         "engine           cpu, bf16, ?[31m\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct summary summary;
+        struct error error;
+        char computed[300];
+        snprintf(computed, sizeof computed, "\"computed_with\": %s", rows[i].computed);
+        cr_assert_eq(read_text(with("\"another\": [1]", computed), &summary, &error), 0, "%s",
+                     error.text);
+        char *table = summary_table(&summary, NULL, "runs/first", false);
+        cr_expect(strstr(table, rows[i].row), "%s", table);
+        free(table);
+    }
+}
+
+Test(summary, table_ends_with_the_warnings) {
+    struct summary summary;
+    struct error error;
+    cr_assert_eq(read_text(with("\"another\": [1]",
+                                "\"warnings\": [\"the loss is not a number since step 12\", 7, "
+                                "\"all 600 training images are of one value (0): if they are "
+                                "transparent, their ink may be in the alpha channel\"]"),
+                           &summary, &error),
+                 0, "%s", error.text);
+    cr_expect_eq(summary.warnings.count, 2);
+    char *table = summary_table(&summary, NULL, "runs/first", false);
+    const char *expected =
+        "  folder           runs/first\n"
+        "  warning          the loss is not a number since step 12\n"
+        "  warning          all 600 training images are of one value (0): if they are\n"
+        "                   transparent, their ink may be in the alpha channel\n";
+    cr_assert(strlen(table) > strlen(expected));
+    cr_expect_str_eq(table + strlen(table) - strlen(expected), expected);
     free(table);
 }
 

@@ -70,18 +70,39 @@ Test(supervise, worker_is_started_again_and_given_up_at_the_fifth_death) {
     scratch_end(folder);
 }
 
-Test(supervise, refused_setting_is_not_tried_again) {
+Test(supervise, what_would_end_so_again_is_not_tried_again) {
+    char folder[64], script[128];
+    struct error error;
+    struct supervise_event event;
+    for (int status = 1; status <= 5; status++) {
+        scratch_begin(folder);
+        struct supervisor *self = supervisor_create(&error);
+        snprintf(script, sizeof script, "echo 'sh: no such folder'; exit %d", status);
+        start(self, folder, "loader-1", script, false);
+        wait_for_end();
+        cr_assert_eq(supervisor_next(self, 0, &event), 1);
+        bool vain = status >= 2 && status <= 4;
+        cr_expect_eq(event.what, vain ? SUPERVISE_GAVE_UP : SUPERVISE_DIED, "status %d", status);
+        cr_expect_eq(event.status, status);
+        cr_expect_str_eq(event.words, "no such folder");
+        supervisor_destroy(&self);
+        scratch_end(folder);
+    }
+}
+
+Test(supervise, a_name_that_another_took_is_taken_back) {
     char folder[64];
     struct error error;
     struct supervise_event event;
     scratch_begin(folder);
     struct supervisor *self = supervisor_create(&error);
-    start(self, folder, "loader-1", "echo 'sh: no such folder'; exit 2", false);
+    start(self, folder, "augment-1",
+          "echo 'augment: ipc://c refused us: another augment has joined under the name augment-1: "
+          "give each a --name of its own'; exit 4",
+          false);
     wait_for_end();
     cr_assert_eq(supervisor_next(self, 0, &event), 1);
-    cr_expect_eq(event.what, SUPERVISE_GAVE_UP);
-    cr_expect_eq(event.status, 2);
-    cr_expect_str_eq(event.words, "no such folder");
+    cr_expect_eq(event.what, SUPERVISE_DIED);
     supervisor_destroy(&self);
     scratch_end(folder);
 }
@@ -133,6 +154,41 @@ Test(supervise, end_of_the_essential_one_is_told_and_signals_reach_whom_they_sho
     cr_expect_eq(event.what, SUPERVISE_LEFT);
     cr_expect_eq(event.status, 128 + SIGTERM);
     supervisor_destroy(&self);
+    supervisor_destroy(&self);
+    scratch_end(folder);
+}
+
+/* Waits until so many of our children have stopped, each told once. */
+static void wait_for_stops(int count) {
+    for (int i = 0; i < count; i++) {
+        int status;
+        pid_t pid;
+        do
+            pid = waitpid(-1, &status, WUNTRACED);
+        while (pid < 0 && errno == EINTR);
+        cr_assert_gt(pid, 0);
+        cr_assert(WIFSTOPPED(status), "a child ended");
+    }
+}
+
+Test(supervise, a_pause_stops_even_who_does_not_want_to) {
+    char folder[64];
+    struct error error;
+    struct supervise_event event;
+    scratch_begin(folder);
+    struct supervisor *self = supervisor_create(&error);
+    start(self, folder, "trainer", "trap '' TSTP; exec sleep 1000", true);
+    start(self, folder, "loader-1", NULL, false);
+    for (int i = 0; i < 2; i++) {
+        supervisor_pause(self);
+        wait_for_stops(2);
+        cr_expect_eq(supervisor_next(self, 0, &event), 0, "a stop is not an end");
+        supervisor_go_on(self);
+    }
+    supervisor_signal_all(self, SIGTERM);
+    wait_for_end();
+    cr_assert_eq(supervisor_next(self, 0, &event), 1);
+    cr_expect_eq(event.status, 128 + SIGTERM);
     supervisor_destroy(&self);
     scratch_end(folder);
 }

@@ -80,6 +80,21 @@ Test(view, terminal_redraws_one_line_at_most_eight_times_a_second) {
     close(master);
 }
 
+Test(view, a_bar_that_was_wrapped_since_goes_away_whole) {
+    int master, slave = open_terminal(61, &master);
+    struct view *view = view_create(slave, true);
+    int64_t now = 100 * CLOCK_SECOND;
+    view_progress(view, &state, now);
+    expect(master, BAR);
+    struct winsize size = {.ws_row = 24, .ws_col = 25};
+    cr_assert_eq(ioctl(slave, TIOCSWINSZ, &size), 0);
+    view_progress(view, &state, now + CLOCK_SECOND);
+    expect(master, "\r\033[2A\033[J\repoch 1  #-------   10 %\033[K"); /* 60 columns were 3 lines */
+    view_destroy(&view);
+    close(slave);
+    close(master);
+}
+
 Test(view, elsewhere_plain_lines_come_every_five_seconds) {
     int ends[2];
     cr_assert_eq(pipe(ends), 0);
@@ -93,8 +108,7 @@ Test(view, elsewhere_plain_lines_come_every_five_seconds) {
     view_progress(view, &state, now + 5 * CLOCK_SECOND);
     view_destroy(&view);
     close(ends[1]);
-    expect(ends[0], "first\nsecond\nepoch 0.10/1  step 1/10  train digit 50.00 %  sum 25.00 %  "
-                    "1.0 s\n");
+    expect(ends[0], "first\nsecond\nepoch 0.10/1  step 1/10  train digit 50.00 sum 25.00  1.0 s\n");
     expect_end(ends[0]);
     close(ends[0]);
 }
@@ -109,4 +123,21 @@ Test(view, reader_that_went_away_is_no_trouble) {
     view_destroy(&view);
     view_destroy(&view);
     close(ends[1]);
+}
+
+Test(view, each_warning_stands_there_once) {
+    int ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    struct view *view = view_create(ends[1], true);
+    struct notices shown = {0};
+    char *texts[] = {(char *)"no 4 among the labels", (char *)"the loss is not a number\033[2J"};
+    Digitsum__Progress progress = DIGITSUM__PROGRESS__INIT;
+    progress.warnings = texts;
+    for (progress.n_warnings = 0; progress.n_warnings <= 2; progress.n_warnings++)
+        view_warnings(view, &shown, &progress);
+    view_destroy(&view);
+    close(ends[1]);
+    expect(ends[0], "warning: no 4 among the labels\nwarning: the loss is not a number?[2J\n");
+    expect_end(ends[0]);
+    close(ends[0]);
 }

@@ -145,6 +145,18 @@ bool e2e_logged(const struct e2e *self, int index, const char *text) {
     return e2e_count(self, index, text) > 0;
 }
 
+void e2e_after(const struct e2e *self, int index, const char *text, char *word, size_t size) {
+    FILE *file = fopen(self->list[index].log, "re");
+    char line[2048];
+    const char *place = NULL;
+    while (file && !place && fgets(line, sizeof line, file))
+        place = strstr(line, text);
+    cr_assert_not_null(place, "%s did not say '%s'", self->list[index].name, text);
+    place += strlen(text);
+    snprintf(word, size, "%.*s", (int)strcspn(place, " ,\r\n"), place);
+    fclose(file);
+}
+
 /* Counts the processes whose command line has both texts; *last is the newest of them. */
 static int find_processes(const char *one, const char *other, pid_t *last) {
     int count = 0;

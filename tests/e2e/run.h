@@ -63,6 +63,9 @@ void e2e_expect_count(struct e2e *self, int process, const char *text, int count
 /* Whether `text` stands in its log now. */
 bool e2e_logged(const struct e2e *self, int process, const char *text);
 
+/* What stands in its log behind `text`, up to the next blank, comma or end of the line. */
+void e2e_after(const struct e2e *self, int process, const char *text, char *word, size_t size);
+
 /* In how many lines of its log `text` stands now. */
 int e2e_count(const struct e2e *self, int process, const char *text);
 

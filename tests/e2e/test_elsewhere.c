@@ -1,5 +1,6 @@
 /* The files for other machines, with the real binaries: what they tell the programs is what those
- * take, and Slurm's job keeps a run alive. The scripts say what they look at. */
+ * take, and Slurm's job keeps a run alive. And make: its variables. The scripts say what they look
+ * at. */
 #include "tests/e2e/run.h"
 
 #include <criterion/criterion.h>
@@ -29,6 +30,10 @@ static void passes(const char *path) {
 
 Test(elsewhere, options_and_restarts_are_as_the_programs_have_them) {
     passes("tests/deploy/check-files");
+}
+
+Test(elsewhere, make_hands_on_its_variables_as_they_were_typed) {
+    passes("tests/deploy/check-make");
 }
 
 Test(elsewhere, slurm_keeps_a_run_alive) {

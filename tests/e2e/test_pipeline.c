@@ -86,7 +86,7 @@ Test(pipeline, interrupted_once_saves_and_leaves_nothing) {
     e2e_expect_file(&run, "checkpoints/step-000000020.safetensors");
     process_signal(&run.list[pipeline].process, SIGINT, false);
     cr_expect_eq(e2e_wait(&run, pipeline), 130);
-    cr_expect(e2e_logged(&run, pipeline, "RESUME=1"));
+    cr_expect(e2e_logged(&run, pipeline, "pipeline --run=run --runs="));
     cr_expect_eq(e2e_count_processes(run.folder), 0, "a process is left");
     char steps[32];
     snprintf(steps, sizeof steps, "%.0f", e2e_summary_number(&run, "steps") + 20);

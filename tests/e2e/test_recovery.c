@@ -105,6 +105,122 @@ Test(recovery, no_run_is_begun_over_another) {
     e2e_end(&run);
 }
 
+/* A queue that starts a job again, or a unit that still runs. */
+Test(recovery, a_second_trainer_is_refused_and_changes_nothing) {
+    struct e2e run;
+    e2e_begin(&run);
+    e2e_loader(&run, "loader-1", "2000");
+    e2e_augment(&run, "augment-1");
+    int first = e2e_trainer(&run, usual);
+    e2e_expect_file(&run, "checkpoints/step-000000050.safetensors");
+    process_signal(&run.list[first].process, SIGSTOP, false);
+    const char *const fresh[] = {"--bind", "tcp://127.0.0.1:*", "--run-dir", "@RUN", NULL};
+    const char *const resumed[] = {"--bind", "tcp://127.0.0.1:*", "--resume", "@RUN", NULL};
+    int second = e2e_start(&run, "trainer", "trainer-2", fresh);
+    int third = e2e_start(&run, "trainer", "trainer-3", resumed);
+    cr_expect_eq(e2e_wait(&run, second), 4);
+    cr_expect_eq(e2e_wait(&run, third), 4);
+    char holder[64];
+    snprintf(holder, sizeof holder, "process %d on ", (int)run.list[first].process.pid);
+    cr_expect(e2e_logged(&run, second, "trainer: another trainer uses"));
+    cr_expect(e2e_logged(&run, third, "trainer: another trainer uses"));
+    cr_expect(e2e_logged(&run, third, holder), "the one that runs is named");
+    process_signal(&run.list[first].process, SIGCONT, false);
+    cr_expect_eq(e2e_wait(&run, first), 0);
+    const char *const check[] = {
+        "@RUN", "--data", run.data, "--train-limit=2000", "--test-limit=1000", NULL};
+    int verify = e2e_start(&run, "verify", "verify", check);
+    cr_expect_eq(e2e_wait(&run, verify), 0);
+    e2e_end(&run);
+}
+
+/* Steps of evaluations.jsonl, in the order of its lines; the last line's SHA-256 in `sha256`. */
+static int read_steps(const struct e2e *run, int steps[static 64], char sha256[SHA256_HEX]) {
+    char path[400], line[2048];
+    int count = 0;
+    snprintf(path, sizeof path, "%s/evaluations.jsonl", run->run);
+    FILE *file = fopen(path, "re");
+    cr_assert_not_null(file);
+    while (fgets(line, sizeof line, file)) {
+        json_t *values = json_loads(line, 0, NULL);
+        cr_assert_not_null(values);
+        cr_assert_lt(count, 64);
+        steps[count++] = (int)json_integer_value(json_object_get(values, "step"));
+        snprintf(sha256, SHA256_HEX, "%s",
+                 json_string_value(json_object_get(values, "checkpoint_sha256")));
+        json_decref(values);
+    }
+    fclose(file);
+    return count;
+}
+
+static void sha256_of(const char *path, char hex[SHA256_HEX]) {
+    static uint8_t bytes[1 << 22];
+    uint8_t digest[SHA256_SIZE];
+    FILE *file = fopen(path, "re");
+    cr_assert_not_null(file, "%s", path);
+    size_t size = fread(bytes, 1, sizeof bytes, file);
+    cr_assert_lt(size, sizeof bytes);
+    fclose(file);
+    sha256_bytes(bytes, size, digest);
+    sha256_hex(digest, hex);
+}
+
+Test(recovery, steps_that_are_made_again_are_evaluated_once_in_the_record) {
+    struct e2e run;
+    char path[400], last[SHA256_HEX], now[SHA256_HEX];
+    int was[64], is[64];
+    e2e_begin(&run);
+    for (int round = 0; round < 2; round++) {
+        const char *names[2][3] = {{"loader-1", "augment-1", "evaluator-1"},
+                                   {"loader-2", "augment-2", "evaluator-2"}};
+        const char *const again[] = {"--bind",      "@ADDRESS", "--resume",           "@RUN",
+                                     "--precision", "auto",     "--expect-evaluator", NULL};
+        e2e_loader(&run, names[round][0], "2000");
+        e2e_augment(&run, names[round][1]);
+        int evaluator = e2e_evaluator(&run, names[round][2]);
+        const char *const begin[] = {"--steps", "250", "--checkpoint-every", "50",
+                                     "--keep",  "100", "--expect-evaluator", NULL};
+        int trainer =
+            round ? e2e_start(&run, "trainer", "trainer-again", again) : e2e_trainer(&run, begin);
+        cr_assert_eq(e2e_wait(&run, trainer), 0);
+        cr_assert_eq(e2e_wait(&run, evaluator), 0);
+        if (round == 1)
+            break;
+        cr_assert_eq(read_steps(&run, was, last), 12); /* 5 of 50 steps, 7 epochs of 31.25 */
+        path_of(&run, 250, path);
+        cr_assert_eq(unlink(path), 0);
+        tear(&run, 219);
+    }
+    int count = read_steps(&run, is, last);
+    cr_expect_eq(count, 12);
+    for (int i = 0; i < count; i++)
+        cr_expect_eq(is[i], was[i]);
+    path_of(&run, 250, path);
+    sha256_of(path, now);
+    cr_expect_str_eq(last, now, "it is of the file that is there now");
+    e2e_end(&run);
+}
+
+Test(recovery, no_run_is_begun_beside_the_record_of_another) {
+    struct e2e run;
+    char path[400];
+    e2e_begin(&run);
+    e2e_loader(&run, "loader-1", "2000");
+    e2e_augment(&run, "augment-1");
+    cr_assert_eq(e2e_wait(&run, e2e_trainer(&run, (const char *const[]){"--steps", "5", NULL})), 0);
+    path_of(&run, 5, path);
+    cr_assert_eq(unlink(path), 0);
+    snprintf(path, sizeof path, "%s/evaluations.jsonl", run.run);
+    FILE *file = fopen(path, "we");
+    fputs("{}\n", file);
+    fclose(file);
+    int second = e2e_trainer(&run, (const char *const[]){"--steps", "5", NULL});
+    cr_expect_eq(e2e_wait(&run, second), 2);
+    cr_expect(e2e_logged(&run, second, "has evaluations of an earlier run"));
+    e2e_end(&run);
+}
+
 Test(recovery, no_whole_checkpoint_is_said) {
     struct e2e run;
     e2e_begin(&run);

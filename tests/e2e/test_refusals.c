@@ -69,6 +69,15 @@ Test(refusals, unknown_options_and_impossible_values) {
                                   NULL},
             2, "write tcp://host:port or ipc://path");
     refused(&run, "pipeline", (const char *const[]){"--run", "../up", NULL}, 2, "../up");
+    refused(&run, "pipeline", (const char *const[]){"--epochs=0", NULL}, 2,
+            "--epochs 0: must be a number from 1e-06 to 1000000");
+    refused(&run, "pipeline", (const char *const[]){"--seed=-1", NULL}, 2,
+            "--seed -1: must be a whole number from 0 to 9007199254740991");
+    refused(&run, "pipeline", (const char *const[]){"--batch=64", NULL}, 2,
+            "unknown option '--batch=64'; see --help; an option of the trainer is given as "
+            "--trainer=--batch=256");
+    refused(&run, "pipeline", (const char *const[]){"--augmentors=2", NULL}, 2,
+            "unknown option '--augmentors=2'; did you mean --augmenters?");
     e2e_end(&run);
 }
 
@@ -77,6 +86,22 @@ static void write_file(const char *path, const char *text) {
     cr_assert_not_null(file);
     fputs(text, file);
     fclose(file);
+}
+
+/* What is left of the run's length once the dataset is known. */
+Test(refusals, less_than_one_image) {
+    struct e2e run;
+    e2e_begin(&run);
+    int trainer = e2e_start(&run, "trainer", "trainer",
+                            (const char *const[]){"--bind", "@ADDRESS", "--run-dir", "@RUN",
+                                                  "--net", "tiny", "--epochs", "0.000001", NULL});
+    e2e_start(&run, "loader", "loader",
+              (const char *const[]){"--join", "@ADDRESS", "--data", "synthetic", NULL});
+    cr_expect_eq(e2e_wait(&run, trainer), 2);
+    cr_expect(e2e_logged(&run, trainer,
+                         "--epochs 1e-06 of 60000 images is less than one image: nothing would be "
+                         "trained"));
+    e2e_end(&run);
 }
 
 Test(refusals, trainer_says_what_is_wrong_with_its_settings) {
@@ -108,7 +133,7 @@ Test(refusals, trainer_says_what_is_wrong_with_its_settings) {
             "device cuda: DIGITSUM_CUDA=/nowhere");
     unsetenv("DIGITSUM_CUDA");
     refused(&run, "trainer",
-            (const char *const[]){TRAINER, "--device", "cpu", "--precision", "tf32", NULL}, 1,
+            (const char *const[]){TRAINER, "--device", "cpu", "--precision", "tf32", NULL}, 2,
             "TF32 is a format of GPUs; use f32 or bf16");
     refused(&run, "trainer", (const char *const[]){TRAINER, "--graph-steps", "33", NULL}, 2,
             "--graph-steps 33: must be a whole number from 0 to 32");
@@ -128,6 +153,7 @@ Test(refusals, port_in_use) {
                             (const char *const[]){"--bind", address, "--run-dir", "@RUN", NULL});
     cr_expect_eq(e2e_wait(&run, trainer), 1);
     cr_expect(e2e_logged(&run, trainer, "is in use"));
+    cr_expect_eq(access(run.run, F_OK), -1, "a folder of nothing is left");
     cr_expect_eq(e2e_plain_lines(&run, trainer), 1);
     zmq_close(socket);
     zmq_ctx_term(context);
@@ -168,6 +194,30 @@ Test(refusals, corrupt_data_ends_the_loader) {
     cr_expect_eq(e2e_wait(&run, loader), 3);
     cr_expect(e2e_logged(&run, loader, "idx3-ubyte"));
     cr_expect_eq(e2e_plain_lines(&run, loader), 1);
+    e2e_end(&run);
+}
+
+/* Data that is not there, or laid out otherwise, is a wrong setting: status 2, one line. */
+Test(refusals, missing_data_ends_the_loader) {
+    static const char *const data[] = {"png:@RUN",        "idx:@RUN",  "csv:@RUN",
+                                       "npz:@RUN/no.npz", "/no/where", "pmg:@RUN"};
+    static const char *const words[] = {
+        "holds no folders train or training",         "holds no train-images-idx3-ubyte",
+        "holds no train.csv or mnist_train.csv",      "there is no such file",
+        "/no/where: there is no such file or folder", "did you mean 'png'?"};
+    struct e2e run;
+    e2e_begin(&run);
+    for (int i = 0; i < 6; i++) {
+        char option[400];
+        const char *at = strstr(data[i], "@RUN");
+        snprintf(option, sizeof option, "--data=%.*s%s%s", at ? (int)(at - data[i]) : 100, data[i],
+                 at ? run.folder : "", at ? at + 4 : "");
+        int loader = e2e_start(&run, "loader", "loader",
+                               (const char *const[]){"--join", "@ADDRESS", option, NULL});
+        cr_expect_eq(e2e_wait(&run, loader), 2, "%s", option);
+        cr_expect(e2e_logged(&run, loader, words[i]), "%s", words[i]);
+        cr_expect_eq(e2e_plain_lines(&run, loader), 1);
+    }
     e2e_end(&run);
 }
 
@@ -252,7 +302,7 @@ Test(refusals, full_disk_keeps_the_last_checkpoint) {
         &run, (const char *const[]){"--steps", "200", "--checkpoint-every", "20", NULL});
     cr_expect_eq(e2e_wait(&run, trainer), 1);
     cr_expect(e2e_logged(&run, trainer, "No space left on device"));
-    cr_expect(e2e_logged(&run, trainer, ". Step 20 is safe; to go on: trainer --resume "));
+    cr_expect(e2e_logged(&run, trainer, ". Step 20 is safe; to go on: "));
     cr_expect_eq(e2e_plain_lines(&run, trainer), 1);
     snprintf(path, sizeof path, "%s/checkpoints/step-000000020.safetensors", run.run);
     cr_expect_eq(access(path, R_OK), 0, "the checkpoint that fitted is gone");

@@ -143,6 +143,10 @@ Test(reproduce, refuses_what_is_not_in_the_list) {
     int unknown = start(&run, "large", "20");
     cr_expect_eq(e2e_wait(&run, unknown), 1);
     cr_expect(e2e_logged(&run, unknown, "has no large: it has small, small:fast"));
+    int misspelt = start(&run, "smal", "20");
+    cr_expect_eq(e2e_wait(&run, misspelt), 1);
+    cr_expect(
+        e2e_logged(&run, misspelt, "has no smal: it has small, small:fast; did you mean 'small'?"));
     /* A network that cannot be trained is named, and has no row. */
     int failing = start(&run, "small:fast", "20");
     cr_expect_eq(e2e_wait(&run, failing), 1);

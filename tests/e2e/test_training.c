@@ -141,7 +141,7 @@ Test(training, interrupted_and_resumed_run_does_not_change_a_bit) {
     e2e_expect_file(&run, "checkpoints/step-000000050.safetensors");
     process_signal(&run.list[trainer].process, SIGINT, false);
     cr_assert_eq(e2e_wait(&run, trainer), 130);
-    cr_expect(e2e_logged(&run, trainer, "is safe; to go on: trainer --resume "));
+    cr_expect(e2e_logged(&run, trainer, "is safe; to go on: "));
     cr_expect_eq(e2e_wait(&run, loader), 0);
     cr_expect_eq(e2e_wait(&run, augment), 0);
     double stopped = e2e_summary_number(&run, "steps");
@@ -156,6 +156,46 @@ Test(training, interrupted_and_resumed_run_does_not_change_a_bit) {
     e2e_summary_text(&run, "chain_sha256", chain_resumed, sizeof chain_resumed);
     cr_expect_str_eq(calm, resumed);
     cr_expect_str_eq(chain_calm, chain_resumed);
+    e2e_end(&run);
+}
+
+/* Trains a run on to its end with workers of its own, and takes the weights' SHA-256. */
+static void train_on(struct e2e *run, const char *const *args, char sha256[SHA256_HEX]) {
+    int loader = e2e_loader(run, "loader-1", IMAGES);
+    int augment = e2e_augment(run, "augment-1");
+    int trainer = e2e_start(run, "trainer", "trainer", args);
+    cr_assert_eq(e2e_wait(run, trainer), 0);
+    cr_assert_eq(e2e_wait(run, loader), 0);
+    cr_assert_eq(e2e_wait(run, augment), 0);
+    e2e_summary_text(run, "weights_sha256", sha256, SHA256_HEX);
+}
+
+/* A rate that falls by epochs is a function of the step, whatever the run's length; Adadelta's sums
+ * travel in the checkpoint; and what was not given is recorded as it was used. */
+Test(training, adadelta_and_a_step_schedule_resume_to_the_bit) {
+#define HOW                                                                                        \
+    "--bind", "@ADDRESS", "--run-dir", "@RUN", "--net", "lenet5", "--precision", "f32",            \
+        "--threads", "1", "--optimizer", "adadelta", "--rate", "1", "--schedule", "step",          \
+        "--step-epochs", "0.5", "--gamma", "0.7", "--ema", "0.9"
+    static const char *const longer[] = {HOW, "--steps", "60", NULL};
+    static const char *const shorter[] = {HOW, "--steps", "25", NULL};
+    static const char *const rest[] = {"--bind",   "@ADDRESS", "--run-dir", "@RUN",
+                                       "--resume", "--steps",  "60",        NULL};
+    static const char *const other[] = {"--bind",   "@ADDRESS", "--run-dir", "@RUN",
+                                        "--resume", "--rho",    "0.5",       NULL};
+    char whole[SHA256_HEX], half[SHA256_HEX], both[SHA256_HEX];
+    struct e2e run;
+    e2e_begin(&run);
+    train_on(&run, longer, whole);
+    e2e_end(&run);
+    e2e_begin(&run);
+    train_on(&run, shorter, half);
+    train_on(&run, rest, both);
+    cr_expect_str_eq(whole, both);
+    cr_expect_str_neq(whole, half);
+    int refused = e2e_start(&run, "trainer", "trainer", other);
+    cr_expect_eq(e2e_wait(&run, refused), 2);
+    cr_expect(e2e_logged(&run, refused, "the run was begun with --rho 0.9, not 0.5"));
     e2e_end(&run);
 }
 

@@ -95,10 +95,10 @@ Test(verify, names_what_does_not_follow) {
     cr_assert_eq(unlink(path), 0);
 
     put_byte(&run, "batches.txt", 17 * RECORD_LINE, '?');
-    expect(&run, "2000", 3, "batches.txt: line 18 is not a CRC");
+    expect(&run, "2000", 3, "batches.txt: line 18 is not a SHA-256");
     for (int i = 0; i < RECORD_LINE - 1; i++)
         put_byte(&run, "batches.txt", 17 * RECORD_LINE + i, i % 2 ? '0' : '1');
-    expect(&run, "2000", 3, "step 17: the run consumed a batch with CRC 10101010");
+    expect(&run, "2000", 3, "step 17: the run consumed a batch with SHA-256 1010101010101010…");
     for (int i = 0; i < RECORD_LINE - 1; i++)
         put_byte(&run, "batches.txt", 17 * RECORD_LINE + i, '?');
     expect(&run, "2000", 0, "46 recorded batches agree");

@@ -99,6 +99,9 @@ bool aligned(const void *place, uint32_t to) {
 
 extern "C" {
 
+size_t cublasLtGetVersion(void) {
+    return CUBLAS_VERSION;
+}
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle) {
     CALL("cublasLtCreate");
     *handle = (cublasLtHandle_t) new int(1);

@@ -200,3 +200,72 @@ Test(follow, gaps_doubles_and_a_full_queue) {
     cr_expect_eq(follow_waiting(follow), 0);
     follow_destroy(&follow);
 }
+
+/* The file was deleted, or cannot be read: the ones after it must not wait for ever. */
+Test(follow, what_is_gone_gives_way) {
+    struct follow *follow = follow_create();
+    struct offer gone;
+    uint64_t step, offset;
+    uint32_t size;
+    for (uint32_t i = 1; i <= 4; i++)
+        must_offer(follow, 10 * i, i);
+    cr_assert(follow_request(follow, 0, &step, &offset, &size));
+    cr_expect_eq(step, 10);
+    cr_expect_not(follow_gone(follow, 50, &gone), "it was never offered");
+    cr_expect(follow_gone(follow, 30, &gone));
+    cr_expect_eq(gone.step, 30);
+    cr_expect(follow_gone(follow, 10, &gone));
+    cr_expect_eq(gone.step, 10);
+    cr_expect_not(follow_gone(follow, 10, &gone), "another piece of it");
+    cr_assert(follow_request(follow, 0, &step, &offset, &size));
+    cr_expect_eq(step, 20);
+    cr_expect_eq(offset, 0);
+    cr_expect(follow_gone(follow, 20, &gone));
+    cr_assert(follow_request(follow, 0, &step, &offset, &size));
+    cr_expect_eq(step, 40);
+    follow_destroy(&follow);
+}
+
+Test(follow, what_is_whole_does_not_go) {
+    struct follow *follow = follow_create();
+    uint8_t *bytes = make_bytes();
+    const uint8_t *whole;
+    struct offer offer;
+    struct error error;
+    uint64_t step, offset;
+    uint32_t size;
+    size_t got;
+    must_offer(follow, 10, 1);
+    while (follow_request(follow, 0, &step, &offset, &size))
+        cr_assert_eq(follow_piece(follow, step, offset, bytes + offset, size, &error), 0);
+    cr_expect_not(follow_gone(follow, 10, &offer));
+    cr_expect_eq(follow_take(follow, &offer, &whole, &got, &error), 1);
+    follow_destroy(&follow);
+    free(bytes);
+}
+
+/* The last checkpoint of a run that goes on from its end is offered as any other first. */
+Test(follow, a_second_offer_makes_it_final) {
+    struct follow *follow = follow_create();
+    uint8_t digest[SHA256_SIZE] = {1}, weights[SHA256_SIZE] = {0xab};
+    struct offer taken;
+    uint32_t gap;
+    uint64_t given_up;
+    struct error error;
+    Digitsum__CheckpointInfo info = DIGITSUM__CHECKPOINT_INFO__INIT;
+    info.size = 100;
+    info.sequence = 1;
+    info.sha256 = (ProtobufCBinaryData){SHA256_SIZE, digest};
+    info.weights = (ProtobufCBinaryData){SHA256_SIZE, weights};
+    Digitsum__Header header = DIGITSUM__HEADER__INIT;
+    header.step = 10;
+    header.checkpoint = &info;
+    cr_assert_eq(follow_offer(follow, &header, &gap, &given_up, &error), 1);
+    info.final = info.epoch_end = true;
+    cr_assert_eq(follow_offer(follow, &header, &gap, &given_up, &error), 0);
+    cr_assert(follow_gone(follow, 10, &taken));
+    cr_expect(taken.final);
+    cr_expect(taken.epoch_end);
+    cr_expect_eq(memcmp(taken.weights, "ab0000", 6), 0);
+    follow_destroy(&follow);
+}

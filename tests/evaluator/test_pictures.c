@@ -147,7 +147,7 @@ Test(events, records_that_tensorboard_reads) {
     static uint8_t bytes[1 << 16];
     struct error error;
     scratch_begin(folder);
-    struct events *events = events_open(folder, 1234.5, &error);
+    struct events *events = events_open(folder, 1234.5, NULL, 0, &error);
     cr_assert_not_null(events, "%s", error.text);
     for (uint64_t step = 1; step <= 3; step++) {
         struct evaluation evaluation = evaluation_of(step);

@@ -1,6 +1,6 @@
 /* Counting against an engine whose answers are known; and what a restart finds in the file. */
 #include "common/pairs.h"
-#include "evaluator/report.h"
+#include "evaluator/report_file.h"
 #include "evaluator/score.h"
 #include "tests/support/scratch.h"
 
@@ -120,15 +120,87 @@ Test(report, restart_finds_what_is_scored_and_cuts_a_torn_line) {
     scratch_end(folder);
 }
 
+/* A power cut may leave the newline of a line and not all that stood before it. */
+Test(report, the_last_line_is_torn_unless_it_is_an_evaluation) {
+    static const struct {
+        const char *tail;
+        size_t cut;
+    } cases[] = {{"{\"step\": 300, \"epo\n", 19}, {"{\"step\": 300}\n", 14}, {"\n", 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char folder[64], path[SCRATCH_PATH];
+        struct error error;
+        scratch_begin(folder);
+        snprintf(path, sizeof path, "%s/evaluations.jsonl", folder);
+        struct report_file *file = report_open(path, &error);
+        cr_assert_not_null(file, "%s", error.text);
+        struct evaluation one = evaluation_of(100), two = evaluation_of(200);
+        cr_assert_eq(report_append(file, &one, &error), 0, "%s", error.text);
+        report_close(&file);
+        FILE *torn = fopen(path, "ae");
+        fputs(cases[i].tail, torn);
+        fclose(torn);
+        file = report_open(path, &error);
+        cr_assert_not_null(file, "%s", error.text);
+        cr_expect_eq(report_cut(file), cases[i].cut);
+        cr_assert_eq(report_append(file, &two, &error), 0, "%s", error.text);
+        report_close(&file);
+        file = report_open(path, &error);
+        cr_assert_not_null(file, "%s", error.text);
+        cr_expect_eq(report_cut(file), 0);
+        size_t count;
+        report_list(file, &count);
+        cr_expect_eq(count, 2);
+        report_close(&file);
+        /* Only the last: what stands before a whole line was never written by a crash. */
+        torn = fopen(path, "re+");
+        fputs("x", torn);
+        fclose(torn);
+        cr_expect_null(report_open(path, &error));
+        cr_expect_eq(error.code, ERROR_CORRUPT);
+        scratch_end(folder);
+    }
+}
+
+/* A step that is trained again gives the same weights, in a file that may say other things. */
+Test(report, an_evaluation_is_of_weights_and_not_of_a_file) {
+    char folder[64], path[SCRATCH_PATH];
+    struct error error;
+    scratch_begin(folder);
+    snprintf(path, sizeof path, "%s/evaluations.jsonl", folder);
+    struct evaluation one = evaluation_of(100), other = evaluation_of(100);
+    memset(one.weights_sha256, 'c', 64);
+    memset(other.checkpoint_sha256, 'b', 64);
+    cr_expect_not(evaluation_same(&one, &other), "only the files are known of both");
+    memset(other.weights_sha256, 'c', 64);
+    cr_expect(evaluation_same(&one, &other));
+    struct report_file *file = report_open(path, &error);
+    cr_assert_eq(report_append(file, &one, &error), 0, "%s", error.text);
+    report_close(&file);
+    file = report_open(path, &error);
+    cr_assert_not_null(file, "%s", error.text);
+    cr_expect_str_eq(report_find(file, 100)->weights_sha256, one.weights_sha256);
+    cr_expect_eq(report_append(file, &other, &error), -1);
+    cr_expect_eq(error.code, ERROR_REFUSED);
+    report_close(&file);
+    other.weights_sha256[0] = 'd';
+    cr_expect_not(evaluation_same(&one, &other));
+    other = one;
+    other.step++;
+    cr_expect_not(evaluation_same(&one, &other));
+    scratch_end(folder);
+}
+
 Test(report, message_round_trip_and_lies) {
     struct evaluation evaluation = evaluation_of(100), back;
     struct evaluation_message message;
     struct error error;
+    memset(evaluation.weights_sha256, 'e', 64);
     evaluation_encode_message(&evaluation, &message);
     cr_assert_eq(evaluation_decode_message(&message.report, 100, "peer", &back, &error), 0, "%s",
                  error.text);
     cr_expect_eq(back.digit_hits, 9900);
     cr_expect_str_eq(back.checkpoint_sha256, evaluation.checkpoint_sha256);
+    cr_expect_str_eq(back.weights_sha256, evaluation.weights_sha256);
     message.report.digit_hits = 10001;
     cr_expect_eq(evaluation_decode_message(&message.report, 100, "peer", &back, &error), -1);
     cr_expect_eq(error.code, ERROR_CORRUPT);

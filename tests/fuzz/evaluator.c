@@ -34,7 +34,9 @@ static int predict(struct engine *self, const uint8_t *images, const uint8_t *di
 
 /* In the place of model/engine.c's: no device is looked for. */
 const struct engine_ops *engine_choose(const char *device, const struct engine_config *config,
-                                       char *reason, size_t size, struct error *error) {
+                                       struct engine_traits *traits, char *reason, size_t size,
+                                       struct error *error) {
+    (void)traits;
     (void)device;
     (void)config;
     (void)error;

@@ -12,13 +12,13 @@
  * lines lead. */
 static void read_whole(const char *path, bool must, uint64_t step, uint8_t head[static 32]) {
     struct error error;
-    uint32_t *crcs;
+    uint8_t(*digests)[SHA256_SIZE];
     bool *known;
     uint64_t steps;
-    if (record_read(path, &crcs, &known, &steps, &error) == 0) {
+    if (record_read(path, &digests, &known, &steps, &error) == 0) {
         for (uint64_t t = 0; t < step && t < steps && known[t]; t++)
-            chain_add(head, t, crcs[t]);
-        free(crcs);
+            chain_add(head, t, digests[t]);
+        free(digests);
         free(known);
     } else if (must) {
         abort();
@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     int file = input_file(bytes + 2, size - 2, path);
     read_whole(path, false, step, head);
     struct record *record = record_open(path, step, head, &lost, &error);
-    if (!record || record_add(record, 7, &error) != 0)
+    if (!record || record_add(record, head, &error) != 0)
         abort();
     record_close(&record);
     read_whole(path, true, 0, head);

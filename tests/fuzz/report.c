@@ -1,6 +1,7 @@
 /* Fuzz target: an evaluations.jsonl that an evaluator finds, and the pictures of what is in it.
  * What was read must be read again as it is. */
 #include "evaluator/plot.h"
+#include "evaluator/report_file.h"
 #include "tests/fuzz/input.h"
 
 #include <fcntl.h>

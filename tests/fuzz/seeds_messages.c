@@ -82,6 +82,9 @@ static void seed_hello(const char *name, Digitsum__Role role, bool with_dataset)
     dataset.train = 60000;
     dataset.test = 10000;
     hello.dataset = with_dataset ? &dataset : NULL;
+    char *notices[] = {(char *)"digits without a single image: 4", (char *)"\x1b[2J\xff"};
+    hello.n_notices = with_dataset ? 2 : 0;
+    hello.notices = notices;
     seed_message(name, &header, NULL, NULL, 0);
 }
 

@@ -159,6 +159,85 @@ static void put_dataset(const char *folder) {
     put(folder, "t10k-labels-idx1-ubyte", labels, 8, 3);
 }
 
+Test(hold_out, needs_no_test_split) {
+    char folder[64], data[80], path[SCRATCH_PATH];
+    scratch_begin(folder);
+    put_dataset(folder);
+    snprintf(path, sizeof path, "%s/t10k-labels-idx1-ubyte", folder);
+    cr_assert_eq(remove(path), 0);
+    for (int bare = 0; bare < 2; bare++) {
+        struct error error = {0};
+        snprintf(data, sizeof data, "%s%s", bare ? "" : "idx:", folder);
+        struct dataset_request request = {.data = data};
+        cr_expect_null(dataset_open(&request, &error));
+        cr_expect_eq(error.code, ERROR_INVALID);
+        cr_expect(strstr(error.text, "holds no t10k-labels-idx1-ubyte"), "%s", error.text);
+        request.hold_out = 1;
+        struct dataset *dataset = dataset_open(&request, &error);
+        cr_assert_not_null(dataset, "%s", error.text);
+        cr_expect_eq(dataset->train.count, 2);
+        cr_expect_eq(dataset->test.count, 1);
+        dataset_close(&dataset);
+    }
+    scratch_end(folder);
+}
+
+/* The hash follows the turned images; twice turned they are as before. */
+Test(transpose, is_another_dataset_and_says_so) {
+    struct error error = {0};
+    struct dataset *sets[3];
+    for (int i = 0; i < 3; i++) {
+        struct dataset_request request = {
+            .data = "synthetic", .train_limit = 50, .test_limit = 5, .transpose = i > 0};
+        request.hold_out = i == 2 ? 9 : 0;
+        sets[i] = dataset_open(&request, &error);
+        cr_assert_not_null(sets[i], "%s", error.text);
+    }
+    cr_expect_str_eq(sets[0]->name, "synthetic digits");
+    cr_expect_str_eq(sets[1]->name, "synthetic digits, transposed");
+    cr_expect_str_eq(sets[2]->name, "synthetic digits, transposed, 9 training images held out");
+    cr_expect(memcmp(sets[0]->sha256, sets[1]->sha256, SHA256_SIZE));
+    for (int i = 0; i < IMAGE_PIXELS; i++)
+        cr_assert_eq(sets[0]->train.images[49 * IMAGE_PIXELS + i],
+                     sets[1]->train.images[49 * IMAGE_PIXELS + i % 28 * 28 + i / 28], "pixel %d",
+                     i);
+    split_transpose(&sets[1]->train);
+    split_transpose(&sets[1]->test);
+    cr_expect_eq(memcmp(sets[0]->train.images, sets[1]->train.images, 50 * IMAGE_PIXELS), 0);
+    cr_expect_eq(memcmp(sets[0]->test.images, sets[1]->test.images, 5 * IMAGE_PIXELS), 0);
+    for (int i = 0; i < 3; i++)
+        dataset_close(&sets[i]);
+}
+
+/* Files of EMNIST's names ask for it, unless it is asked for. */
+Test(transpose, is_suggested_for_emnist) {
+    static const char *const from[] = {"train-images-idx3-ubyte", "t10k-images-idx3-ubyte",
+                                       "train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"};
+    static const char *const to[] = {"train-images-idx3-ubyte", "test-images-idx3-ubyte",
+                                     "train-labels-idx1-ubyte", "test-labels-idx1-ubyte"};
+    char folder[64], data[80], one[SCRATCH_PATH], other[SCRATCH_PATH];
+    scratch_begin(folder);
+    put_dataset(folder);
+    for (int i = 0; i < 4; i++) {
+        snprintf(one, sizeof one, "%s/%s", folder, from[i]);
+        snprintf(other, sizeof other, "%s/emnist-digits-%s", folder, to[i]);
+        cr_assert_eq(rename(one, other), 0);
+    }
+    snprintf(data, sizeof data, "idx:%s", folder);
+    for (int transposed = 0; transposed < 2; transposed++) {
+        struct dataset_request request = {.data = data, .transpose = transposed};
+        struct error error = {0};
+        struct dataset *dataset = dataset_open(&request, &error);
+        cr_assert_not_null(dataset, "%s", error.text);
+        bool suggested = false;
+        for (int i = 0; i < dataset->notices.count; i++)
+            suggested |= strstr(dataset->notices.texts[i], "TRANSPOSE=1") != NULL;
+        cr_expect_eq(suggested, !transposed);
+        dataset_close(&dataset);
+    }
+    scratch_end(folder);
+}
+
 /* Reports and plots cut the end of a long name. */
 static void check_long_name(const char *odd) {
     static const char what[] = "..., 2 training images held out";

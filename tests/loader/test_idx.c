@@ -130,6 +130,68 @@ Test(idx, headers_that_cannot_be) {
     scratch_end(bad.folder);
 }
 
+/* QMNIST's labels: eight integers each, of which the first is the digit. */
+Test(idx, integer_labels_of_several_columns) {
+    struct bad bad;
+    struct split split;
+    struct error error = {0};
+    uint8_t labels[12 + 3 * 8 * 4] = {0, 0, 0x0c, 2, 0, 0, 0, 3, 0, 0, 0, 8};
+    for (int i = 0; i < 3 * 8; i++)
+        labels[12 + 4 * i + 3] = (uint8_t)(i % 8 ? 99 : i / 8 + 4);
+    begin(&bad);
+    put(bad.images, bad.image_bytes, IMAGES);
+    put_gzip(bad.labels, labels, sizeof labels);
+    cr_assert_eq(idx_read(bad.images, bad.labels, &split, &error), 0, "%s", error.text);
+    cr_expect_arr_eq(split.labels, ((uint8_t[]){4, 5, 6}), 3);
+    split_free(&split);
+    put(bad.labels, labels, sizeof labels - 1);
+    expect_bad(&bad, "labels: is 107 bytes, but its header announces 108");
+    labels[12 + 4 * 8 + 2] = 1; /* 256 + 5 */
+    put(bad.labels, labels, sizeof labels);
+    expect_bad(&bad, "label 255 of sample 1, 0-9 expected");
+    labels[11] = 0;
+    put(bad.labels, labels, sizeof labels);
+    expect_bad(&bad, "labels of 0 columns, 1-64 expected");
+    scratch_end(bad.folder);
+}
+
+Test(idx, other_labels_are_recognised) {
+    struct split split = {.count = 3};
+    struct error error = {0};
+    split.labels = (const uint8_t[]){1, 14, 26};
+    cr_expect_eq(split_check_labels(&split, "f", &error), -1);
+    cr_expect_str_eq(error.text, "f: label 14 of sample 1, 0-9 expected; labels 1-26 are those of "
+                                 "EMNIST letters: digits are in emnist-digits or emnist-mnist");
+    split.labels = (const uint8_t[]){1, 5, 10};
+    cr_expect_eq(split_check_labels(&split, "f", &error), -1);
+    cr_expect(strstr(error.text, "10 for the digit 0"), "%s", error.text);
+    split.labels = (const uint8_t[]){0, 77, 9};
+    cr_expect_eq(split_check_labels(&split, "f", &error), -1);
+    cr_expect_str_eq(error.text, "f: label 77 of sample 1, 0-9 expected");
+    split.labels = (const uint8_t[]){0, 9, 1};
+    cr_expect_eq(split_check_labels(&split, "f", &error), 0);
+}
+
+Test(idx, other_files_are_named) {
+    struct bad bad;
+    uint8_t packed[4096];
+    begin(&bad);
+    put(bad.labels, bad.label_bytes, LABELS);
+    put(bad.images, "<!DOCTYPE html>\n", 16);
+    expect_bad(&bad, "images: is a web page (HTML), not an IDX file: the download went wrong");
+    put_gzip(bad.images, "<!DOCTYPE html>\n", 16);
+    expect_bad(&bad, "images: is a web page (HTML), not an IDX file: the download went wrong");
+    put_gzip(bad.images, bad.image_bytes, IMAGES);
+    FILE *file = fopen(bad.images, "re");
+    size_t size = fread(packed, 1, sizeof packed, file);
+    fclose(file);
+    put_gzip(bad.images, packed, size);
+    expect_bad(&bad, "images: is compressed twice: gunzip it once");
+    put(bad.images, "", 0);
+    expect_bad(&bad, "images: is empty, not an IDX file");
+    scratch_end(bad.folder);
+}
+
 Test(idx, damaged_gzip) {
     struct bad bad;
     uint8_t packed[4096];
@@ -212,8 +274,15 @@ Test(dataset, unknown_words_are_refused) {
     struct error error;
     cr_expect_null(open_data("minst", 0, 0, &error));
     cr_expect_eq(error.code, ERROR_INVALID);
-    cr_expect_str_eq(error.text, "data 'minst': auto, mnist, idx:<folder>, png:<folder> or "
-                                 "synthetic expected");
+    cr_expect_str_eq(error.text, "data 'minst': auto, mnist, synthetic, a path, or idx:, png:, "
+                                 "csv: or npz: and a path expected; did you mean 'mnist'?");
+    cr_expect_null(open_data("pmg:/data", 0, 0, &error));
+    cr_expect(strstr(error.text, "; did you mean 'png'?"), "%s", error.text);
+    cr_expect_null(open_data("/no/where", 0, 0, &error));
+    cr_expect_eq(error.code, ERROR_INVALID);
+    cr_expect_str_eq(error.text, "/no/where: there is no such file or folder");
+    cr_expect_null(open_data("mnst.npz", 0, 0, &error));
+    cr_expect_str_eq(error.text, "mnst.npz: there is no such file or folder");
     cr_expect_null(open_data("idx:/nowhere", 0, 0, &error));
     cr_expect(strstr(error.text, "/nowhere"), "%s", error.text);
 }

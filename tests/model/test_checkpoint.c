@@ -24,8 +24,8 @@ static struct checkpoint *make(const struct optimizer *optimizer) {
     checkpoint->epoch = 2.001066666666667;
     checkpoint->samples = 120064;
     checkpoint->seed = UINT64_MAX;
-    checkpoint->run = 0xfeed;
     checkpoint->settings = strdup("{\"batch\": 128, \"note\": \"\\\"sha256\\\":\\\" – é\"}");
+    checkpoint->computed = strdup("{\"threads\": 2, \"library\": \"oneDNN\"}");
     memcpy(checkpoint->dataset, dataset, sizeof dataset);
     for (int i = 0; i < SHA256_SIZE; i++)
         checkpoint->chain[i] = (uint8_t)(7 * i + 200);
@@ -57,9 +57,9 @@ static void expect_equal(const struct checkpoint *a, const struct checkpoint *b)
     cr_expect_eq(a->epoch, b->epoch);
     cr_expect_eq(a->samples, b->samples);
     cr_expect_eq(a->seed, b->seed);
-    cr_expect_eq(a->run, b->run);
     cr_expect_eq(a->state.updates, b->state.updates);
     cr_expect_str_eq(a->settings, b->settings);
+    cr_expect_str_eq(a->computed, b->computed);
     cr_expect_str_eq(a->dataset, b->dataset);
     cr_expect_str_eq(a->net->text, b->net->text);
     cr_expect_eq(memcmp(a->chain, b->chain, SHA256_SIZE), 0);
@@ -174,9 +174,8 @@ struct hand {
 };
 
 static const char hand_metadata[] =
-    "'format':'digitsum-1','step':'3','epoch':'0.5','samples':'12','seed':'1','updates':'3',"
-    "'network':'@','settings':'{}','dataset':'" ZEROS "','run':'00000000000000ff','chain':'" ZEROS
-    "'";
+    "'format':'digitsum-2','step':'3','epoch':'0.5','samples':'12','seed':'1','updates':'3',"
+    "'network':'@','settings':'{}','dataset':'" ZEROS "','chain':'" ZEROS "'";
 static const char hand_tensors[] =
     "'d.weight':{'dtype':'F32','shape':[10,1],'data_offsets':[0,40]},"
     "'s.weight':{'dtype':'F32','shape':[1,10],'data_offsets':[40,80]},"
@@ -239,8 +238,8 @@ Test(checkpoint, made_by_hand) {
     cr_expect_eq(checkpoint->samples, 12);
     cr_expect_eq(checkpoint->seed, 1);
     cr_expect_eq(checkpoint->state.updates, 3);
-    cr_expect_eq(checkpoint->run, 255);
     cr_expect_str_eq(checkpoint->settings, "{}");
+    cr_expect_null(checkpoint->computed); /* files of before it was recorded have none */
     cr_expect_str_eq(checkpoint->dataset, ZEROS);
     cr_expect_str_eq(checkpoint->net->name, "t");
     for (int i = 0; i < 21; i++)
@@ -259,11 +258,10 @@ struct refusal {
 };
 
 /* A whole metadata with one key's value replaced. */
-#define META(format, step, epoch, network, settings, data, run, chain)                             \
+#define META(format, step, epoch, network, settings, data, chain)                                  \
     "'format':'" format "','step':'" step "','epoch':'" epoch                                      \
     "','samples':'12','seed':'1','updates':'3','network':'" network "','settings':'" settings      \
-    "','dataset':'" data "','run':'" run "','chain':'" chain "'"
-#define RUN "00000000000000ff"
+    "','dataset':'" data "','chain':'" chain "'"
 #define D "'d.weight':{'dtype':'F32','shape':[10,1],'data_offsets':[0,40]},"
 #define S "'s.weight':{'dtype':'F32','shape':[1,10],'data_offsets':[40,80]},"
 #define B "'s.bias':{'dtype':'F32','shape':[1],'data_offsets':[80,84]}"
@@ -271,24 +269,24 @@ struct refusal {
 // clang-format off
 static const struct refusal refusals[] = {
     {{hand_metadata, hand_tensors, 21, true}, NULL},
-    {{META("digitsum-2", "3", "0.5", "@", "{}", ZEROS, RUN, ZEROS), hand_tensors, 21, false}, "the format is 'digitsum-2'; this program reads 'digitsum-1'"},
-    {{META("digitsum-1", "+3", "0.5", "@", "{}", ZEROS, RUN, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not '+3'"},
-    {{META("digitsum-1", "-3", "0.5", "@", "{}", ZEROS, RUN, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not '-3'"},
-    {{META("digitsum-1", "", "0.5", "@", "{}", ZEROS, RUN, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not ''"},
-    {{META("digitsum-1", "3x", "0.5", "@", "{}", ZEROS, RUN, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not '3x'"},
-    {{META("digitsum-1", "18446744073709551616", "0.5", "@", "{}", ZEROS, RUN, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not '18446744073709551616'"},
-    {{META("digitsum-1", "3", "nan", "@", "{}", ZEROS, RUN, ZEROS), hand_tensors, 21, false}, "'epoch' must be a number from 0, not 'nan'"},
-    {{META("digitsum-1", "3", "inf", "@", "{}", ZEROS, RUN, ZEROS), hand_tensors, 21, false}, "'epoch' must be a number from 0, not 'inf'"},
-    {{META("digitsum-1", "3", "-1", "@", "{}", ZEROS, RUN, ZEROS), hand_tensors, 21, false}, "'epoch' must be a number from 0, not '-1'"},
-    {{META("digitsum-1", "3", "0.5 ", "@", "{}", ZEROS, RUN, ZEROS), hand_tensors, 21, false}, "'epoch' must be a number from 0, not '0.5 '"},
-    {{META("digitsum-1", "3", "0.5", "name = 3;", "{}", ZEROS, RUN, ZEROS), hand_tensors, 21, false}, "network:1: 'name' must be a name in quotes: up to 63 letters, digits and '_', not beginning with a digit"},
-    {{META("digitsum-1", "3", "0.5", "@", "[]", ZEROS, RUN, ZEROS), hand_tensors, 21, false}, "'settings' must be a JSON object, not '[]'"},
-    {{META("digitsum-1", "3", "0.5", "@", "{", ZEROS, RUN, ZEROS), hand_tensors, 21, false}, "'settings' must be a JSON object, not '{'"},
-    {{META("digitsum-1", "3", "0.5", "@", "{}", "0", RUN, ZEROS), hand_tensors, 21, false}, "'dataset' must be 64 lower-case hex digits, not '0'"},
-    {{META("digitsum-1", "3", "0.5", "@", "{}", ZEROS, "ff", ZEROS), hand_tensors, 21, false}, "'run' must be 16 lower-case hex digits, not 'ff'"},
-    {{META("digitsum-1", "3", "0.5", "@", "{}", ZEROS, "00000000000000FF", ZEROS), hand_tensors, 21, false}, "'run' must be 16 lower-case hex digits, not '00000000000000FF'"},
-    {{META("digitsum-1", "3", "0.5", "@", "{}", ZEROS, RUN, ZEROS "0"), hand_tensors, 21, false}, "'chain' must be 64 lower-case hex digits, not '" ZEROS "0'"},
-    {{META("digitsum-1", "3", "0.5", "@", "{}", ZEROS, RUN, ZEROS) ",'more':''", hand_tensors, 21, false}, "__metadata__ has 13 strings instead of 12"},
+    {{META("digitsum-2", "+3", "0.5", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not '+3'"},
+    {{META("digitsum-2", "-3", "0.5", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not '-3'"},
+    {{META("digitsum-2", "", "0.5", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not ''"},
+    {{META("digitsum-2", "3x", "0.5", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not '3x'"},
+    {{META("digitsum-2", "18446744073709551616", "0.5", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not '18446744073709551616'"},
+    {{META("digitsum-2", "3", "nan", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'epoch' must be a number from 0, not 'nan'"},
+    {{META("digitsum-2", "3", "inf", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'epoch' must be a number from 0, not 'inf'"},
+    {{META("digitsum-2", "3", "-1", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'epoch' must be a number from 0, not '-1'"},
+    {{META("digitsum-2", "3", "0.5 ", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'epoch' must be a number from 0, not '0.5 '"},
+    {{META("digitsum-2", "3", "0.5", "name = 3;", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "network:1: 'name' must be a name in quotes: up to 63 letters, digits and '_', not beginning with a digit"},
+    {{META("digitsum-2", "3", "0.5", "@", "[]", ZEROS, ZEROS), hand_tensors, 21, false}, "'settings' must be a JSON object, not '[]'"},
+    {{META("digitsum-2", "3", "0.5", "@", "{", ZEROS, ZEROS), hand_tensors, 21, false}, "'settings' must be a JSON object, not '{'"},
+    {{META("digitsum-2", "3", "0.5", "@", "{}", "0", ZEROS), hand_tensors, 21, false}, "'dataset' must be 64 lower-case hex digits, not '0'"},
+    {{META("digitsum-2", "3", "0.5", "@", "{}", ZEROS, ZEROS "0"), hand_tensors, 21, false}, "'chain' must be 64 lower-case hex digits, not '" ZEROS "0'"},
+    {{META("digitsum-2", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'more':''", hand_tensors, 21, false}, "__metadata__ has 12 strings instead of 11"},
+    {{META("digitsum-2", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'computed_with':'{}','more':''", hand_tensors, 21, false}, "__metadata__ has 13 strings instead of 12"},
+    {{META("digitsum-2", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'computed_with':'[]'", hand_tensors, 21, false}, "'computed_with' must be a JSON object, not '[]'"},
+    {{META("digitsum-2", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'computed_with':{}", hand_tensors, 21, false}, "__metadata__ has no string 'computed_with'"},
     {{"'format':3", hand_tensors, 21, false}, "__metadata__ has no string 'format'"},
     {{"", hand_tensors, 21, false}, "__metadata__ has no string 'format'"},
     {{hand_metadata, D S "'s.bias':{'dtype':'F32','shape':[1],'data_offsets':[80,84]},'s.bias':{}", 21, false}, "the header is not JSON: duplicate object key near '\"s.bias\"'"},
@@ -323,6 +321,45 @@ Test(checkpoint, made_by_hand_and_wrong) {
         cr_expect_str_eq(error.text, expected, "row %zu: %s", i, error.text);
         free(bytes);
     }
+}
+
+/* Of before 'run' was taken out and the chain went over SHA-256: whole, and yet not for us. */
+Test(checkpoint, another_format_is_named) {
+    size_t size;
+    struct error error = {0};
+    struct hand hand = {
+        META("digitsum-1", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'run':'00000000000000ff'",
+        hand_tensors, 21, false};
+    uint8_t *bytes = make_by_hand(&hand, &size);
+    cr_expect_null(checkpoint_decode(bytes, size, "hand", &error));
+    cr_expect_eq(error.code, ERROR_UNSUPPORTED);
+    cr_expect_str_eq(error.text, "checkpoint hand: its format is 'digitsum-1', and this program "
+                                 "reads 'digitsum-2': go on with the version that wrote it");
+    free(bytes);
+}
+
+Test(checkpoint, same_is_the_state_and_not_what_describes_it) {
+    struct checkpoint *one = make(&adamw), *other = make(&adamw);
+    cr_expect(checkpoint_same(one, other));
+    free(other->settings);
+    other->settings = strdup("{\"another\": 1}");
+    cr_expect(checkpoint_same(one, other));
+    other->state.moment2[1] += 1;
+    cr_expect_not(checkpoint_same(one, other), "an optimizer's moment");
+    other->state.moment2[1] -= 1;
+    cr_expect(checkpoint_same(one, other));
+    other->chain[3] ^= 1;
+    cr_expect_not(checkpoint_same(one, other), "what it was trained on");
+    other->chain[3] ^= 1;
+    other->step++;
+    cr_expect_not(checkpoint_same(one, other));
+    other->step--;
+    float *ema = other->state.ema;
+    other->state.ema = NULL;
+    cr_expect_not(checkpoint_same(one, other), "an array that is not there");
+    other->state.ema = ema;
+    checkpoint_destroy(&one);
+    checkpoint_destroy(&other);
 }
 
 Test(checkpoint, an_unsigned_file_is_refused) {
@@ -482,6 +519,9 @@ Test(checkpoint, encode_refuses_what_decode_would) {
                     "a checkpoint's dataset must be 64 lower-case hex digits, not "
                     "'F0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff'");
     checkpoint->dataset[0] = '0';
+    free(checkpoint->computed);
+    checkpoint->computed = strdup("[]");
+    expect_no_bytes(checkpoint, "a checkpoint's computed_with must be a JSON object, not '[]'");
     free(checkpoint->settings);
     checkpoint->settings = NULL;
     expect_no_bytes(checkpoint, "a checkpoint's settings must be a JSON object, not ''");

@@ -15,11 +15,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static int stand_in_probe(const struct engine_config *config, char *description, size_t size,
+static int stand_in_probe(const struct engine_config *config, struct engine_traits *traits,
                           struct error *error) {
     if (config->threads > 2)
         return error_set(error, ERROR_UNSUPPORTED, "%d threads, but there are 2", config->threads);
-    snprintf(description, size, "%d threads, AVX512", config->threads);
+    snprintf(traits->description, sizeof traits->description, "%d threads, AVX512",
+             config->threads);
     return 0;
 }
 
@@ -31,7 +32,7 @@ static const struct engine_config two = {.batch = 1, .threads = 2};
 Test(engine, cpu_as_asked_for) {
     struct error error = {0};
     char reason[128];
-    cr_expect_eq(engine_choose("cpu", &two, reason, sizeof reason, &error), &cpu_engine);
+    cr_expect_eq(engine_choose("cpu", &two, NULL, reason, sizeof reason, &error), &cpu_engine);
     cr_expect_str_eq(reason, "cpu: 2 threads, AVX512 (as asked for)");
 }
 
@@ -41,14 +42,14 @@ Test(engine, auto_takes_the_cpu) {
     struct error error = {0};
     char reason[256];
     setenv("DIGITSUM_CUDA", NOWHERE, 1);
-    cr_expect_eq(engine_choose("auto", &two, reason, sizeof reason, &error), &cpu_engine);
+    cr_expect_eq(engine_choose("auto", &two, NULL, reason, sizeof reason, &error), &cpu_engine);
     cr_expect_str_eq(reason, "cpu: 2 threads, AVX512 (auto: DIGITSUM_CUDA=" NOWHERE
                              ": No such file or directory)");
 }
 
 Test(engine, a_short_reason_is_cut) {
     char reason[8];
-    cr_expect_eq(engine_choose("cpu", &two, reason, sizeof reason, NULL), &cpu_engine);
+    cr_expect_eq(engine_choose("cpu", &two, NULL, reason, sizeof reason, NULL), &cpu_engine);
     cr_expect_str_eq(reason, "cpu: 2 ");
 }
 
@@ -67,14 +68,14 @@ Test(engine, auto_takes_cuda_where_it_runs) {
     struct error error = {0};
     char reason[128];
     use_plugin("same_door.so");
-    const struct engine_ops *ops = engine_choose("auto", &two, reason, sizeof reason, &error);
+    const struct engine_ops *ops = engine_choose("auto", &two, NULL, reason, sizeof reason, &error);
     cr_assert(ops, "%s", error.text);
     cr_expect_str_eq(ops->name, "cuda");
     cr_expect_str_eq(reason, "cuda: stand-in, 139 GiB (auto)");
-    cr_expect_eq(engine_choose("cuda", &two, reason, sizeof reason, &error), ops,
+    cr_expect_eq(engine_choose("cuda", &two, NULL, reason, sizeof reason, &error), ops,
                  "opened twice, there is still one engine");
     cr_expect_str_eq(reason, "cuda: stand-in, 139 GiB (as asked for)");
-    cr_expect_eq(engine_choose("cpu", &two, reason, sizeof reason, &error), &cpu_engine);
+    cr_expect_eq(engine_choose("cpu", &two, NULL, reason, sizeof reason, &error), &cpu_engine);
 }
 
 Test(engine, without_a_device_auto_takes_the_cpu_and_cuda_is_refused) {
@@ -82,9 +83,9 @@ Test(engine, without_a_device_auto_takes_the_cpu_and_cuda_is_refused) {
     struct error error = {0};
     char reason[128];
     use_plugin("same_door.so");
-    cr_expect_eq(engine_choose("auto", &absent, reason, sizeof reason, &error), &cpu_engine);
+    cr_expect_eq(engine_choose("auto", &absent, NULL, reason, sizeof reason, &error), &cpu_engine);
     cr_expect_str_eq(reason, "cpu: 2 threads, AVX512 (auto: no CUDA device (none found))");
-    cr_expect_null(engine_choose("cuda", &absent, reason, sizeof reason, &error));
+    cr_expect_null(engine_choose("cuda", &absent, NULL, reason, sizeof reason, &error));
     cr_expect_eq(error.code, ERROR_UNSUPPORTED);
     cr_expect_str_eq(error.text, "device cuda: no CUDA device (none found)");
     cr_expect_str_eq(reason, "");
@@ -94,7 +95,7 @@ Test(engine, without_a_device_auto_takes_the_cpu_and_cuda_is_refused) {
 static void expect_refusal(const char *words) {
     struct error error = {0};
     char reason[128];
-    cr_expect_null(engine_choose("cuda", &two, reason, sizeof reason, &error));
+    cr_expect_null(engine_choose("cuda", &two, NULL, reason, sizeof reason, &error));
     cr_expect_eq(error.code, ERROR_UNSUPPORTED, "%s", error.text);
     cr_expect_eq(strncmp(error.text, "device cuda: ", 13), 0, "%s", error.text);
     cr_expect(strstr(error.text, words), "'%s' has no '%s'", error.text, words);
@@ -129,7 +130,7 @@ Test(engine, cuda_says_what_is_missing) {
 Test(engine, another_word_is_invalid) {
     struct error error = {0};
     char reason[128];
-    cr_expect_null(engine_choose("gpu", &two, reason, sizeof reason, &error));
+    cr_expect_null(engine_choose("gpu", &two, NULL, reason, sizeof reason, &error));
     cr_expect_eq(error.code, ERROR_INVALID);
     cr_expect_str_eq(error.text, "device must be auto, cpu or cuda, not 'gpu'");
 }
@@ -139,7 +140,7 @@ Test(engine, a_failing_probe_says_why) {
     struct error error = {0};
     char reason[128];
     setenv("DIGITSUM_CUDA", NOWHERE, 1);
-    cr_expect_null(engine_choose("auto", &many, reason, sizeof reason, &error));
+    cr_expect_null(engine_choose("auto", &many, NULL, reason, sizeof reason, &error));
     cr_expect_eq(error.code, ERROR_UNSUPPORTED);
     cr_expect_str_eq(error.text, "the CPU engine cannot run here: 64 threads, but there are 2");
 }

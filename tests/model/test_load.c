@@ -99,6 +99,13 @@ Test(load, names_that_are_not_there) {
         strncmp(error.text, "there is no network 'quack' in /nonexistent, model/nets, /", 58), 0,
         "%s", error.text);
     cr_expect_not_null(strstr(error.text, "/../share/digitsum/nets"), "%s", error.text);
+    cr_expect_not_null(
+        strstr(error.text, "/../share/digitsum/nets; there are branch_add, champion"), "%s",
+        error.text);
+    cr_expect_null(net_load("qiuck", &error));
+    cr_expect_not_null(strstr(error.text, "; did you mean 'quick'?"), "%s", error.text);
+    cr_expect_null(net_load("QUICK", &error));
+    cr_expect_not_null(strstr(error.text, "; did you mean 'quick'?"), "%s", error.text);
     expect_no_net("", ERROR_INVALID, "'' is neither the path nor the name of a network");
     expect_no_net("a b", ERROR_INVALID, "'a b' is neither the path nor the name of a network");
 }

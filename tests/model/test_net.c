@@ -188,6 +188,22 @@ Test(net, a_right_count_is_accepted) {
     net_destroy(&net);
 }
 
+/* As editors save it elsewhere: a byte order mark, CRLF, no end of the last line. */
+Test(net, text_of_other_editors) {
+    char text[4096] = "\xef\xbb\xbf";
+    size_t size = 3;
+    for (const char *from = tiny_text; *from; from++) {
+        cr_assert_lt(size + 2, sizeof text);
+        if (*from == '\n')
+            text[size++] = '\r';
+        text[size++] = *from;
+    }
+    text[size] = 0;
+    struct net *net = must_parse(text);
+    cr_expect_eq(net->trainable, 109);
+    net_destroy(&net);
+}
+
 Test(net, words_of_the_kinds) {
     cr_expect_str_eq(node_kind_name(NODE_CONV), "conv");
     cr_expect_str_eq(node_kind_name(NODE_FLATTEN), "flatten");

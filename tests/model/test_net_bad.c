@@ -94,13 +94,15 @@ static const struct row node_rows[] = {
     {HEAD "{ name = \"a.b\"; kind = \"relu\"; }," TAIL, "t.net:2: 'name' must be a name in quotes: up to 63 letters, digits and '_', not beginning with a digit"},
     {HEAD "{ name = \"image\"; kind = \"relu\"; }," TAIL, "t.net:2: 'image' is the name of an input of every network"},
     {HEAD "{ name = \"x\"; kind = \"relu\"; input = \"image\"; },|{ name = \"x\"; kind = \"relu\"; input = \"image\"; }," TAIL, "t.net:3: there is a node 'x' in line 2 already"},
-    {X("kind = \"relux\"; input = \"image\";"), "t.net:2: node 'x': there is no kind of node 'relux'; there are conv, dense, batchnorm, relu, "
-     "maxpool, avgpool, dropout, onehot, concat, add, outer, softmax, flatten"},
-    {X("kind = \"image\"; input = \"image\";"), "t.net:2: node 'x': there is no kind of node 'image'; there are conv, dense, batchnorm, relu, "
-     "maxpool, avgpool, dropout, onehot, concat, add, outer, softmax, flatten"},
+    {X("kind = \"relux\"; input = \"image\";"), "t.net:2: node 'x': there is no kind of node 'relux'; there are conv, dense, batchnorm, relu, tanh, "
+     "sigmoid, gelu, maxpool, avgpool, dropout, onehot, concat, add, outer, softmax, flatten; did you mean 'relu'?"},
+    {X("kind = \"image\"; input = \"image\";"), "t.net:2: node 'x': there is no kind of node 'image'; there are conv, dense, batchnorm, relu, tanh, "
+     "sigmoid, gelu, maxpool, avgpool, dropout, onehot, concat, add, outer, softmax, flatten"},
     {X("kind = \"relu\"; input = \"image\";|slope = 0.1;"), "t.net:3: node 'x': relu has no setting 'slope'; it has name, kind, input"},
-    {X("kind = \"conv\"; input = \"image\";|strides = 2;"), "t.net:3: node 'x': conv has no setting 'strides'; it has name, kind, input, channels, kernel, stride, padding, bias, rate"},
-    {X("kind = \"concat\"; input = \"image\";"), "t.net:2: node 'x': concat has no setting 'input'; it has name, kind, inputs"},
+    {X("kind = \"relu\"; input = \"image\";|inptu = \"image\";"), "t.net:3: node 'x': relu has no setting 'inptu'; it has name, kind, input; did you mean 'input'?"},
+    {X("kind = \"conv\"; input = \"image\";|filters = 2;"), "t.net:3: node 'x': conv has no setting 'filters'; it has name, kind, input, channels, kernel, stride, padding, bias, rate; did you mean 'channels'?"},
+    {X("kind = \"conv\"; input = \"image\";|strides = 2;"), "t.net:3: node 'x': conv has no setting 'strides'; it has name, kind, input, channels, kernel, stride, padding, bias, rate; did you mean 'stride'?"},
+    {X("kind = \"concat\"; input = \"image\";"), "t.net:2: node 'x': concat has no setting 'input'; it has name, kind, inputs; did you mean 'inputs'?"},
     {X("kind = \"relu\";"), "t.net:2: node 'x': relu needs 'input'"},
     {X("kind = \"add\";"), "t.net:2: node 'x': add needs 'inputs'"},
     {X("kind = \"relu\";|input = 3;"), "t.net:3: node 'x': 'input' must name one node in quotes"},
@@ -129,6 +131,7 @@ static const struct row node_rows[] = {
 
 static const struct row graph_rows[] = {
     {X("kind = \"relu\";|input = \"nobody\";"), "t.net:3: node 'x': there is no node 'nobody'"},
+    {X("kind = \"relu\";|input = \"iamge\";"), "t.net:3: node 'x': there is no node 'iamge'; did you mean 'image'?"},
     {X("kind = \"concat\"; inputs = (\"image\",|\"nobody\");"), "t.net:3: node 'x': there is no node 'nobody'"},
     {X("kind = \"dense\"; units = 3;|input = \"digit\";"), "t.net:3: node 'x': only onehot takes the input 'digit'"},
     {X("kind = \"onehot\"; input = \"image\";"), "t.net:2: node 'x': onehot takes the input 'digit', not 'image' of 1x28x28"},
@@ -158,7 +161,7 @@ static const struct row output_rows[] = {
     {HEAD "{ name = \"x\"; kind = \"conv\"; input = \"image\"; channels = 10; kernel = 27; } );|outputs = {|digit = \"x\"; };", "t.net:4: output 'digit' must have shape 10, but 'x' is 10x2x2"},
     {"|parameters = 22;|" X("kind = \"avgpool\"; size = 28; input = \"image\";"), "t.net:2: 'parameters' says 22, but the nodes have 58 trainable floats"},
     {"|parameters = \"58\";|" X("kind = \"avgpool\"; size = 28; input = \"image\";"), "t.net:2: 'parameters' must be a whole number"},
-    {"|parameters = -1;|" X("kind = \"avgpool\"; size = 28; input = \"image\";"), "t.net:2: 'parameters' must be from 0 to 2.6843546e+08, not -1"},
+    {"|parameters = -1;|" X("kind = \"avgpool\"; size = 28; input = \"image\";"), "t.net:2: 'parameters' must be from 0 to 268435456, not -1"},
 };
 // clang-format on
 

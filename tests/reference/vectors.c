@@ -85,6 +85,43 @@ static void relu_backward(const struct pass *pass) {
         pass->dx[0][i] += pass->x[0][i] > 0 ? pass->dy[i] : 0;
 }
 
+static void tanh_forward(const struct pass *pass) {
+    for (int i = 0; i < pass->batch * count_out(pass); i++)
+        pass->y[i] = tanh(pass->x[0][i]);
+}
+
+static void tanh_backward(const struct pass *pass) {
+    for (int i = 0; i < pass->batch * count_out(pass) && pass->dx[0]; i++)
+        pass->dx[0][i] += pass->dy[i] * (1 - pass->y[i] * pass->y[i]);
+}
+
+static void sigmoid_forward(const struct pass *pass) {
+    for (int i = 0; i < pass->batch * count_out(pass); i++)
+        pass->y[i] = 1 / (1 + exp(-pass->x[0][i]));
+}
+
+static void sigmoid_backward(const struct pass *pass) {
+    for (int i = 0; i < pass->batch * count_out(pass) && pass->dx[0]; i++)
+        pass->dx[0][i] += pass->dy[i] * pass->y[i] * (1 - pass->y[i]);
+}
+
+/* x Φ(x), and Φ(x) + x φ(x) */
+static double normal_share(double x) {
+    return 0.5 * erfc(-x / sqrt(2));
+}
+
+static void gelu_forward(const struct pass *pass) {
+    for (int i = 0; i < pass->batch * count_out(pass); i++)
+        pass->y[i] = pass->x[0][i] * normal_share(pass->x[0][i]);
+}
+
+static void gelu_backward(const struct pass *pass) {
+    for (int i = 0; i < pass->batch * count_out(pass) && pass->dx[0]; i++) {
+        double x = pass->x[0][i], density = exp(-x * x / 2) / sqrt(2 * 3.14159265358979323846);
+        pass->dx[0][i] += pass->dy[i] * (normal_share(x) + x * density);
+    }
+}
+
 /* What a value is multiplied with: 0 or 1 / (1 − rate). The mask is a function of seed, step, node
  * and the value's number in the batch, or its map's if it is spatial. */
 static double dropout_factor(const struct pass *pass, int i) {
@@ -210,6 +247,9 @@ static const struct reference_node rows[] = {
     [NODE_DENSE] = {dense_forward, dense_backward},
     [NODE_BATCHNORM] = {batchnorm_forward, batchnorm_backward},
     [NODE_RELU] = {relu_forward, relu_backward},
+    [NODE_TANH] = {tanh_forward, tanh_backward},
+    [NODE_SIGMOID] = {sigmoid_forward, sigmoid_backward},
+    [NODE_GELU] = {gelu_forward, gelu_backward},
     [NODE_MAXPOOL] = {maxpool_forward, maxpool_backward},
     [NODE_AVGPOOL] = {avgpool_forward, avgpool_backward},
     [NODE_DROPOUT] = {dropout_forward, dropout_backward},

@@ -2,6 +2,7 @@
 #include "tests/trainer/fake_engine.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 
 struct fake fake;
@@ -38,9 +39,10 @@ static int train_step(struct engine *engine, const struct batch *batch,
     assert(batch->step == settings->step && engine->count < FAKE_STEPS && fake.steps < FAKE_STEPS);
     if (settings->step == fake.broken_step && trouble(FAKE_STEP, error) != 0)
         return -1;
+    bool bad = fake.bad_from > 0 && settings->step >= fake.bad_from;
     engine->results[engine->count++] = (struct step_result){.step = settings->step,
                                                             .count = batch->count,
-                                                            .loss = 2,
+                                                            .loss = bad ? fake.bad_loss : 2,
                                                             .digit_hits = batch->count / 2,
                                                             .sum_hits = batch->count / 4};
     engine->updates++;
@@ -67,7 +69,7 @@ static int collect(struct engine *engine, struct step_result *results, int most,
 
 static int export(struct engine *engine, struct engine_state *state, struct error *error) {
     state->updates = engine->updates;
-    state->weights[0] = fake.now;
+    state->weights[0] = fake.bad_weights ? NAN : fake.now;
     return trouble(FAKE_EXPORT, error);
 }
 

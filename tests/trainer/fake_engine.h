@@ -15,6 +15,9 @@ struct fake {
     int lag;               /* results that stay uncollected until waited for */
     enum fake_call broken; /* fails with ERROR_DEVICE, "fake trouble" */
     uint64_t broken_step;  /* of FAKE_STEP */
+    uint64_t bad_from;     /* from this step on the loss is bad_loss; 0: it never is */
+    float bad_loss;
+    bool bad_weights; /* what is exported is not a number */
     /* noted; to be read when the training thread has ended */
     int created, destroyed;
     int steps;                    /* train_step calls that went well */

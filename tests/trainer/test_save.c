@@ -101,6 +101,42 @@ Test(save, writes_what_it_is_given_and_tells_of_it) {
     saver_destroy(&saver);
 }
 
+/* A run that goes on from its end comes to its last step again. */
+Test(save, a_whole_file_of_the_same_state_is_not_written_again) {
+    struct saver *saver = start(folder);
+    struct saved first, second;
+    struct stat before, after;
+    give(saver, 9, false, false);
+    take(saver, &first);
+    cr_assert_eq(stat(first.path, &before), 0);
+    struct checkpoint snapshot;
+    static char settings[] = "{\"rate\": 0.01, \"steps\": 99}";
+    tiny_checkpoint(&snapshot, net, 9, 128, 60000);
+    snapshot.settings = settings;
+    saver_give(saver, &snapshot, true, true);
+    take(saver, &second);
+    cr_expect_not(second.failed);
+    cr_expect(second.final);
+    cr_expect_arr_eq(second.sha256, first.sha256, SHA256_SIZE);
+    cr_expect_eq(second.size, first.size);
+    cr_assert_eq(stat(first.path, &after), 0);
+    cr_expect_eq(after.st_ino, before.st_ino, "the file is another");
+
+    /* Another state of that step, and a damaged file, are replaced. */
+    tiny_checkpoint(&snapshot, net, 9, 128, 60000);
+    snapshot.state.weights[0] += 1;
+    saver_give(saver, &snapshot, true, true);
+    take(saver, &second);
+    cr_expect(memcmp(second.sha256, first.sha256, SHA256_SIZE) != 0);
+    cr_assert_eq(truncate(first.path, 100), 0);
+    give(saver, 9, false, false);
+    take(saver, &second);
+    cr_expect_not(second.failed);
+    cr_expect_arr_eq(second.sha256, first.sha256, SHA256_SIZE);
+    cr_expect_eq(saver_describe(folder, 9, &second, &error), 0, "%s", error.text);
+    saver_destroy(&saver);
+}
+
 Test(save, several_come_out_in_order) {
     struct saver *saver = start(folder);
     struct saved saved;
@@ -172,6 +208,7 @@ static int save_on_a_full_disk(void) {
     if (!saver)
         return 2;
     tiny_checkpoint(&snapshot, net, 5, 128, 60000);
+    snapshot.state.weights[0] += 1; /* or the file that is there would do */
     saver_give(saver, &snapshot, false, false);
     take(saver, &saved);
     saver_destroy(&saver);

@@ -72,7 +72,8 @@ Test(settings, folders_have_a_bound) {
 
 Test(settings, addresses) {
     parse("--run-dir", "r", "--bind", "127.0.0.1:5555", NULL);
-    expect_refused("--bind: address '127.0.0.1:5555': write tcp://host:port or ipc://path");
+    expect_refused("--bind: address '127.0.0.1:5555': write tcp://host:port or ipc://path; did you "
+                   "mean tcp://127.0.0.1:5555?");
     parse("--run-dir", "r", "--bind", "tcp://0.0.0.0:5555", NULL);
     expect_refused("--bind tcp://0.0.0.0:5555 can be reached from other machines: add --insecure "
                    "if everyone on that network may join this run");
@@ -105,16 +106,54 @@ Test(settings, goals) {
     cr_expect_eq(goal.digit, 0);
     cr_expect_eq(goal.sum, 100);
     static const char *const bad[] = {
-        "99",          "digit",       "digit=",    "digit=x",          "digit=0",
-        "digit=100.1", "digit=-1",    "digit=nan", "digit=99,",        "digit=99;sum=99",
-        "Digit=99",    "digits=99",   "digit=99 ", "digit=99,,sum=99", "digit=99,loss=1",
-        ",digit=99",   "digit=0x10g", "sum=inf",   "digit=99.0%",      "digit=99,sum"};
+        "99",          "digit",           "digit=",           "digit=x",
+        "digit=0",     "digit=100.1",     "digit=-1",         "digit=nan",
+        "digit=99,",   "digit=99;sum=99", "digit=99 ",        "digit= 99",
+        "digit=0x10",  "digit=9,digit=8", "digit=99,,sum=99", "digit=99,loss=1",
+        ",digit=99",   "digit=0x10g",     "sum=inf",          "digit=99.0%",
+        "digit=99,sum"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char sentence[128];
         parse("--run-dir", "r", "--until", bad[i], NULL);
         snprintf(sentence, sizeof sentence, "--until '%s': write digit=99.0,sum=99.0, in percent",
                  bad[i]);
         expect_refused(sentence);
+    }
+    parse("--run-dir", "r", "--until", "sum=9,digits=99", NULL);
+    expect_refused("--until 'sum=9,digits=99': write digit=99.0,sum=99.0, in percent; did you mean "
+                   "'digit'?");
+    parse("--run-dir", "r", "--until", "Digit=99", NULL);
+    expect_refused("--until 'Digit=99': write digit=99.0,sum=99.0, in percent; did you mean "
+                   "'digit'?");
+}
+
+/* What would train nothing, divide by zero, or mean something else than it says. */
+Test(settings, numbers_that_make_no_sense) {
+    static const char *const bad[][2] = {
+        {"--epochs=0", "--epochs 0: must be a number from 1e-06 to 1000000"},
+        {"--epochs=-1", "--epochs -1: must be a number from 1e-06 to 1000000"},
+        {"--epochs=inf", "--epochs inf: must be a number from 1e-06 to 1000000"},
+        {"--steps=0", "--steps 0: must be a whole number from 1 to 1000000000000"},
+        {"--steps=1e3", "--steps 1e3: must be a whole number from 1 to 1000000000000"},
+        {"--rate=0", "--rate 0: must be a number from 1e-12 to 100"},
+        {"--rate=0x1", "--rate 0x1: must be a number from 1e-12 to 100"},
+        {"--beta1=1", "--beta1 1: must be a number from 0 to 0.9999999"},
+        {"--beta2=1", "--beta2 1: must be a number from 0 to 0.9999999"},
+        {"--epsilon=0", "--epsilon 0: must be a number from 1e-30 to 1"},
+        {"--seed=1e3", "--seed 1e3: must be a whole number from 0 to 9007199254740991"},
+        {"--optimizer=adm",
+         "--optimizer adm: must be one of sgd|nesterov|adam|adamw|adadelta|rmsprop|adagrad; did "
+         "you mean 'adam'?"},
+        {"--optimizer=admaw",
+         "--optimizer admaw: must be one of sgd|nesterov|adam|adamw|adadelta|rmsprop|adagrad; did "
+         "you mean 'adamw'?"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char *arguments[] = {(char *)"trainer", (char *)bad[i][0], NULL};
+        struct settings target = {0};
+        cr_expect_null(options_parse(&trainer_program, 2, arguments, &target, &error), "%s",
+                       bad[i][0]);
+        cr_expect_str_eq(error.text, bad[i][1]);
     }
 }
 
@@ -147,8 +186,12 @@ Test(settings, recipes_lie_beside_their_network) {
     cr_expect_eq(settings_recipe(&settings, path, sizeof path, &error), -1);
     cr_expect_eq(error.code, ERROR_INVALID);
     snprintf(sentence, sizeof sentence,
-             "there is no recipe 'slow' for %s: looked for %s/a.slow.recipe", net, folder);
-    cr_expect_str_eq(error.text, sentence);
+             "there is no recipe 'slow' for %s: looked for %s/a.slow.recipe; there are fast", net,
+             folder);
+    cr_assert_str_eq(error.text, sentence);
+    parse("--net", net, "--recipe", "fsat", NULL);
+    cr_assert_eq(settings_recipe(&settings, path, sizeof path, &error), -1);
+    cr_expect(strstr(error.text, "; there are fast; did you mean 'fast'?"), "%s", error.text);
 
     /* By the network's name. */
     setenv("DIGITSUM_NETS", folder, 1);
@@ -186,18 +229,71 @@ Test(settings, become_an_optimizer) {
     cr_expect_eq(optimizer.sum_weight, 3);
 }
 
+/* What was not given is the optimizer's own, as in PyTorch. */
+Test(settings, optimizers_and_their_defaults) {
+    static const struct {
+        const char *word;
+        enum optimizer_kind kind;
+        float rho, epsilon;
+    } words[] = {{"adamw", OPTIMIZER_ADAMW, 0.99f, 1e-8f},
+                 {"adam", OPTIMIZER_ADAM, 0.99f, 1e-8f},
+                 {"adadelta", OPTIMIZER_ADADELTA, 0.9f, 1e-6f},
+                 {"rmsprop", OPTIMIZER_RMSPROP, 0.99f, 1e-8f},
+                 {"adagrad", OPTIMIZER_ADAGRAD, 0.99f, 1e-10f}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        struct optimizer optimizer;
+        parse("--optimizer", words[i].word, NULL);
+        settings_settle(&settings);
+        settings_optimizer(&settings, &optimizer);
+        cr_expect_eq(optimizer.kind, words[i].kind, "%s", words[i].word);
+        cr_expect_eq(optimizer.rho, words[i].rho, "%s", words[i].word);
+        cr_expect_eq(optimizer.epsilon, words[i].epsilon, "%s", words[i].word);
+        parse("--optimizer", words[i].word, "--rho", "0.5", "--epsilon", "0.25", NULL);
+        settings_settle(&settings);
+        settings_optimizer(&settings, &optimizer);
+        cr_expect_eq(optimizer.rho, 0.5f);
+        cr_expect_eq(optimizer.epsilon, 0.25f);
+    }
+}
+
+Test(settings, milestones) {
+    struct schedule schedule;
+    parse("--run-dir", "r", "--schedule", "step", "--milestones", "6,9.5", "--gamma", "0.5",
+          "--step-epochs", "2", "--batch", "64", NULL);
+    expect_right();
+    settings_schedule(&settings, 321, 60000, &schedule);
+    cr_expect_eq(schedule.epoch_steps, 937.5);
+    cr_expect_eq(schedule.every, 2);
+    cr_expect_eq(schedule.gamma, 0.5);
+    cr_assert_eq(schedule.milestone_count, 2);
+    cr_expect_eq(schedule.milestones[0], 6);
+    cr_expect_eq(schedule.milestones[1], 9.5);
+    static const char *const bad[] = {
+        "",    ",",  "6,", ",6",  "6,6", "6,5", "0",   "-1",
+        "0x6", " 6", "6 ", "6;9", "nan", "inf", "1e1", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char sentence[160];
+        parse("--run-dir", "r", "--milestones", bad[i], NULL);
+        snprintf(sentence, sizeof sentence,
+                 "--milestones '%s': write rising epochs, at most 16, as 6,9.5", bad[i]);
+        expect_refused(sentence);
+    }
+}
+
 Test(settings, become_a_schedule) {
     static const struct {
         const char *word;
         enum schedule_kind kind;
     } words[] = {{"constant", SCHEDULE_CONSTANT},
+                 {"linear", SCHEDULE_LINEAR},
+                 {"step", SCHEDULE_STEP},
                  {"cosine", SCHEDULE_COSINE},
                  {"onecycle", SCHEDULE_ONECYCLE}};
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         struct schedule schedule;
         parse("--schedule", words[i].word, "--rate", "0.5", "--warmup", "0.125", "--final-rate",
               "0.25", NULL);
-        settings_schedule(&settings, 321, &schedule);
+        settings_schedule(&settings, 321, 60000, &schedule);
         cr_expect_eq(schedule.kind, words[i].kind);
         cr_expect_eq(schedule.peak, 0.5f);
         cr_expect_eq(schedule.warmup, 0.125f);

@@ -48,7 +48,9 @@ static struct summary usual(void) {
                             .batches_duplicated = 1,
                             .batches_released_again = 2,
                             .messages_rejected = 3,
-                            .finished = true};
+                            .checkpoints_unscored = 4,
+                            .finished = true,
+                            .warnings = {.count = 1, .texts = {"no 4 among the training labels"}}};
 }
 
 static json_t *written(const struct summary *summary) {
@@ -76,7 +78,9 @@ static void expect_text(const json_t *values, const char *key, const char *expec
 
 Test(summary, has_every_figure) {
     struct summary summary = usual();
+    summary.computed_with = "{\"threads\": 2, \"library\": \"oneDNN 2.6.3\"}";
     json_t *values = written(&summary);
+    expect_text(json_object_get(values, "computed_with"), "library", "oneDNN 2.6.3");
     expect_text(values, "network", "quick");
     expect_text(values, "dataset", "MNIST");
     expect_text(values, "engine", "cpu");
@@ -106,10 +110,15 @@ Test(summary, has_every_figure) {
                    {"batches_consumed", 469},
                    {"batches_duplicated", 1},
                    {"batches_released_again", 2},
-                   {"messages_rejected", 3}};
+                   {"messages_rejected", 3},
+                   {"checkpoints_unscored", 4}};
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
         cr_expect_eq(real(values, figures[i].key), figures[i].value, "%s", figures[i].key);
-    cr_expect_eq(json_object_size(values), 8 + sizeof figures / sizeof *figures);
+    const json_t *warnings = json_object_get(values, "warnings");
+    cr_expect_eq(json_array_size(warnings), 1);
+    cr_expect_str_eq(json_string_value(json_array_get(warnings, 0)),
+                     "no 4 among the training labels");
+    cr_expect_eq(json_object_size(values), 10 + sizeof figures / sizeof *figures);
     json_decref(values);
 }
 

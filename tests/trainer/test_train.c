@@ -49,8 +49,7 @@ static void setup(void) {
         .schedule = {SCHEDULE_ONECYCLE, 1.0f, 0.25f, 0.001f, 10},
         .steps = 10,
         .samples = SAMPLES,
-        .checkpoints = true,
-        .run = 0x77};
+        .checkpoints = true};
     memset(rig.settings.dataset, 'e', SHA256_HEX - 1);
 }
 
@@ -129,8 +128,16 @@ static void expect_saved(int count, const uint64_t *steps, bool final) {
 /* The chain from zeros over the steps before `end`. */
 static void chain_until(uint64_t end, uint8_t head[SHA256_SIZE]) {
     memset(head, 0, SHA256_SIZE);
-    for (uint64_t step = 0; step < end; step++)
-        chain_add(head, step, tiny_crc(step));
+    for (uint64_t step = 0; step < end; step++) {
+        struct wire_message message;
+        struct batch batch;
+        uint8_t digest[SHA256_SIZE];
+        tiny_message(&message, step, rig.settings.config.batch);
+        wire_view(&message, &batch);
+        chain_digest(&batch, digest);
+        chain_add(head, step, digest);
+        wire_release(&message);
+    }
 }
 
 Test(train, a_whole_run) {
@@ -160,7 +167,6 @@ Test(train, a_whole_run) {
     cr_expect_eq(last->samples, 40);
     cr_expect_eq(last->epoch, 2.0);
     cr_expect_eq(last->seed, rig.start.seed);
-    cr_expect_eq(last->run, 0x77);
     cr_expect_str_eq(last->settings, rig.start.settings);
     cr_expect_str_eq(last->dataset, rig.settings.dataset);
     chain_until(10, chain);
@@ -336,6 +342,74 @@ Test(train, an_engine_that_fails_in_its_results) {
 
 Test(train, an_engine_that_cannot_be_read) {
     expect_failure(FAKE_EXPORT, "fake trouble");
+}
+
+/* Trains to the end or to where it gives up, and checks what is told of the loss. */
+static void train_badly(bool keep_going, int steps, const char *trouble) {
+    rig.settings.keep_going = keep_going;
+    rig.settings.steps = rig.settings.schedule.steps = (uint64_t)steps;
+    start();
+    train_begin(rig.train, &rig.settings);
+    feed_steps(0, (uint64_t)steps);
+    wait_for_end();
+    cr_expect_eq(rig.sums.failed, !keep_going, "%s", rig.sums.error.text);
+    cr_expect_str_eq(rig.sums.trouble, trouble);
+}
+
+Test(train, a_loss_that_is_not_a_number_ends_it) {
+    fake.bad_from = 7;
+    fake.bad_loss = NAN;
+    train_badly(false, 10, "the loss is not a number since step 8");
+    cr_expect_eq(rig.sums.error.code, ERROR_DIVERGED);
+    cr_expect_str_eq(rig.sums.error.text,
+                     "the loss is not a number since step 8; begin again with a lower rate than "
+                     "--rate 1, or train on regardless with --keep-going");
+    SAVED(false, 5);
+}
+
+Test(train, a_loss_that_is_known_late_never_becomes_a_checkpoint) {
+    fake.bad_from = 7;
+    fake.bad_loss = INFINITY;
+    fake.lag = 100; /* as a GPU: known when it is asked for all */
+    train_badly(false, 10, "the loss is infinite since step 8");
+    SAVED(false, 5);
+}
+
+Test(train, keeps_going_where_told_to) {
+    fake.bad_from = 7;
+    fake.bad_loss = NAN;
+    train_badly(true, 10, "the loss is not a number since step 8");
+    cr_expect_eq(rig.sums.step, 10);
+    SAVED(true, 5, 10);
+}
+
+Test(train, weights_that_are_not_finite_never_become_a_checkpoint) {
+    fake.bad_weights = true;
+    train_badly(false, 10, "some weights are not finite numbers at step 5");
+    cr_expect_eq(rig.sums.error.code, ERROR_DIVERGED);
+    cr_expect(saver_idle(rig.saver));
+}
+
+Test(train, a_loss_explodes_when_it_stays_high) {
+    rig.settings.checkpoints = false;
+    fake.bad_from = 7;
+    fake.bad_loss = 106; /* an untrained network has ln 10 + ln 19 = 5.2 */
+    train_badly(false, 40,
+                "the loss has exploded: over 105 since step 8, where an untrained network has 5.2");
+    cr_expect_eq(rig.sums.step, 27, "20 steps of it");
+}
+
+Test(train, a_high_loss_that_comes_down_is_none) {
+    rig.settings.checkpoints = false;
+    fake.bad_from = 7;
+    fake.bad_loss = 106;
+    rig.settings.steps = rig.settings.schedule.steps = 26; /* 19 high ones */
+    start();
+    train_begin(rig.train, &rig.settings);
+    feed_steps(0, 26);
+    wait_for_end();
+    cr_expect_not(rig.sums.failed, "%s", rig.sums.error.text);
+    cr_expect_str_eq(rig.sums.trouble, "");
 }
 
 Test(train, destroyed_without_a_begin) {

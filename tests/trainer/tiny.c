@@ -17,8 +17,13 @@ static const char text[] =
     ");\n"
     "outputs = { digit = \"logits\"; sum = \"sum\"; };\n";
 
-const struct optimizer tiny_optimizer = {
-    .kind = OPTIMIZER_ADAMW, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-8f, .ema = 0.99f};
+const struct optimizer tiny_optimizer = {.kind = OPTIMIZER_ADAMW,
+                                         .beta1 = 0.9f,
+                                         .beta2 = 0.999f,
+                                         .epsilon = 1e-8f,
+                                         .ema = 0.99f,
+                                         .digit_weight = 1,
+                                         .sum_weight = 1};
 
 struct net *tiny_net(void) {
     struct error error = {0};
@@ -35,7 +40,6 @@ void tiny_checkpoint(struct checkpoint *checkpoint, struct net *net, uint64_t st
                                       .samples = step * batch,
                                       .epoch = (double)(step * batch) / samples,
                                       .seed = 3,
-                                      .run = 0x1234,
                                       .settings = settings,
                                       .net = net};
     memset(checkpoint->dataset, 'd', SHA256_HEX - 1);

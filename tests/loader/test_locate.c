@@ -1,0 +1,259 @@
+/* The four IDX files under the names and in the folders that people have, and what the files are
+ * where they are none. */
+#include "loader/fetch.h"
+#include "loader/idx.h"
+#include "loader/kind.h"
+#include "loader/names.h"
+#include "tests/support/scratch.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Makes the folders on the way, and an empty file; a name that ends in '/' is a folder alone. */
+static void make(const char *folder, const char *name) {
+    char path[SCRATCH_PATH];
+    int start = snprintf(path, sizeof path, "%s/", folder);
+    snprintf(path + start, sizeof path - (size_t)start, "%s", name);
+    for (char *slash = path + start; (slash = strchr(slash, '/')); slash++) {
+        *slash = 0;
+        mkdir(path, 0700);
+        *slash = '/';
+    }
+    if (name[strlen(name) - 1] == '/')
+        return;
+    FILE *file = fopen(path, "we");
+    cr_assert_not_null(file, "%s", path);
+    fclose(file);
+}
+
+/* Expects that of these files, the ends of paths, the last four are found, in order. */
+static void expect_found(const char *const names[], const char *asked, const char *set) {
+    char folder[64], where[SCRATCH_PATH];
+    struct idx_files files;
+    struct error error = {0};
+    int count = 0;
+    scratch_begin(folder);
+    for (; names[count]; count++)
+        make(folder, names[count]);
+    snprintf(where, sizeof where, "%s/%s", folder, asked);
+    cr_expect_eq(idx_locate(where, &files, &error), 0, "%s", error.text);
+    for (int i = 0; error.code == ERROR_NONE && i < IDX_FILES; i++) {
+        const char *expected = names[count - IDX_FILES + i], *path = files.path[i];
+        size_t end = strlen(expected), size = strlen(path);
+        cr_expect(size > end && strcmp(path + size - end, expected) == 0, "%s, %s expected", path,
+                  expected);
+    }
+    cr_expect(error.code || strcmp(files.set, set) == 0, "set '%s', '%s' expected", files.set, set);
+    scratch_end(folder);
+}
+
+#define EXPECT_FOUND(asked, set, ...)                                                              \
+    expect_found((const char *const[]){__VA_ARGS__, NULL}, asked, set)
+
+Test(locate, plain_goes_before_gzip_and_own_names_before_others) {
+    EXPECT_FOUND("", "", "train-images-idx3-ubyte.gz", "train-images.idx3-ubyte",
+                 "t10k-labels-idx1-ubyte (1)", "test-images-idx3-ubyte", "train-images-idx3-ubyte",
+                 "train-labels-idx1-ubyte.gz", "t10k-images.idx3-ubyte.gz",
+                 "t10k-labels-idx1-ubyte");
+}
+
+Test(locate, any_letter_case_and_separator) {
+    EXPECT_FOUND("", "", "TRAIN-IMAGES-IDX3-UBYTE.GZ", "Train-Labels.idx1-ubyte",
+                 "t10k_images_idx3_ubyte", "T10K-labels.idx1.ubyte.Gz");
+    EXPECT_FOUND("", "", "train-images-idx3-ubyte (1).gz", "train-labels-idx1-ubyte(2).gz",
+                 "t10k-images-idx3-ubyte.gz.1", "t10k-labels-idx1-ubyte-2.gz");
+    EXPECT_FOUND("", "", "training-images.gz", "training-labels.gz", "val-images.gz",
+                 "val-labels.gz");
+}
+
+/* Archives unpacked by hand. */
+Test(locate, folders_named_like_the_files) {
+    EXPECT_FOUND("", "", "train-images-idx3-ubyte/train-images-idx3-ubyte",
+                 "train-labels-idx1-ubyte/", "train-images.idx3-ubyte", "train-labels.idx1-ubyte",
+                 "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte");
+    EXPECT_FOUND("", "", "train-images-idx3-ubyte/.DS_Store", "train-images-idx3-ubyte/notes.txt",
+                 "train-images-idx3-ubyte/train-images-idx3-ubyte",
+                 "train-labels-idx1-ubyte/train-labels.idx1-ubyte",
+                 "t10k-images-idx3-ubyte.gz/t10k-images-idx3-ubyte",
+                 "t10k-labels-idx1-ubyte/t10k-labels-idx1-ubyte.gz");
+}
+
+Test(locate, in_the_folders_of_torchvision_and_emnist) {
+    EXPECT_FOUND("", "", "MNIST/processed/", "MNIST/raw/train-images-idx3-ubyte",
+                 "MNIST/raw/train-labels-idx1-ubyte", "MNIST/raw/t10k-images-idx3-ubyte",
+                 "MNIST/raw/t10k-labels-idx1-ubyte");
+    EXPECT_FOUND("MNIST", "", "MNIST/raw/train-images-idx3-ubyte.gz",
+                 "MNIST/raw/train-labels-idx1-ubyte", "MNIST/raw/t10k-images-idx3-ubyte",
+                 "MNIST/raw/t10k-labels-idx1-ubyte");
+    EXPECT_FOUND("", "", "mnist/RAW/train-images-idx3-ubyte", "mnist/RAW/train-labels-idx1-ubyte",
+                 "mnist/RAW/t10k-images-idx3-ubyte", "mnist/RAW/t10k-labels-idx1-ubyte");
+    EXPECT_FOUND("", "emnist-digits", "gzip/emnist-letters-train-images-idx3-ubyte.gz",
+                 "gzip/emnist-digits-train-images-idx3-ubyte.gz",
+                 "gzip/emnist-digits-train-labels-idx1-ubyte.gz",
+                 "gzip/emnist-digits-test-images-idx3-ubyte.gz",
+                 "gzip/emnist-digits-test-labels-idx1-ubyte.gz");
+}
+
+#define EMNIST(set, image)                                                                         \
+    "emnist-" set "-train-images-idx3-ubyte" image, "emnist-" set "-train-labels-idx1-ubyte",      \
+        "emnist-" set "-test-images-idx3-ubyte", "emnist-" set "-test-labels-idx1-ubyte"
+
+Test(locate, one_set_of_several) {
+    EXPECT_FOUND("", "emnist-mnist", EMNIST("balanced", ""), EMNIST("digits", ""),
+                 EMNIST("letters", ""), EMNIST("mnist", ""));
+    EXPECT_FOUND("emnist-digits", "emnist-digits", EMNIST("mnist", ""), EMNIST("digits", ""));
+    EXPECT_FOUND("emnist-digits-test-images-idx3-ubyte", "emnist-digits", EMNIST("mnist", ""),
+                 EMNIST("digits", ""));
+    EXPECT_FOUND("", "qmnist", "qmnist-train-images-idx3-ubyte.gz",
+                 "qmnist-train-labels-idx2-int.gz", "qmnist-test-images-idx3-ubyte.gz",
+                 "qmnist-test-labels-idx2-int.gz");
+    EXPECT_FOUND("train-images-idx3-ubyte", "", "train-images-idx3-ubyte",
+                 "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte");
+}
+
+Test(locate, says_what_is_missing_and_what_is_there) {
+    char folder[64];
+    struct idx_files files;
+    struct error error = {0};
+    scratch_begin(folder);
+    cr_expect_eq(idx_locate(folder, &files, &error), -1);
+    cr_expect_eq(error.code, ERROR_INVALID);
+    cr_expect(strstr(error.text, ": holds no train-images-idx3-ubyte, plain or .gz; it holds "
+                                 "nothing"),
+              "%s", error.text);
+    make(folder, "train-images-idx3-ubyte");
+    make(folder, "train-labels-idx1-ubyte.zip");
+    make(folder, "notes.txt");
+    make(folder, "Thumbs.db");
+    cr_expect_eq(idx_locate(folder, &files, &error), -1);
+    cr_expect_eq(error.code, ERROR_INVALID);
+    cr_expect(strstr(error.text, ": holds no train-labels-idx1-ubyte, plain or .gz; it holds "
+                                 "notes.txt, train-images-idx3-ubyte, train-labels-idx1-ubyte.zip"),
+              "%s", error.text);
+    char name[] = "a0";
+    for (; name[1] <= '9'; name[1]++)
+        make(folder, name);
+    cr_expect_eq(idx_locate(folder, &files, &error), -1);
+    cr_expect(strstr(error.text, "it holds a0, a1, a2, a3, a4, a5 and 7 more"), "%s", error.text);
+    scratch_end(folder);
+    cr_expect_eq(idx_locate(folder, &files, &error), -1);
+    cr_expect_eq(error.code, ERROR_INVALID);
+    cr_expect(strstr(error.text, ": there is no such folder"), "%s", error.text);
+}
+
+Test(locate, says_what_is_called_so_and_is_no_file) {
+    char folder[64], path[SCRATCH_PATH];
+    struct idx_files files;
+    struct error error = {0};
+    scratch_begin(folder);
+    make(folder, "train-images-idx3-ubyte/notes");
+    cr_expect_eq(idx_locate(folder, &files, &error), -1);
+    cr_expect(strstr(error.text, ": holds no train-images-idx3-ubyte, plain or .gz: "
+                                 "train-images-idx3-ubyte is a folder without such a file"),
+              "%s", error.text);
+    make(folder, "train-images-idx3-ubyte.gz");
+    snprintf(path, sizeof path, "%s/train-labels-idx1-ubyte", folder);
+    cr_assert_eq(symlink("/no/where", path), 0);
+    cr_expect_eq(idx_locate(folder, &files, &error), -1);
+    cr_expect(strstr(error.text, "train-labels-idx1-ubyte is a link to nothing"), "%s", error.text);
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    cr_expect_eq(idx_locate(folder, &files, &error), -1);
+    cr_expect(strstr(error.text, "train-labels-idx1-ubyte is not a regular file"), "%s",
+              error.text);
+    cr_expect_not(files.train_only);
+    make(folder, "train-labels-idx1-ubyte.gz");
+    cr_expect_eq(idx_locate(folder, &files, &error), -1);
+    cr_expect(strstr(error.text, "HOLD_OUT=N"), "%s", error.text);
+    cr_expect(files.train_only);
+    scratch_end(folder);
+}
+
+/* Found by itself must be MNIST's files alone. */
+Test(locate, the_search_for_mnist_takes_no_other_set) {
+    char folder[64];
+    struct idx_files files;
+    struct error error = {0};
+    static const char *const names[] = {EMNIST("mnist", "")};
+    scratch_begin(folder);
+    for (int i = 0; i < 4; i++)
+        make(folder, names[i]);
+    cr_expect_eq(idx_locate_mnist(folder, &files, &error), -1);
+    cr_expect_eq(idx_locate(folder, &files, &error), 0);
+    for (int i = 0; i < 4; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "MNIST/raw/%s", IDX_NAMES[i]);
+        make(folder, name);
+    }
+    cr_expect_eq(idx_locate_mnist(folder, &files, &error), 0, "%s", error.text);
+    cr_expect(strstr(files.path[0], "MNIST/raw/train-images"), "%s", files.path[0]);
+    scratch_end(folder);
+}
+
+/* Where torchvision keeps them below the working folder, and by MNIST_DIR. */
+Test(locate, the_search_looks_into_raw) {
+    static const char *const places[] = {"data/MNIST/raw", "MNIST/raw", "data/mnist/raw", "own"};
+    setenv("XDG_CACHE_HOME", "/nowhere", 1);
+    for (int place = 0; place < 4; place++) {
+        char folder[64], name[128], found[PATH_MAX], *home = getcwd(NULL, 0);
+        struct idx_files files;
+        scratch_begin(folder);
+        cr_assert_eq(chdir(folder), 0);
+        setenv("MNIST_DIR", place == 3 ? "own" : "", 1);
+        cr_expect_not(fetch_find(NULL, found, &files));
+        for (int i = 0; i < 4; i++) {
+            snprintf(name, sizeof name, "%s/%s.gz", places[place], IDX_NAMES[i]);
+            make(folder, name);
+        }
+        cr_expect(fetch_find(NULL, found, &files), "%s", places[place]);
+        cr_expect_eq(strncmp(files.path[0], places[place], strlen(places[place])), 0, "%s",
+                     files.path[0]);
+        cr_assert_eq(chdir(home), 0);
+        free(home);
+        scratch_end(folder);
+    }
+}
+
+/* --- what files are --------------------------------------------------------------------------- */
+
+static void refused(const void *bytes, size_t size, const char *words) {
+    struct error error = {0};
+    cr_expect_eq(kind_refuse("f", bytes, size, "an IDX file", &error), -1, "%s", words);
+    cr_expect_eq(error.code, ERROR_CORRUPT);
+    cr_expect_str_eq(error.text, words);
+}
+
+static void refused_text(const char *text, const char *words) {
+    refused(text, strlen(text), words);
+}
+
+Test(kind, is_named_with_advice) {
+    static uint8_t tar[300];
+    memcpy(tar + 257, "ustar", 5);
+    refused_text("<!DOCTYPE html><html>",
+                 "f: is a web page (HTML), not an IDX file: the download went wrong, fetch it "
+                 "again");
+    refused_text("\xef\xbb\xbf \r\n<HTML lang=en>",
+                 "f: is a web page (HTML), not an IDX file: the download went wrong, fetch it "
+                 "again");
+    refused_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+                 "f: is a Git LFS pointer, not an IDX file: run git lfs pull");
+    refused_text("{\"message\": \"Not Found\"}", "f: is JSON, as servers send for an error, not an "
+                                                 "IDX file: the download went wrong, fetch it "
+                                                 "again");
+    refused_text("404: Not Found", "f: is a text file, not an IDX file");
+    refused("", 0, "f: is empty, not an IDX file: the download went wrong, fetch it again");
+    refused("PK\3\4", 4, "f: is a ZIP archive, not an IDX file: unpack it");
+    refused("\xff\xd8\xff\xe0", 4, "f: is a JPEG image, not an IDX file");
+    refused("\x93NUMPY\1", 7, "f: is a NumPy array (.npy), not an IDX file");
+    refused("\xfd"
+            "7zXZ",
+            6, "f: is compressed with xz, not an IDX file: unpack it with unxz");
+    refused(tar, sizeof tar, "f: is a tar archive, not an IDX file: unpack it with tar -xf");
+    refused("%PDF-1.4", 8, "f: is a PDF document, not an IDX file");
+    cr_expect_eq(kind_refuse("f", "\1\0\x08\3", 4, "an IDX file", NULL), 0, "not known");
+}

@@ -1,0 +1,233 @@
+/* See best.h. */
+#include "trainer/best.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool better(double digit, double sum, uint64_t step, double than_digit, double than_sum,
+                   uint64_t than_step) {
+    double one = digit + sum, other = than_digit + than_sum;
+    return one > other || (one == other && step < than_step);
+}
+
+static void file_of(const struct best *self, char path[static 512]) {
+    snprintf(path, 512, "%s/best.safetensors", self->folder);
+}
+
+/* For file systems that have no second names. */
+static int copy(const char *path, const char *best, struct error *error) {
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    if (checkpoint_load(path, &bytes, &size, error) != 0)
+        return -1;
+    int status = checkpoint_write(best, bytes, size, error);
+    free(bytes);
+    return status;
+}
+
+/* Makes best.safetensors the same file as `path`, and returns when that survives a power cut: the
+ * other name may go at once. */
+static int put_in_place(const struct best *self, const char *path, struct error *error) {
+    char best[512], aside[520];
+    file_of(self, best);
+    snprintf(aside, sizeof aside, "%s.tmp", best);
+    unlink(aside);
+    bool linked = link(path, aside) == 0;
+    if (!linked && errno != ENOENT)
+        return copy(path, best, error);
+    if (!linked || rename(aside, best) != 0) {
+        error_set_errno(error, "making %s", best);
+        unlink(aside);
+        return -1;
+    }
+    unlink(aside); /* rename does nothing where both names are the same file already */
+    return checkpoint_sync(best, error);
+}
+
+void best_begin(struct best *self, const char *folder, const struct log *log) {
+    *self = (struct best){.log = log};
+    snprintf(self->folder, sizeof self->folder, "%s", folder);
+}
+
+/* --- after a restart -------------------------------------------------------------------------- */
+
+/* best.safetensors as it was found. */
+struct found {
+    bool whole;
+    struct saved saved;
+};
+
+static void look(const struct best *self, struct found *found) {
+    char path[512];
+    struct error bad;
+    file_of(self, path);
+    *found = (struct found){0};
+    if (access(path, F_OK) != 0)
+        return;
+    found->whole = saver_describe_file(path, &found->saved, &bad) == 0;
+    if (!found->whole)
+        log_warning(self->log, "best.safetensors cannot be used: %s", bad.text);
+}
+
+static bool is_found(const struct found *found, const struct score_line *line) {
+    return found->whole && found->saved.step == line->step &&
+           score_is_of(line, found->saved.weights, found->saved.sha256);
+}
+
+/* The next best line after `last` (NULL: the best of all), of those whose step was trained by
+ * `start` or whose file is in place. */
+static const struct score_line *next_best(const struct scores *scores, uint64_t start,
+                                          const struct found *found,
+                                          const struct score_line *last) {
+    const struct score_line *next = NULL;
+    for (size_t i = 0; i < scores->count; i++) {
+        const struct score_line *line = &scores->list[i];
+        if ((line->step > start && !is_found(found, line)) ||
+            (last &&
+             !better(last->digit, last->sum, last->step, line->digit, line->sum, line->step)))
+            continue;
+        if (!next || better(line->digit, line->sum, line->step, next->digit, next->sum, next->step))
+            next = line;
+    }
+    return next;
+}
+
+/* The best line whose file is there, in place or among the checkpoints (then its path is filled
+ * in).
+ */
+static const struct score_line *find_best(const struct best *self, const struct scores *scores,
+                                          uint64_t start, const struct found *found,
+                                          char path[static 512]) {
+    char folder[480];
+    snprintf(folder, sizeof folder, "%s/checkpoints", self->folder);
+    const struct score_line *line = NULL;
+    path[0] = '\0';
+    while ((line = next_best(scores, start, found, line))) {
+        struct saved saved;
+        if (is_found(found, line))
+            return line;
+        if (saver_describe(folder, line->step, &saved, NULL) == 0 &&
+            score_is_of(line, saved.weights, saved.sha256)) {
+            memcpy(path, saved.path, sizeof saved.path);
+            return line;
+        }
+    }
+    return NULL;
+}
+
+/* Nobody knows how good the file in place is: it becomes a checkpoint to be scored like any other.
+ */
+static int publish_found(struct best *self, const struct found *found, uint64_t start,
+                         const struct score_line *line, struct error *error) {
+    char path[512], folder[480], best[512];
+    file_of(self, best);
+    snprintf(folder, sizeof folder, "%s/checkpoints", self->folder);
+    saver_file(folder, found->saved.step, path);
+    if (found->saved.step <= start && access(path, F_OK) != 0 &&
+        (link(best, path) != 0 || checkpoint_sync(path, error) != 0))
+        return error_set_errno(error, "linking %s to %s", best, path);
+    log_info(self->log,
+             "best.safetensors is of step %" PRIu64
+             ", which evaluations.jsonl does not know: it is "
+             "to be scored again",
+             found->saved.step);
+    self->step = found->saved.step;
+    self->unknown = true;
+    if (line) {
+        self->rival = line->step;
+        self->rival_digit = line->digit;
+        self->rival_sum = line->sum;
+    }
+    return 0;
+}
+
+int best_restore(struct best *self, const struct scores *scores, uint64_t start,
+                 struct error *error) {
+    char path[512];
+    struct found found;
+    look(self, &found);
+    const struct score_line *first = next_best(scores, start, &found, NULL);
+    const struct score_line *line = find_best(self, scores, start, &found, path);
+    if (first && line != first) {
+        self->lost = first->step;
+        self->lost_digit = first->digit;
+        self->lost_sum = first->sum;
+        log_error(self->log,
+                  "the best checkpoint, step %" PRIu64
+                  ", is lost: neither best.safetensors nor the checkpoints have it",
+                  first->step);
+    }
+    if (found.whole && !scores_find(scores, found.saved.step))
+        return publish_found(self, &found, start, line, error);
+    if (!line)
+        return 0;
+    self->step = line->step;
+    self->digit = line->digit;
+    self->sum = line->sum;
+    if (!path[0])
+        return 0;
+    log_info(self->log, "best.safetensors is made anew: step %" PRIu64, line->step);
+    return put_in_place(self, path, error);
+}
+
+void best_published(struct best *self, struct publisher *publisher) {
+    if (self->rival)
+        publisher_hold(publisher, self->rival, true);
+}
+
+/* --- while the run lasts ---------------------------------------------------------------------- */
+
+static void make_best(struct best *self, const struct publisher *publisher, uint64_t step,
+                      double digit, double sum) {
+    struct error error = {0};
+    const struct published *entry = publisher_find(publisher, step);
+    self->step = step;
+    self->digit = digit;
+    self->sum = sum;
+    if (!entry)
+        error_set(&error, ERROR_IO, "its file is gone");
+    if (entry && put_in_place(self, entry->saved.path, &error) == 0) {
+        if (!better(self->lost_digit, self->lost_sum, self->lost, digit, sum, step))
+            self->lost = 0;
+        return;
+    }
+    self->lost = step;
+    self->lost_digit = digit;
+    self->lost_sum = sum;
+    log_error(self->log, "best.safetensors is not step %" PRIu64 "'s: %s", step, error.text);
+}
+
+/* Until the file in place is scored it is not known to be worse: the best of the others waits. */
+static void put_off(struct best *self, struct publisher *publisher, uint64_t step, double digit,
+                    double sum) {
+    if (self->rival && !better(digit, sum, step, self->rival_digit, self->rival_sum, self->rival))
+        return;
+    publisher_hold(publisher, self->rival, false);
+    publisher_hold(publisher, step, true);
+    self->rival = step;
+    self->rival_digit = digit;
+    self->rival_sum = sum;
+}
+
+void best_consider(struct best *self, struct publisher *publisher, uint64_t step, double digit,
+                   double sum) {
+    bool was_unknown = self->unknown;
+    if (was_unknown && step != self->step) {
+        put_off(self, publisher, step, digit, sum);
+        return;
+    }
+    self->unknown = false;
+    if (step == self->step || self->step == 0 ||
+        better(digit, sum, step, self->digit, self->sum, self->step))
+        make_best(self, publisher, step, digit, sum);
+    if (!was_unknown || !self->rival)
+        return;
+    if (better(self->rival_digit, self->rival_sum, self->rival, self->digit, self->sum, self->step))
+        make_best(self, publisher, self->rival, self->rival_digit, self->rival_sum);
+    publisher_hold(publisher, self->rival, false);
+    self->rival = 0;
+}

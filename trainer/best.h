@@ -1,0 +1,46 @@
+/* The best checkpoint that was scored so far, and its file best.safetensors: a second name of the
+ * checkpoint's own file, which outlives the other.
+ *
+ * Best is the highest sum of both accuracies, of equal ones the lowest step. After a restart the
+ * lines of evaluations.jsonl say which that is, as far as its file is still there; the file itself
+ * counts only where no line knows it: then nothing takes its place before an evaluator has scored
+ * it again. */
+#ifndef TRAINER_BEST_H
+#define TRAINER_BEST_H
+
+#include "common/log.h"
+#include "trainer/publish.h"
+#include "trainer/scores.h"
+
+struct best {
+    char folder[400]; /* of the run */
+    const struct log *log;
+    uint64_t step; /* 0: none yet */
+    double digit, sum;
+    bool unknown;   /* the figures of that file are not known: it is to be scored */
+    uint64_t rival; /* best of those reported meanwhile, held in the publisher; 0: none */
+    double rival_digit, rival_sum;
+    uint64_t lost; /* the best there was, whose file is gone; 0: none */
+    double lost_digit, lost_sum;
+};
+
+/* None yet. */
+void best_begin(struct best *self, const char *folder, const struct log *log);
+
+/* Finds the best again that an earlier incarnation left, up to step `start` that the run goes on
+ * from, and puts best.safetensors in place where it is not. A file in place that no line knows gets
+ * its name among the checkpoints back. What is lost is said in the log and in self->lost. To be
+ * called before the checkpoints on disk are published. -1 with ERROR_IO where a file cannot be put
+ * in place.
+ */
+int best_restore(struct best *self, const struct scores *scores, uint64_t start,
+                 struct error *error);
+
+/* The checkpoints on disk are published: holds the one that waits for its turn. */
+void best_published(struct best *self, struct publisher *publisher);
+
+/* A checkpoint that the publisher keeps was scored. */
+void best_consider(struct best *self, struct publisher *publisher, uint64_t step, double digit,
+                   double sum);
+
+#endif
