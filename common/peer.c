@@ -24,6 +24,8 @@ enum {
     UNREAD_MS = 5000 /* a tcp connection whose other side takes nothing for so long is closed */
 };
 
+#define TURN_MAX (2 * CLOCK_SECOND) /* between two looks at the clock; more is time spent stopped */
+
 struct peer {
     void *socket; /* DEALER, owned */
     struct link *link;
@@ -46,6 +48,7 @@ struct peer {
     int64_t heard;              /* when the trainer last said anything */
     int64_t connected;          /* when the connection was made, or made anew */
     int handled;                /* messages since peer_receive last returned 0 */
+    int64_t looked;             /* when keep_up was called last; 0: never */
     int64_t due;                /* when to send the next HELLO or HEARTBEAT */
     struct log_limit bad;       /* lines about bad messages */
 };
@@ -270,7 +273,12 @@ static int handle(struct peer *self, struct wire_message *message, struct error 
 
 /* Sends what is due. -1 when the trainer has been silent for longer than we are patient. */
 static int keep_up(struct peer *self, struct error *error) {
-    int64_t now = clock_now();
+    int64_t now = clock_now(), away = self->looked ? now - self->looked - TURN_MAX : 0;
+    self->looked = now;
+    if (away > 0) { /* who did not look, stopped or without a processor, cannot say who was silent */
+        self->heard += away;
+        self->connected += away;
+    }
     if (now - self->heard > self->patience)
         return link_give_up(self->link, self->patience / CLOCK_SECOND, error);
     /* A connection may be dead without an end: its other side was cut off, or a damaged length

@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define RUN UINT64_C(0xabc)
@@ -303,6 +304,15 @@ Test(peer, gives_up_when_there_is_never_a_word) {
     cr_expect_eq(error.code, ERROR_TIMEOUT);
     snprintf(sentence, sizeof sentence, "no word from the trainer at %s for 0 s", address);
     cr_expect_str_eq(error.text, sentence);
+}
+
+/* Whoever was stopped for longer than its patience did not listen. Here time is the matter. */
+Test(peer, time_in_which_it_was_stopped_does_not_count) {
+    struct wire_message message;
+    create(2);
+    cr_assert_eq(peer_receive(peer, &message, &error), 0, "%s", error.text);
+    nanosleep(&(struct timespec){.tv_sec = 3}, NULL);
+    cr_expect_eq(peer_receive(peer, &message, &error), 0, "%s", error.text);
 }
 
 Test(peer, beats_its_heart_and_notices_silence) {

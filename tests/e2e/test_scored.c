@@ -211,7 +211,8 @@ Test(scored, the_evaluator_that_records_is_away) {
               ARGS("--join", "@ADDRESS", "--name", "evaluator-2"));
     int trainer = e2e_trainer(&run, ARGS(USUAL, "--keep", "1"));
     e2e_expect(&run, trainer, "step 32 scored by evaluator-1");
-    end_at_once(&run, evaluator);
+    process_signal(&run.list[evaluator].process, SIGTERM, false);
+    cr_assert_eq(e2e_wait(&run, evaluator), 130);
     e2e_expect(&run, trainer, "step 250 scored by evaluator-2");
     e2e_evaluator(&run, "evaluator-1");
     cr_assert_eq(e2e_wait(&run, trainer), 0);
