@@ -198,6 +198,50 @@ Test(tree, other_pictures_are_named) {
     scratch_end(folder);
 }
 
+/* What is a .png file, and lies where no label is. */
+Test(tree, places_without_a_label_are_named) {
+    char folder[64], path[SCRATCH_PATH];
+    struct split split;
+    struct tree_passed passed, none = {0};
+    struct notices notices = {0};
+    struct error error;
+    scratch_begin(folder);
+    path_of(folder, 1, "x", path, sizeof path);
+    snprintf(path, sizeof path, "%s/train/1/more", folder);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    refused_as(folder, ERROR_INVALID,
+               "e.g. train/1/more, which is a folder: put its files into that of the label");
+    cr_assert_eq(rmdir(path), 0);
+    snprintf(path, sizeof path, "%s/train/a.png", folder);
+    cr_assert_eq(symlink("/no/where", path), 0);
+    refused_as(folder, ERROR_INVALID,
+               "e.g. train/a.png, which lies in no folder 0-9: such a folder says what the label "
+               "is");
+    write_png(folder, 4, "b.png", 28, 28, PNG_FORMAT_GRAY, 1);
+    cr_assert_eq(read_train(folder, &split, &passed, &error), 0, "%s", error.text);
+    split_free(&split);
+    tree_note_passed(&passed, &none, &notices);
+    cr_expect_str_eq(notices.texts[0], "files passed over, since not both .png and in a folder "
+                                       "0-9: 1, e.g. train/a.png");
+    scratch_end(folder);
+}
+
+/* Nothing gets better by trying again: not ERROR_IO. */
+Test(tree, what_cannot_be_opened_is_refused_for_good) {
+    char folder[64], path[SCRATCH_PATH];
+    scratch_begin(folder);
+    path_of(folder, 4, "a.png", path, sizeof path);
+    cr_assert_eq(symlink("/no/where", path), 0);
+    refused_as(folder, ERROR_INVALID, "/train/4/a.png: is a link to nothing");
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(symlink("a.png", path), 0);
+    refused_as(folder, ERROR_INVALID, "/train/4/a.png: cannot be opened: Too many levels of");
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    refused_as(folder, ERROR_INVALID, "/train/4/a.png: cannot be read: Is a directory");
+    scratch_end(folder);
+}
+
 Test(tree, folders_must_be_labels) {
     char folder[64], path[SCRATCH_PATH];
     scratch_begin(folder);
