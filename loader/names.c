@@ -78,19 +78,12 @@ static int add(struct names *names, const char *name) {
 }
 
 int names_refuse(struct error *error, const char *path, const char *what) {
-    static const int lasting[] = {ENOENT, ENOTDIR, EISDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG};
     struct stat status;
-    int code = errno;
-    bool stays = false;
-    for (size_t i = 0; i < sizeof lasting / sizeof *lasting; i++)
-        stays |= code == lasting[i];
-    if (code == ENOENT && lstat(path, &status) == 0)
+    int number = errno;
+    if (number == ENOENT && lstat(path, &status) == 0)
         return error_set(error, ERROR_INVALID, "%s: is a link to nothing", path);
-    errno = code;
-    error_set_errno(error, "%s: %s", path, what);
-    if (stays && error)
-        error->code = ERROR_INVALID;
-    return -1;
+    errno = number;
+    return error_set_file(error, "%s: %s", path, what);
 }
 
 int names_list(struct names *names, const char *folder, int most, struct error *error) {

@@ -40,9 +40,8 @@ bool names_is_folder(const char *path);
  * ERROR_INVALID where there is no such folder, or as names_refuse, ERROR_MEMORY. */
 int names_list(struct names *names, const char *folder, int most, struct error *error);
 
-/* Sets the error that errno and the text "who: what" stand for: "PATH: cannot be opened: Permission
- * denied". ERROR_INVALID where only a person can help (no such file, no permission, a folder in
- * its place, a loop of links), so that nobody tries again; otherwise ERROR_IO. Returns -1. */
+/* Sets an error as error_set_file does, "PATH: cannot be opened: Permission denied", or says that
+ * the path is a link to nothing. Returns -1. */
 int names_refuse(struct error *error, const char *path, const char *what);
 
 /* Writes the first few for a sentence: "a, b, c and 12 more", or "nothing". */
