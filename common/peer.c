@@ -260,7 +260,9 @@ static int handle(struct peer *self, struct wire_message *message, struct error 
         return error_set(error, ERROR_REFUSED, "%s refused us: %.300s", self->trainer,
                          header->refused->reason);
     case DIGITSUM__TYPE__UNKNOWN:
-        rejoin(self, "the trainer does not know us (it restarted)");
+        /* Each heartbeat that waited for the new trainer has this answer: one HELLO will do. */
+        if (self->joined)
+            rejoin(self, "the trainer does not know us (it restarted)");
         return 0;
     case DIGITSUM__TYPE__STOP:
         return error_set(error, ERROR_CLOSED, "the run is over: %.300s", header->stop->reason);

@@ -305,6 +305,8 @@ static bool stranded(const struct publisher *self, const struct published *entry
 static void drop(struct publisher *self, const struct published *entry) {
     if (self->dropped++ == 0)
         self->dropped_step = entry->saved.step;
+    else if (!entry->failed)
+        return; /* one line is enough, and the end of the run counts them */
     log_warning(self->log,
                 "checkpoint of step %" PRIu64 " is removed unscored: %d wait already, and %s",
                 entry->saved.step, self->limit,
