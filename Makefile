@@ -46,11 +46,17 @@ JOIN ?=#         address of the trainer, tcp://host:port or ipc://path
 
 # A variable as it was given, on the command line or by the environment. make would expand a $ in it
 # and its shell all the rest: so a $ stays what it is (and $$ is one $, as everywhere in make), and what
-# goes into a command goes through `quote`. Only a newline cannot be given.
+# goes into a command goes through `quote`. Only a newline cannot be given: it would end the command.
 given = $(subst $$$$,$$,$(value $(1)))
 quote = '$(subst ','\'',$(1))'
 # Set for the rules below and not for what these start.
 unexport RUN NET RECIPE UNTIL DATA ARGS JOIN NETS SEEDS LIST OUT
+define newline
+
+
+endef
+$(foreach name,RUN NET RECIPE UNTIL DATA ARGS JOIN NETS SEEDS LIST OUT,$(if \
+  $(findstring $(newline),$(value $(name))),$(error $(name) has a newline in it: nothing was done)))
 # A name of the command line that is none of ours would change nothing, and nobody would know.
 given_names := $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
 ifneq ($(given_names),)
@@ -162,7 +168,7 @@ build/packages.mk: deploy/packages.txt deploy/setup
 
 # $(call option,name,VARIABLE) and $(call flag,name,VARIABLE): what the launcher is told.
 option = $(if $(strip $(call given,$(2))),--$(1)=$(call quote,$(call given,$(2))))
-flag = $(if $(filter-out 0 no,$(strip $(call given,$(2)))),--$(1))
+flag = $(if $(filter-out 0 no off false,$(strip $(call given,$(2)))),--$(1))
 # ARGS as words of the shell: "$$@" after this.
 with_args = $(if $(strip $(call given,ARGS)),words=$$(deploy/words ARGS $(call quote,$(call given,ARGS))) && eval "set -- $$words" &&)
 # The beginning of a command that goes on with a run, for the launcher to say.

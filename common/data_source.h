@@ -23,8 +23,8 @@ struct data_source {
 /* Takes over what --data says, with the path behind "png:", "idx:" and the like made absolute: from
  * the working folder, links kept, "~/" expanded where the shell did not (and no folder "~" is
  * there), and no '/' at its end. Where it says "auto" or "mnist", looks up which of MNIST_DIR,
- * data/mnist and
- * ../shared/mnist there is. -1: ERROR_INVALID for one that is too long; ERROR_IO. */
+ * data/mnist, data/MNIST, MNIST and ../shared/mnist there is. -1: ERROR_INVALID for one that is
+ * too long; ERROR_IO. */
 int data_source_settle(struct data_source *source, const char *data, struct error *error);
 
 /* Has MNIST looked for where it was when the run began (sets MNIST_DIR), unless MNIST_DIR names a

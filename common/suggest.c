@@ -17,7 +17,7 @@ static const struct {
     {"bf16", "fp16|float16|half|bfloat16"},
     {"rate", "lr|learning-rate|p"},
     {"batch", "batch-size|bs"},
-    {"beta2", "rho|alpha"},
+    {"rho", "alpha"},
     {"epsilon", "eps"},
     {"weight-decay", "wd"},
     {"sgd", "momentum"},

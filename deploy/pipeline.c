@@ -187,7 +187,10 @@ static void kill_all(struct run *run) {
 static void pause_all(struct run *run) {
     view_clear(run->view);
     supervisor_pause(run->supervisor);
-    signals_pause();
+    /* Who typed fg before all had stopped has spoken already: it would not come again. */
+    sigset_t pending;
+    if (sigpending(&pending) != 0 || !sigismember(&pending, SIGCONT))
+        signals_pause();
     supervisor_go_on(run->supervisor);
 }
 
@@ -212,7 +215,7 @@ static void follow_signals(struct run *run) {
     while (read(run->signals, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGTSTP && signals_may_pause(info.ssi_code))
             pause_all(run);
-        else if (info.ssi_signo != SIGTSTP && info.ssi_signo != SIGCHLD)
+        else if (info.ssi_signo == SIGINT || info.ssi_signo == SIGTERM || info.ssi_signo == SIGHUP)
             ask_to_end(run, info.ssi_signo != SIGHUP);
     }
 }
@@ -327,11 +330,11 @@ static int find_binaries(char path[static PATH_MAX], struct error *error) {
  * blocked signal would be queued even where it is ignored: what nohup, or `pipeline &` in a script,
  * has us ignore is left out. */
 static int open_signals(struct error *error) {
-    static const int wanted[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCHLD};
+    static const int wanted[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT, SIGCHLD};
     sigset_t set;
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
-        if (wanted[i] == SIGCHLD || !signals_ignored(wanted[i]))
+        if (wanted[i] == SIGCHLD || wanted[i] == SIGCONT || !signals_ignored(wanted[i]))
             sigaddset(&set, wanted[i]);
     signal(SIGCHLD, SIG_DFL); /* were it ignored, no child could be waited for */
     signal(SIGPIPE, SIG_IGN); /* a write tells */

@@ -84,19 +84,34 @@ static const char *take_text(const struct table *table, const char *at, char tex
     return at;
 }
 
-/* Reads a whole number 0-255; NULL where there is none, else what follows it. "7.0" is one. */
+/* Reads any decimal number at `at`; NULL where there is none. */
+static const char *take_real(const char *at, double *value) {
+    char *end;
+    if (at[strspn(at, "+-.")] < '0' || at[strspn(at, "+-.")] > '9' || at[1] == 'x' || at[1] == 'X')
+        return NULL;
+    *value = strtod(at, &end);
+    return end;
+}
+
+/* Reads a whole number 0-255; NULL where there is none, else what follows it. "7.0" and "7.0e+00",
+ * as numpy.savetxt writes it, are whole too. */
 static const char *take_number(const struct table *table, const char *at, uint8_t *number) {
     unsigned value = 0;
     int digits = 0;
     while (is_blank(*at, table->delimiter))
         at++;
     bool quoted = *at == '"';
-    at += quoted;
-    for (; *at >= '0' && *at <= '9' && digits < 4; at++, digits++)
+    const char *first = at + quoted;
+    for (at = first; *at >= '0' && *at <= '9' && digits < 4; at++, digits++)
         value = 10 * value + (unsigned)(*at - '0');
-    if (digits && *at == '.')
-        for (at++; *at == '0';)
-            at++;
+    if (*at == '.' || *at == 'e' || *at == 'E') {
+        double real;
+        at = take_real(first, &real);
+        if (!at || !(real >= 0 && real <= UINT8_MAX) || real != (double)(unsigned)real)
+            return NULL;
+        value = (unsigned)real;
+        digits = 1;
+    }
     if (quoted && *at++ != '"')
         return NULL;
     while (is_blank(*at, table->delimiter))
@@ -116,13 +131,18 @@ static int refuse_columns(const struct table *table, int columns, struct error *
 static int refuse_field(const struct table *table, const char *at, int column,
                         struct error *error) {
     char text[FIELD];
+    double real;
     take_text(table, at, text);
-    return error_set(error, ERROR_CORRUPT, "%s:%" PRIu64 ":%d: '%s', a whole number 0-255 expected",
-                     table->path, table->line, column + 1, text);
+    bool scaled = column != table->label && take_real(text, &real) && real > 0 && real < 1;
+    return error_set(error, ERROR_CORRUPT,
+                     "%s:%" PRIu64 ":%d: '%s', a whole number 0-255 expected%s", table->path,
+                     table->line, column + 1, text,
+                     scaled ? "; pixels scaled to 0-1 must be multiplied by 255" : "");
 }
 
 static int grow(struct table *table, struct error *error) {
     uint32_t room = table->room ? 2 * table->room : 4096;
+    room = room > SPLIT_MAXIMUM ? SPLIT_MAXIMUM : room;
     if (table->count >= SPLIT_MAXIMUM)
         return error_set(error, ERROR_CORRUPT, "%s: more than %d rows", table->path, SPLIT_MAXIMUM);
     uint8_t *images = realloc(table->images, (size_t)room * IMAGE_PIXELS);

@@ -64,8 +64,12 @@ int fetch_cache(char folder[PATH_MAX], struct error *error) {
 bool fetch_find(const struct log *log, char folder[PATH_MAX], struct idx_files *files) {
     char cache[PATH_MAX];
     const char *named = getenv("MNIST_DIR");
-    const char *folders[] = {named && named[0] ? named : NULL, "data/mnist", "data",
-                             "../shared/mnist", fetch_cache(cache, NULL) ? NULL : cache};
+    const char *folders[] = {named && named[0] ? named : NULL,
+                             "data/mnist",
+                             "data/MNIST",
+                             "MNIST",
+                             "../shared/mnist",
+                             fetch_cache(cache, NULL) ? NULL : cache};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         struct error error;
         if (!folders[i])

@@ -20,7 +20,8 @@ const char *layout_word(enum layout_form form) {
 }
 
 bool layout_has_test(const struct layout *layout) {
-    return (layout->form != LAYOUT_PNG || layout->tree.test[0]) &&
+    return (layout->form != LAYOUT_IDX || !layout->files.train_only) &&
+           (layout->form != LAYOUT_PNG || layout->tree.test[0]) &&
            (layout->form != LAYOUT_CSV || layout->csv.test[0]);
 }
 
@@ -31,13 +32,28 @@ bool layout_is_emnist(const struct layout *layout) {
     return strncmp(set, "emnist", strlen("emnist")) == 0;
 }
 
-/* An archive in a folder: takes its path where there is one. */
+/* An archive in a folder, mnist.npz or the only one: takes its path where there is one. */
 static bool find_archive(struct layout *layout) {
+    struct names names;
+    const char *found = NULL;
+    int archives = 0;
+    bool is_there = false;
     char path[PATH_MAX];
-    if (names_join(path, layout->path, "mnist.npz", NULL) != 0 || !names_is_file(path))
-        return false;
-    memcpy(layout->path, path, sizeof path);
-    return true;
+    if (names_list(&names, layout->path, NAMES_MAX, NULL) == 0)
+        for (int i = 0; i < names.count; i++) {
+            bool mnist = names_equal(names.list[i], "mnist.npz");
+            if (!mnist && (archives < 0 || !names_ends(names.list[i], ".npz")))
+                continue;
+            archives = mnist ? -1 : archives + 1;
+            found = names.list[i];
+        }
+    if (found && archives <= 1 && names_join(path, layout->path, found, NULL) == 0 &&
+        names_is_file(path)) {
+        memcpy(layout->path, path, sizeof path);
+        is_there = true;
+    }
+    names_free(&names);
+    return is_there;
 }
 
 /* One form in a place that was named for it. */
@@ -46,7 +62,10 @@ static int find_form(struct layout *layout, enum layout_form form, bool alone,
     layout->form = form;
     switch (form) {
     case LAYOUT_IDX:
-        return idx_locate(layout->path, &layout->files, error);
+        return idx_locate(layout->path, &layout->files, error) == 0 ||
+                       (alone && layout->files.train_only)
+                   ? 0
+                   : -1;
     case LAYOUT_PNG:
         return tree_locate(layout->path, alone, &layout->tree, error);
     case LAYOUT_CSV:
@@ -72,10 +91,13 @@ static int find_in_folder(struct layout *layout, bool alone, struct error *error
         return layout->csv.train[0] ? 0 : -1;
     if (!idx && find_archive(layout))
         return find_form(layout, LAYOUT_NPZ, alone, error);
-    if (idx || names_list(&names, layout->path, NAMES_MAX, error) != 0)
+    if (idx)
         return -1;
+    int listed = names_list(&names, layout->path, NAMES_MAX, error);
     names_describe(&names, there, sizeof there);
     names_free(&names);
+    if (listed != 0)
+        return -1;
     return error_set(
         error, ERROR_INVALID,
         "%.150s: holds no dataset: IDX files as train-images-idx3-ubyte, folders train "
@@ -116,14 +138,31 @@ static int take_path(struct layout *layout, const char *path, struct error *erro
     return 0;
 }
 
-int layout_find(const char *data, bool alone, struct layout *layout, struct error *error) {
+/* A form that was named for another one: the sentence ends with the right one. */
+static int suggest_form(const struct layout *named, bool alone, struct error *error) {
+    struct layout other = {0};
+    struct error kept = *error;
+    memcpy(other.path, named->path, sizeof other.path);
+    bool found = names_is_folder(other.path)
+                     ? find_in_folder(&other, alone, NULL) == 0
+                     : names_is_file(other.path) && find_by_contents(&other, alone, NULL) == 0;
+    return !found || other.form == named->form
+               ? -1
+               : error_set(error, kept.code, "%s; did you mean %s:%s?", kept.text,
+                           words[other.form], named->path);
+}
+
+static int find_any(const char *data, bool alone, struct layout *layout, struct error *error) {
     memset(layout, 0, sizeof *layout);
     for (int form = 0; form < FORMS; form++) {
         size_t size = strlen(words[form]);
-        if (strncmp(data, words[form], size) == 0 && data[size] == ':' && data[size + 1])
-            return take_path(layout, data + size + 1, error)
-                       ? -1
-                       : find_form(layout, (enum layout_form)form, alone, error);
+        if (strncmp(data, words[form], size) == 0 && data[size] == ':' && data[size + 1]) {
+            if (take_path(layout, data + size + 1, error))
+                return -1;
+            return find_form(layout, (enum layout_form)form, alone, error) == 0 ? 0
+                   : error->code == ERROR_INVALID ? suggest_form(layout, alone, error)
+                                                  : -1;
+        }
     }
     if (take_path(layout, data, error))
         return -1;
@@ -132,7 +171,8 @@ int layout_find(const char *data, bool alone, struct layout *layout, struct erro
     if (names_is_file(layout->path))
         return find_by_contents(layout, alone, error);
     const char *slash = strchr(data, '/'), *colon = strchr(data, ':');
-    if (slash && !(colon && colon < slash))
+    bool file = names_ends(data, ".npz") || names_ends(data, ".csv") || names_ends(data, ".gz");
+    if ((slash || file) && !(colon && (!slash || colon < slash)))
         return error_set(error, ERROR_INVALID, "%s: there is no such file or folder", data);
     struct suggestion suggestion;
     char hint[SUGGEST_HINT], word[SUGGEST_NAME];
@@ -149,4 +189,13 @@ int layout_find(const char *data, bool alone, struct layout *layout, struct erro
         "data '%.200s': auto, mnist, synthetic, a path, or idx:, png:, csv: or npz: and a "
         "path expected%s",
         data, hint);
+}
+
+/* What was tried before the right form was found is no error of the caller's. */
+int layout_find(const char *data, bool alone, struct layout *layout, struct error *error) {
+    struct error tried = {0};
+    int status = find_any(data, alone, layout, &tried);
+    if (status != 0 && error)
+        *error = tried;
+    return status;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { SETS = 16, NO_RANK = 1 << 20 };
 
@@ -201,16 +202,44 @@ static const struct set *choose(const struct found *found, const char *wanted) {
     return best;
 }
 
+static bool has_train(const struct set *set) {
+    return set && set->rank[IDX_TRAIN_IMAGES] < NO_RANK && set->rank[IDX_TRAIN_LABELS] < NO_RANK;
+}
+
+/* Where something is called like the file but is none: what it is, for the sentence. */
+static const char *other_of_name(const char *folder, const struct names *names, int file,
+                                 const char **name) {
+    char path[PATH_MAX];
+    struct form form;
+    for (int i = 0; i < names->count; i++)
+        if (parse(names->list[i], &form) && (int)form.file == file &&
+            names_join(path, folder, names->list[i], NULL) == 0 && !names_is_file(path)) {
+            *name = names->list[i];
+            return names_is_folder(path) ? "is a folder without such a file"
+                   : access(path, F_OK)  ? "is a link to nothing"
+                                         : "is not a regular file";
+        }
+    return NULL;
+}
+
 static int refuse(const char *folder, const struct set *set, const struct names *names,
                   const char *wanted, struct error *error) {
     int file = 0;
     char there[256];
+    const char *name;
     while (set && file < IDX_FILES - 1 && set->rank[file] < NO_RANK)
         file++;
+    const char *other = other_of_name(folder, names, file, &name);
+    if (other)
+        return error_set(error, ERROR_INVALID, "%s: holds no %s, plain or .gz: %s %s", folder,
+                         IDX_NAMES[file], name, other);
     const char *prefix = set ? set->name : wanted ? wanted : "";
     names_describe(names, there, sizeof there);
-    return error_set(error, ERROR_INVALID, "%s: holds no %s%s%s, plain or .gz; it holds %s", folder,
-                     prefix, prefix[0] ? "-" : "", IDX_NAMES[file], there);
+    return error_set(error, ERROR_INVALID, "%s: holds no %s%s%s, plain or .gz; it holds %s%s",
+                     folder, prefix, prefix[0] ? "-" : "", IDX_NAMES[file], there,
+                     has_train(set) ? "; HOLD_OUT=N (--hold-out) scores N training images in place "
+                                      "of a test split"
+                                    : "");
 }
 
 /* Looks at one folder. Returns how many of the files are there; with fewer than all, *error says
@@ -229,10 +258,12 @@ static int look_at(const char *folder, const char *wanted, struct idx_files *fil
     look(found, folder, &names);
     const struct set *set = choose(found, wanted);
     there = set ? complete(set) : 0;
-    if (there == IDX_FILES) {
+    if (there == IDX_FILES || (has_train(set) && !files->train_only)) {
         memcpy(files->path, set->path, sizeof files->path);
         memcpy(files->set, set->name, sizeof files->set);
-    } else {
+        files->train_only = there < IDX_FILES;
+    }
+    if (there < IDX_FILES) {
         refuse(folder, set, &names, wanted, error);
     }
 done:
@@ -255,6 +286,7 @@ static int locate(const char *folder, const char *wanted, int count, struct idx_
                   struct error *error) {
     char place[PATH_MAX], outer[PATH_MAX];
     struct error reason;
+    files->train_only = false;
     int most = look_at(folder, wanted, files, error);
     for (int i = 0; most >= 0 && most < IDX_FILES && i < count; i++) {
         if (!names_find_folder(folder, places[i][0], place))

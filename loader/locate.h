@@ -19,6 +19,7 @@ struct idx_files {
     char set[IDX_SET]; /* what their names begin with, in lower case: "emnist-digits"; "" for MNIST,
                           Fashion-MNIST and others with the same names */
     int there;         /* how many of the four were found */
+    bool train_only;   /* those of the train split, and not all of the test split: path has them */
 };
 
 /* "train-images-idx3-ubyte" … in the order of enum idx_file. */

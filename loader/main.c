@@ -3,6 +3,7 @@
 #include "common/options.h"
 #include "common/peer.h"
 #include "common/signals.h"
+#include "loader/layout.h"
 #include "loader/serve.h"
 
 #include <errno.h>
@@ -73,9 +74,11 @@ static int find_data(const struct settings *settings, const struct log *log, str
     struct idx_files files;
     struct error reason;
     const char *data = settings->data;
-    bool automatic = strcmp(data, "auto") == 0;
-    if ((automatic || strcmp(data, "mnist") == 0) && !fetch_find(log, folder, &files) &&
-        !fetch_find_keras(folder)) {
+    bool automatic = strcmp(data, "auto") == 0, mnist = automatic || strcmp(data, "mnist") == 0;
+    struct layout layout;
+    if (!mnist && strcmp(data, "synthetic") != 0 && layout_find(data, true, &layout, error) != 0)
+        return -1;
+    if (mnist && !fetch_find(log, folder, &files) && !fetch_find_keras(folder)) {
         struct fetch_settings fetch = fetch_defaults();
         fetch.log = log;
         fetch.progress = show_download;

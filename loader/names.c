@@ -29,8 +29,9 @@ bool names_is_system(const char *name) {
     static const char *const left_behind[] = {
         "Thumbs.db",    "ehthumbs.db", "desktop.ini",
         "__MACOSX",     "@eaDir",      "lost+found",
-        "$RECYCLE.BIN", "#recycle",    "System Volume Information"};
-    if (name[0] == '.')
+        "$RECYCLE.BIN", "#recycle",    "System Volume Information",
+        "Icon\r"};
+    if (name[0] == '.' || names_ends(name, ":Zone.Identifier"))
         return true;
     for (size_t i = 0; i < sizeof left_behind / sizeof *left_behind; i++)
         if (names_equal(name, left_behind[i]))

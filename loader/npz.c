@@ -25,8 +25,9 @@ struct array {
     bool fortran;
     int rank;
     uint64_t shape[RANK_MAX];
-    uint64_t rest;   /* bytes behind the header, as the archive says */
-    uint64_t packed; /* bytes that the member takes in the archive */
+    char shape_text[48]; /* as it stands in the header, for sentences */
+    uint64_t rest;       /* bytes behind the header, as the archive says */
+    uint64_t packed;     /* bytes that the member takes in the archive */
 };
 
 static int refuse(const struct array *array, const char *what, struct error *error) {
@@ -70,6 +71,9 @@ static const char *value_of(const char *header, const char *key) {
 
 /* "(60000, 28, 28)"; -1 where it is none. */
 static int parse_shape(struct array *array, const char *at) {
+    size_t shown = strcspn(at, ")") + 1;
+    snprintf(array->shape_text, sizeof array->shape_text, "%.*s",
+             shown < sizeof array->shape_text ? (int)shown : (int)sizeof array->shape_text - 1, at);
     array->rank = 0;
     if (*at++ != '(')
         return -1;
@@ -86,6 +90,11 @@ static int parse_shape(struct array *array, const char *at) {
     return 0;
 }
 
+static int refuse_shape(const struct array *array, const char *expected, struct error *error) {
+    return error_set(error, ERROR_CORRUPT, "%s: %s: its shape is %s, that of %s expected",
+                     array->path, array->name, array->shape_text, expected);
+}
+
 static int parse_header(struct array *array, const char *header, struct error *error) {
     const char *type = value_of(header, "'descr'"), *order = value_of(header, "'fortran_order'");
     const char *shape = value_of(header, "'shape'");
@@ -97,9 +106,7 @@ static int parse_header(struct array *array, const char *header, struct error *e
     memcpy(array->type, type + 1, size);
     array->type[size] = 0;
     array->fortran = strncmp(order, "True", 4) == 0;
-    if (parse_shape(array, shape) != 0)
-        return refuse(array, "its shape is not one of images or labels", error);
-    return 0;
+    return parse_shape(array, shape) == 0 ? 0 : refuse_shape(array, "images or labels", error);
 }
 
 /* Versions 1 to 3: the size of the dictionary in 2 or 4 bytes, little-endian. */
@@ -198,12 +205,11 @@ static int check_images(const struct array *array, struct error *error) {
         return error_set(error, ERROR_CORRUPT,
                          "%s: %s: holds elements of type %s, unsigned bytes 0-255 (uint8) expected",
                          array->path, array->name, array->type);
-    if (!is_images_shape(array))
-        return refuse(array,
-                      "its shape is not (n, 28, 28), (n, 784), (n, 28, 28, 1) or "
-                      "(n, 1, 28, 28)",
-                      error);
-    return 0;
+    return is_images_shape(array) ? 0
+                                  : refuse_shape(array,
+                                                 "images: (n, 28, 28), (n, 784), (n, 28, 28, 1) or "
+                                                 "(n, 1, 28, 28)",
+                                                 error);
 }
 
 /* In Fortran order the first index moves fastest: sample, then row, then column. */
@@ -241,10 +247,9 @@ static unsigned label_size(const struct array *array) {
 static int check_labels(const struct array *array, struct error *error) {
     if (label_size(array))
         return 0;
-    return error_set(
-        error, ERROR_CORRUPT,
-        "%s: %s: whole numbers of shape (n) expected, it holds type %s in %d dimensions",
-        array->path, array->name, array->type, array->rank);
+    return error_set(error, ERROR_CORRUPT,
+                     "%s: %s: whole numbers of shape (n) expected, it holds type %s of shape %s",
+                     array->path, array->name, array->type, array->shape_text);
 }
 
 static int read_labels(struct array *array, uint8_t *labels, uint32_t count, struct error *error) {

@@ -83,7 +83,15 @@ static int check_header(const struct decoder *decoder, struct error *error) {
     static const uint8_t ihdr[8] = {0, 0, 0, 13, 'I', 'H', 'D', 'R'};
     const uint8_t *bytes = decoder->bytes;
     if (decoder->size < 8 || png_sig_cmp(bytes, 0, 8)) {
-        if (kind_of(bytes, decoder->size) != KIND_TEXT &&
+        enum kind kind = kind_of(bytes, decoder->size);
+        if (kind == KIND_IMAGE)
+            return error_set(
+                error, ERROR_CORRUPT,
+                "%s: is %s, not a PNG file; ImageMagick converts a copy of the folder: "
+                "find COPY -iname '*.png' -exec mogrify -format png -resize '28x28!' "
+                "{} +",
+                decoder->path, kind_describe(bytes, decoder->size, NULL));
+        if (kind != KIND_TEXT &&
             kind_refuse(decoder->path, bytes, decoder->size, "a PNG file", error) != 0)
             return -1;
         return error_set(error, ERROR_CORRUPT, "%s: is not a PNG file", decoder->path);

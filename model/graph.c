@@ -160,9 +160,15 @@ int graph_outputs(struct parser *parser, const config_setting_t *root) {
     for (int i = 0; i < config_setting_length(group); i++) {
         const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
         const char *key = config_setting_name(setting);
-        if (strcmp(key, "digit") != 0 && strcmp(key, "sum") != 0)
-            return parse_fail(parser, parse_line(setting),
-                              "'outputs' has no '%s'; it has digit and sum", key);
+        struct suggestion suggestion;
+        char hint[SUGGEST_HINT];
+        if (strcmp(key, "digit") == 0 || strcmp(key, "sum") == 0)
+            continue;
+        suggest_begin(&suggestion, key);
+        suggest_words(&suggestion, "digit|sum");
+        return parse_fail(parser, parse_line(setting),
+                          "'outputs' has no '%.64s'; it has digit and sum%s", key,
+                          suggest_hint(&suggestion, hint));
     }
     if (read_output(parser, group, "digit", &net->digit_output) ||
         read_output(parser, group, "sum", &net->sum_output))

@@ -228,7 +228,7 @@ int settings_check(const struct settings *settings, struct goal *goal, struct er
     if (settings->checkpoint_every > 0 && settings->checkpoint_epochs > 0)
         return error_set(error, ERROR_INVALID,
                          "--checkpoint-every and --checkpoint-epochs exclude each other");
-    if (settings->digit_weight + settings->sum_weight <= 0)
+    if ((float)settings->digit_weight + (float)settings->sum_weight <= 0)
         return error_set(error, ERROR_INVALID,
                          "--digit-weight and --sum-weight are both 0: nothing would be learned");
     struct schedule schedule;

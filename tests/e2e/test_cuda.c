@@ -120,6 +120,7 @@ Test(cuda, tf32_is_recorded_and_taken_over) {
     int same = resume(&run, (const char *const[]){"--device", "cuda", "--steps", "14", NULL});
     e2e_loader(&run, "loader-2", "2000");
     e2e_augment(&run, "augment-2");
+    e2e_evaluator(&run, "evaluator-2");
     cr_expect_eq(e2e_wait(&run, same), 0);
     cr_expect(e2e_logged(&run, same, "engine cuda, tf32: "));
     e2e_end(&run);

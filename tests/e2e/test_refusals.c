@@ -197,6 +197,30 @@ Test(refusals, corrupt_data_ends_the_loader) {
     e2e_end(&run);
 }
 
+/* Data that is not there, or laid out otherwise, is a wrong setting: status 2, one line. */
+Test(refusals, missing_data_ends_the_loader) {
+    static const char *const data[] = {"png:@RUN",        "idx:@RUN",  "csv:@RUN",
+                                       "npz:@RUN/no.npz", "/no/where", "pmg:@RUN"};
+    static const char *const words[] = {
+        "holds no folders train or training",         "holds no train-images-idx3-ubyte",
+        "holds no train.csv or mnist_train.csv",      "there is no such file",
+        "/no/where: there is no such file or folder", "did you mean 'png'?"};
+    struct e2e run;
+    e2e_begin(&run);
+    for (int i = 0; i < 6; i++) {
+        char option[400];
+        const char *at = strstr(data[i], "@RUN");
+        snprintf(option, sizeof option, "--data=%.*s%s%s", at ? (int)(at - data[i]) : 100, data[i],
+                 at ? run.folder : "", at ? at + 4 : "");
+        int loader = e2e_start(&run, "loader", "loader",
+                               (const char *const[]){"--join", "@ADDRESS", option, NULL});
+        cr_expect_eq(e2e_wait(&run, loader), 2, "%s", option);
+        cr_expect(e2e_logged(&run, loader, words[i]), "%s", words[i]);
+        cr_expect_eq(e2e_plain_lines(&run, loader), 1);
+    }
+    e2e_end(&run);
+}
+
 /* A run in which strangers send what they like. */
 static void send_noise(const char *control, uint64_t run_id) {
     char data[400];

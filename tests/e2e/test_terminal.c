@@ -178,6 +178,27 @@ Test(terminal, ctrl_z_stops_the_whole_job_and_fg_lets_it_go_on) {
     e2e_end(&run);
 }
 
+/* Whoever types fg at once does so while the launcher still waits for its children to stop. */
+Test(terminal, fg_that_comes_at_once_counts) {
+    const char *words[32];
+    struct e2e run;
+    e2e_begin(&run);
+    pipeline_words(&run, (const char *const[]){NULL}, "1000000", words);
+    int pipeline = e2e_start(&run, "pipeline", "pipeline", words + 1);
+    e2e_expect_file(&run, "checkpoints/step-000000020.safetensors");
+    expect_programs(&run, 6, 0);
+    for (int i = 0; i < 20; i++) {
+        const struct timespec nap = {0, i * 200000}; /* to come at another moment each time */
+        process_signal(&run.list[pipeline].process, SIGTSTP, false);
+        nanosleep(&nap, NULL);
+        process_signal(&run.list[pipeline].process, SIGCONT, false);
+        expect_programs(&run, 6, 0);
+    }
+    process_signal(&run.list[pipeline].process, SIGTERM, false);
+    cr_expect_eq(e2e_wait(&run, pipeline), 130);
+    e2e_end(&run);
+}
+
 Test(terminal, ctrl_z_where_no_shell_could_let_it_go_on_stops_nothing) {
     const char *words[32];
     struct e2e run;

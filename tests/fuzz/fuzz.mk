@@ -1,7 +1,7 @@
 # tests/fuzz/<target>.c are libFuzzer targets, built with clang, ASan and UBSan into build/san-fuzz/:
 # `make fuzz TIME=60` runs each so many seconds. What is found stays in tests/fuzz/found/<target>/
 # and is run again each time, before anything else.
-fuzz_targets := idx gzip png net recipe checkpoint record report events wire control worker evaluator
+fuzz_targets := idx gzip png csv npz net recipe checkpoint record report events wire control worker evaluator
 fuzz_programs := $(fuzz_targets:%=$(out)/fuzz/%)
 fuzz_needs := trainer evaluator augment loader model common
 fuzz_shared := $(out)/obj/tests/fuzz/input.o

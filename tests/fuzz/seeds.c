@@ -130,6 +130,49 @@ static void seed_datasets(void) {
     seed_gzip(images, sizeof images, labels, sizeof labels);
 }
 
+static void seed_csv(void) {
+    static const char rows[] = "\1label,\x80 0\n7,\x81\r\n\x82,\n\n\"3\",\x81\n";
+    static const char plain[] = "\0"
+                                "5;0;12;255\n";
+    seed_write("csv", "rows", rows, sizeof rows - 1);
+    seed_write("csv", "plain", plain, sizeof plain - 1);
+}
+
+/* An array's header and elements. */
+static size_t put_array(uint8_t *bytes, const char *type, const char *shape, size_t elements) {
+    char text[128];
+    int size = snprintf(text, sizeof text,
+                        "{'descr': '%s', 'fortran_order': False, 'shape': %s, }\n", type, shape);
+    memcpy(bytes, "\x93NUMPY\1\0", 8);
+    bytes[8] = (uint8_t)size;
+    bytes[9] = 0;
+    memcpy(bytes + 10, text, (size_t)size);
+    memset(bytes + 10 + size, 1, elements);
+    return 10 + (size_t)size + elements;
+}
+
+static void seed_npz(void) {
+    static struct seed seed;
+    uint8_t images[4096], labels[256];
+    size_t images_size = put_array(images, "|u1", "(3, 28, 28)", (size_t)3 * IMAGE_PIXELS);
+    size_t labels_size = put_array(labels, "|u1", "(3,)", 3);
+    for (uint8_t flags = 0; flags < 4; flags += 2) {
+        seed_begin(&seed, flags);
+        seed_frame(&seed, images, images_size);
+        seed_frame(&seed, labels, labels_size);
+        seed_write("npz", flags ? "deflated" : "stored", seed.bytes, seed.size);
+    }
+    /* An archive with one empty member. */
+    static const uint8_t raw[] =
+        "PK\3\4\x14\0\0\0\0\0\0\0!\0\0\0\0\0\0\0\0\0\0\0\0\0\x0b\0\0\0x_train.npy"
+        "PK\1\2\x14\0\x14\0\0\0\0\0\0\0!\0\0\0\0\0\0\0\0\0\0\0\0\0\x0b\0\0\0\0\0\0\0\0\0\0"
+        "\0\0\0\0\0\0\0x_train.npy"
+        "PK\5\6\0\0\0\0\1\0\1\0\x39\0\0\0\x29\0\0\0\0";
+    seed_begin(&seed, 1);
+    seed_frame(&seed, raw, sizeof raw);
+    seed_write("npz", "raw", seed.bytes, seed.size);
+}
+
 static void seed_png(void) {
     static const struct {
         const char *name;
@@ -224,6 +267,8 @@ int main(int argc, char **argv) {
     mkdir(root, 0777);
     seed_datasets();
     seed_png();
+    seed_csv();
+    seed_npz();
     seed_checkpoint();
     seed_texts();
     seed_messages();

@@ -146,6 +146,14 @@ Test(csv, delimiters_and_quotes) {
         add("\n");
     }
     expect_two("quotes, blanks and .0");
+    begin();
+    for (int row = 0; row < 2; row++) {
+        add("%.18e", row ? 0.0 : 7.0);
+        for (int i = 0; i < IMAGE_PIXELS; i++)
+            add(",%.18e", (double)(((row ? 250 : 3) + i) % 256));
+        add("\n");
+    }
+    expect_two("as numpy.savetxt writes them");
 }
 
 static void refused_as(enum error_code code, const char *words) {
@@ -177,7 +185,16 @@ Test(csv, what_is_wrong_is_said_with_its_place) {
     begin();
     add("7,0.5,");
     add_pixels(IMAGE_PIXELS - 1, 0, ',');
-    refused("/t.csv:1:2: '0.5', a whole number 0-255 expected");
+    refused("/t.csv:1:2: '0.5', a whole number 0-255 expected; pixels scaled to 0-1 must be "
+            "multiplied by 255");
+    static const char *const odd[] = {"0x7", "1e999", "nan", "-1", "2.5e0", "1 2", "\"7", "7\""};
+    for (int i = 0; i < 8; i++) {
+        begin();
+        add_row(7, 3, "\n");
+        add("3,%s,", odd[i]);
+        add_pixels(IMAGE_PIXELS - 1, 0, ',');
+        refused("/t.csv:2:2: '");
+    }
     begin();
     add("7,,");
     add_pixels(IMAGE_PIXELS - 1, 0, ',');
@@ -272,6 +289,7 @@ static void expect_opened(const char *word, const char *folder, const char *name
     struct error error;
     struct dataset *dataset = open_in(word, folder, name, hold_out, &error);
     cr_expect_not_null(dataset, "%s%s: %s", word, name, error.text);
+    cr_expect_eq(error.code, ERROR_NONE, "%s%s: %s", word, name, error.text);
     if (dataset) {
         cr_expect_eq(dataset->train.count, train, "%s%s: %u", word, name, dataset->train.count);
         cr_expect_eq(dataset->test.count, test, "%s%s: %u", word, name, dataset->test.count);
@@ -308,6 +326,8 @@ Test(csv, is_a_dataset_by_its_names) {
     expect_opened("csv:", folder, "", 0, 20, 10);
     expect_opened("", folder, "", 0, 20, 10);
     expect_opened("", folder, "mnist_test.csv", 0, 20, 10);
+    expect_refused("png:", folder, "", "; did you mean csv:");
+    expect_refused("idx:", folder, "", "; did you mean csv:");
     put(folder, "emnist-digits-train.csv", 40);
     put(folder, "emnist-digits-test.csv", 4);
     expect_opened("", folder, "", 0, 20, 10);

@@ -159,6 +159,29 @@ static void put_dataset(const char *folder) {
     put(folder, "t10k-labels-idx1-ubyte", labels, 8, 3);
 }
 
+Test(hold_out, needs_no_test_split) {
+    char folder[64], data[80], path[SCRATCH_PATH];
+    scratch_begin(folder);
+    put_dataset(folder);
+    snprintf(path, sizeof path, "%s/t10k-labels-idx1-ubyte", folder);
+    cr_assert_eq(remove(path), 0);
+    for (int bare = 0; bare < 2; bare++) {
+        struct error error = {0};
+        snprintf(data, sizeof data, "%s%s", bare ? "" : "idx:", folder);
+        struct dataset_request request = {.data = data};
+        cr_expect_null(dataset_open(&request, &error));
+        cr_expect_eq(error.code, ERROR_INVALID);
+        cr_expect(strstr(error.text, "holds no t10k-labels-idx1-ubyte"), "%s", error.text);
+        request.hold_out = 1;
+        struct dataset *dataset = dataset_open(&request, &error);
+        cr_assert_not_null(dataset, "%s", error.text);
+        cr_expect_eq(dataset->train.count, 2);
+        cr_expect_eq(dataset->test.count, 1);
+        dataset_close(&dataset);
+    }
+    scratch_end(folder);
+}
+
 /* The hash follows the turned images; twice turned they are as before. */
 Test(transpose, is_another_dataset_and_says_so) {
     struct error error = {0};

@@ -281,6 +281,8 @@ Test(dataset, unknown_words_are_refused) {
     cr_expect_null(open_data("/no/where", 0, 0, &error));
     cr_expect_eq(error.code, ERROR_INVALID);
     cr_expect_str_eq(error.text, "/no/where: there is no such file or folder");
+    cr_expect_null(open_data("mnst.npz", 0, 0, &error));
+    cr_expect_str_eq(error.text, "mnst.npz: there is no such file or folder");
     cr_expect_null(open_data("idx:/nowhere", 0, 0, &error));
     cr_expect(strstr(error.text, "/nowhere"), "%s", error.text);
 }

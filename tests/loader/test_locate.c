@@ -1,5 +1,6 @@
 /* The four IDX files under the names and in the folders that people have, and what the files are
  * where they are none. */
+#include "loader/fetch.h"
 #include "loader/idx.h"
 #include "loader/kind.h"
 #include "loader/names.h"
@@ -144,6 +145,34 @@ Test(locate, says_what_is_missing_and_what_is_there) {
     cr_expect(strstr(error.text, ": there is no such folder"), "%s", error.text);
 }
 
+Test(locate, says_what_is_called_so_and_is_no_file) {
+    char folder[64], path[SCRATCH_PATH];
+    struct idx_files files;
+    struct error error = {0};
+    scratch_begin(folder);
+    make(folder, "train-images-idx3-ubyte/notes");
+    cr_expect_eq(idx_locate(folder, &files, &error), -1);
+    cr_expect(strstr(error.text, ": holds no train-images-idx3-ubyte, plain or .gz: "
+                                 "train-images-idx3-ubyte is a folder without such a file"),
+              "%s", error.text);
+    make(folder, "train-images-idx3-ubyte.gz");
+    snprintf(path, sizeof path, "%s/train-labels-idx1-ubyte", folder);
+    cr_assert_eq(symlink("/no/where", path), 0);
+    cr_expect_eq(idx_locate(folder, &files, &error), -1);
+    cr_expect(strstr(error.text, "train-labels-idx1-ubyte is a link to nothing"), "%s", error.text);
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    cr_expect_eq(idx_locate(folder, &files, &error), -1);
+    cr_expect(strstr(error.text, "train-labels-idx1-ubyte is not a regular file"), "%s",
+              error.text);
+    cr_expect_not(files.train_only);
+    make(folder, "train-labels-idx1-ubyte.gz");
+    cr_expect_eq(idx_locate(folder, &files, &error), -1);
+    cr_expect(strstr(error.text, "HOLD_OUT=N"), "%s", error.text);
+    cr_expect(files.train_only);
+    scratch_end(folder);
+}
+
 /* Found by itself must be MNIST's files alone. */
 Test(locate, the_search_for_mnist_takes_no_other_set) {
     char folder[64];
@@ -163,6 +192,30 @@ Test(locate, the_search_for_mnist_takes_no_other_set) {
     cr_expect_eq(idx_locate_mnist(folder, &files, &error), 0, "%s", error.text);
     cr_expect(strstr(files.path[0], "MNIST/raw/train-images"), "%s", files.path[0]);
     scratch_end(folder);
+}
+
+/* Where torchvision keeps them below the working folder, and by MNIST_DIR. */
+Test(locate, the_search_looks_into_raw) {
+    static const char *const places[] = {"data/MNIST/raw", "MNIST/raw", "data/mnist/raw", "own"};
+    setenv("XDG_CACHE_HOME", "/nowhere", 1);
+    for (int place = 0; place < 4; place++) {
+        char folder[64], name[128], found[PATH_MAX], *home = getcwd(NULL, 0);
+        struct idx_files files;
+        scratch_begin(folder);
+        cr_assert_eq(chdir(folder), 0);
+        setenv("MNIST_DIR", place == 3 ? "own" : "", 1);
+        cr_expect_not(fetch_find(NULL, found, &files));
+        for (int i = 0; i < 4; i++) {
+            snprintf(name, sizeof name, "%s/%s.gz", places[place], IDX_NAMES[i]);
+            make(folder, name);
+        }
+        cr_expect(fetch_find(NULL, found, &files), "%s", places[place]);
+        cr_expect_eq(strncmp(files.path[0], places[place], strlen(places[place])), 0, "%s",
+                     files.path[0]);
+        cr_assert_eq(chdir(home), 0);
+        free(home);
+        scratch_end(folder);
+    }
 }
 
 /* --- what files are --------------------------------------------------------------------------- */

@@ -153,6 +153,7 @@ static const struct row output_rows[] = {
     {"name = \"t\"; nodes = ( );|outputs = { };", "t.net:2: 'outputs' needs 'digit', a node's name"},
     {"name = \"t\"; nodes = ( );|outputs = {|digit = 3; };", "t.net:3: 'outputs' needs 'digit', a node's name"},
     {"name = \"t\"; nodes = ( );|outputs = {|colour = \"x\"; };", "t.net:3: 'outputs' has no 'colour'; it has digit and sum"},
+    {"name = \"t\"; nodes = ( );|outputs = {|digits = \"x\"; };", "t.net:3: 'outputs' has no 'digits'; it has digit and sum; did you mean 'digit'?"},
     {"name = \"t\"; nodes = ( );|outputs = {|digit = \"x\"; };", "t.net:3: output 'digit': there is no node 'x'"},
     {"name = \"t\"; nodes = ( );|outputs = {|digit = \"digit\"; };", "t.net:3: output 'digit' cannot be the input 'digit'"},
     {HEAD "{ name = \"x\"; kind = \"dense\"; input = \"image\"; units = 10; } );|outputs = { digit = \"x\"; };", "t.net:3: 'outputs' needs 'sum', a node's name"},

@@ -92,6 +92,8 @@ Test(settings, what_excludes_each_other) {
     expect_refused("--checkpoint-every and --checkpoint-epochs exclude each other");
     parse("--run-dir", "r", "--digit-weight", "0", "--sum-weight", "0", NULL);
     expect_refused("--digit-weight and --sum-weight are both 0: nothing would be learned");
+    parse("--run-dir", "r", "--digit-weight", "1e-60", "--sum-weight", "0", NULL); /* as floats */
+    expect_refused("--digit-weight and --sum-weight are both 0: nothing would be learned");
     parse("--run-dir", "r", "--digit-weight", "0", NULL);
     expect_right();
 }

@@ -46,7 +46,11 @@ static void setup(void) {
         .ops = &fake_engine,
         .net = rig.net,
         .config = {.batch = BATCH, .training = true, .optimizer = tiny_optimizer},
-        .schedule = {SCHEDULE_ONECYCLE, 1.0f, 0.25f, 0.001f, 10},
+        .schedule = {.kind = SCHEDULE_ONECYCLE,
+                     .peak = 1.0f,
+                     .warmup = 0.25f,
+                     .final = 0.001f,
+                     .steps = 10},
         .steps = 10,
         .samples = SAMPLES,
         .checkpoints = true};
