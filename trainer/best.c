@@ -8,10 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Sums of shares of up to a million pairs: what is nearer than this is equal. */
+static const double equal = 1e-9;
+
 static bool better(double digit, double sum, uint64_t step, double than_digit, double than_sum,
                    uint64_t than_step) {
     double one = digit + sum, other = than_digit + than_sum;
-    return one > other || (one == other && step < than_step);
+    return one > other + equal || (one > other - equal && step < than_step);
 }
 
 static void file_of(const struct best *self, char path[static 512]) {
