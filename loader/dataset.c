@@ -110,6 +110,7 @@ static int open_layout(struct dataset *self, const struct layout *layout,
     if (read_both(&train, &test, request->hold_out > 0, error))
         return -1;
     log_layout(self, layout, request->log);
+    tree_note_doubled(&layout->tree, &self->notices);
     tree_note_passed(&train.passed, &test.passed, &self->notices);
     if (layout_is_emnist(layout) && !request->transpose)
         notices_add(&self->notices, "EMNIST keeps its images transposed, lying on their side: "

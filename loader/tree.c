@@ -53,16 +53,23 @@ static bool has_labels(const char *folder, const struct names *names) {
     return false;
 }
 
+static void append(char *list, size_t size, const char *name) {
+    size_t used = strlen(list);
+    snprintf(list + used, size - used, "%s%s", used ? ", " : "", name);
+}
+
 /* Lists the splits that are there beside those that are taken. */
 static void list_others(const char *folder, const struct names *names, const char *train,
                         const char *test, struct tree *tree) {
-    size_t used = 0;
-    for (int i = 0; i < names->count && used < sizeof tree->others; i++) {
+    for (int i = 0; i < names->count; i++) {
         const struct names one = {.list = names->list + i, .count = 1};
-        if (names->list[i] != train && names->list[i] != test &&
-            (find_word(folder, &one, train_words) || find_word(folder, &one, test_words)))
-            used += (size_t)snprintf(tree->others + used, sizeof tree->others - used, "%s%s",
-                                     used ? ", " : "", names->list[i]);
+        const char *name = names->list[i];
+        bool trains = find_word(folder, &one, train_words);
+        if (name == train || name == test || (!trains && !find_word(folder, &one, test_words)))
+            continue;
+        append(tree->others, sizeof tree->others, name);
+        if (trains || (test && names_equal(name, test)))
+            append(tree->doubled, sizeof tree->doubled, name);
     }
 }
 
@@ -285,6 +292,13 @@ int tree_read(const char *folder, struct split *split, struct tree_passed *passe
     for (int label = 0; label < 10; label++)
         names_free(&listing.labels[label]);
     return status;
+}
+
+void tree_note_doubled(const struct tree *tree, struct notices *notices) {
+    if (tree->doubled[0])
+        notices_add(notices,
+                    "of several folders for the same split one was read, and passed over: %.120s",
+                    tree->doubled);
 }
 
 void tree_note_passed(const struct tree_passed *train, const struct tree_passed *test,

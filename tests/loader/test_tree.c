@@ -292,6 +292,28 @@ Test(tree, splits_by_any_usual_name) {
                   "mnist_png/testing", "");
 }
 
+Test(tree, a_split_that_is_there_twice_is_noted) {
+    static const char *const lists[] = {"Train train test", "train training test",
+                                        "train Test test", "train test val"};
+    static const char *const passed[] = {"Train", "training", "Test", NULL};
+    for (int i = 0; i < 4; i++) {
+        char folder[64], words[128];
+        struct tree tree;
+        struct notices notices = {0};
+        struct error error = {0};
+        scratch_begin(folder);
+        make_folders(folder, lists[i]);
+        cr_assert_eq(tree_locate(folder, false, &tree, &error), 0, "%s", error.text);
+        tree_note_doubled(&tree, &notices);
+        cr_assert_eq(notices.count, passed[i] ? 1 : 0, "%s", lists[i]);
+        snprintf(words, sizeof words,
+                 "of several folders for the same split one was read, and passed over: %s",
+                 passed[i] ? passed[i] : "");
+        cr_expect(!passed[i] || strcmp(notices.texts[0], words) == 0, "%s", lists[i]);
+        scratch_end(folder);
+    }
+}
+
 static void expect_no_splits(const char *list, bool alone, const char *words) {
     char folder[64];
     struct tree tree;
