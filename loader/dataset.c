@@ -229,7 +229,7 @@ static int open_mnist(struct dataset *self, const struct dataset_request *reques
                       bool or_synthetic, struct error *error) {
     struct layout layout = {.form = LAYOUT_IDX};
     struct error failure;
-    if (fetch_find(request->log, layout.path, &layout.files))
+    if (fetch_find(&self->notices, layout.path, &layout.files))
         return open_layout(self, &layout, request, error);
     if (open_keras(self, request))
         return 0;
@@ -275,7 +275,7 @@ struct dataset *dataset_open(const struct dataset_request *request, struct error
                       self->name + strlen("idx:"), self->name);
             goto fail;
         }
-        log_warning(request->log, "%s is not MNIST by its SHA-256", self->name);
+        notices_add(&self->notices, "%s is not MNIST by its SHA-256", self->name);
     }
     if (keep(self, request, error))
         goto fail;

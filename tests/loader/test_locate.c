@@ -242,7 +242,12 @@ Test(locate, the_search_looks_into_raw) {
         scratch_begin(folder);
         cr_assert_eq(chdir(folder), 0);
         setenv("MNIST_DIR", place == 3 ? "own" : "", 1);
-        cr_expect_not(fetch_find(NULL, found, &files));
+        struct notices notices = {0};
+        cr_expect_not(fetch_find(&notices, found, &files));
+        cr_expect_eq(notices.count, place == 3);
+        cr_expect(place < 3 || strcmp(notices.texts[0], "MNIST_DIR was passed over: own: there is "
+                                                        "no such folder") == 0,
+                  "%s", notices.texts[0]);
         for (int i = 0; i < 4; i++) {
             snprintf(name, sizeof name, "%s/%s.gz", places[place], IDX_NAMES[i]);
             make(folder, name);
