@@ -221,6 +221,27 @@ Test(refusals, missing_data_ends_the_loader) {
     e2e_end(&run);
 }
 
+/* What cannot be opened stays so: status 2 as well, which no supervisor tries again. */
+Test(refusals, data_that_cannot_be_opened_ends_the_loader) {
+    static const char *const folders[] = {"", "/train", "/train/0", "/test", "/test/0"};
+    struct e2e run;
+    char path[400], option[400];
+    e2e_begin(&run);
+    for (int i = 0; i < 5; i++) {
+        snprintf(path, sizeof path, "%s/png%s", run.folder, folders[i]);
+        cr_assert_eq(mkdir(path, 0700), 0, "%s", path);
+    }
+    snprintf(path, sizeof path, "%s/png/train/0/a.png", run.folder);
+    cr_assert_eq(symlink("/no/where", path), 0);
+    snprintf(option, sizeof option, "--data=png:%s/png", run.folder);
+    refused(&run, "loader", (const char *const[]){"--join", "@ADDRESS", option, NULL}, 2,
+            "/png/train/0/a.png: is a link to nothing");
+    refused(&run, "trainer",
+            (const char *const[]){"--run-dir", "@RUN", "--recipe", "/no/such.recipe", NULL}, 2,
+            "opening the recipe /no/such.recipe: No such file or directory");
+    e2e_end(&run);
+}
+
 /* A run in which strangers send what they like. */
 static void send_noise(const char *control, uint64_t run_id) {
     char data[400];
