@@ -297,6 +297,43 @@ int settings_recipe(const struct settings *settings, char *path, size_t size, st
     return 0;
 }
 
+static bool is_among(const char *word, const char *list) {
+    size_t size = strlen(word);
+    for (const char *at = list; (at = strstr(at, word)); at += size)
+        if ((at == list || at[-1] == ' ') && (at[size] == ' ' || at[size] == '\0'))
+            return true;
+    return false;
+}
+
+void settings_note_idle(const struct settings *settings, const struct options *options,
+                        struct notices *notices) {
+    static const struct {
+        const char *option;
+        bool schedule; /* or the optimizer */
+        const char *with;
+    } uses[] = {
+        {"milestones", true, "step"},
+        {"step-epochs", true, "step"},
+        {"gamma", true, "step"},
+        {"warmup", true, "linear cosine onecycle"},
+        {"final-rate", true, "linear cosine onecycle"},
+        {"momentum", false, "sgd nesterov"},
+        {"beta1", false, "adam adamw"},
+        {"beta2", false, "adam adamw"},
+        {"rho", false, "adadelta rmsprop"},
+        {"epsilon", false, "adam adamw adadelta rmsprop adagrad"},
+    };
+    for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
+        const char *set = uses[i].schedule ? settings->schedule : settings->optimizer;
+        if (options_given(options, uses[i].option) && !is_among(set, uses[i].with))
+            notices_add(notices, "--%s has no effect with --%s=%s", uses[i].option,
+                        uses[i].schedule ? "schedule" : "optimizer", set);
+    }
+    if (settings->milestones && strcmp(settings->schedule, "step") == 0 &&
+        options_given(options, "step-epochs"))
+        notices_add(notices, "--step-epochs has no effect with --milestones");
+}
+
 void settings_optimizer(const struct settings *settings, struct optimizer *optimizer) {
     static const char *const words[] = {
         [OPTIMIZER_SGD] = "sgd",           [OPTIMIZER_NESTEROV] = "nesterov",

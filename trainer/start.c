@@ -246,6 +246,7 @@ static int choose_engine(struct start *start, const struct log *log, struct erro
                                      .training = true,
                                      .seed = (uint64_t)settings->seed};
     settings_optimizer(settings, &config->optimizer);
+    settings_note_idle(settings, start->options, &start->notices);
     if (strcmp(settings->engine, "null") == 0) {
         start->ops = &null_engine;
         settings->precision = "f32";

@@ -315,3 +315,31 @@ Test(settings, become_warps) {
     cr_expect_eq(warps.shear, 4);
     cr_expect_eq(warps.elastic, 2);
 }
+
+static void expect_idle(const char *sentence) {
+    struct notices notices = {0};
+    settings_note_idle(&settings, options, &notices);
+    cr_expect_eq(notices.count, sentence[0] ? 1 : 0, "%s", sentence);
+    cr_expect(!sentence[0] || strcmp(notices.texts[0], sentence) == 0, "%s", notices.texts[0]);
+}
+
+Test(settings, options_without_effect_are_noted) {
+    parse("--milestones=6,9", NULL);
+    expect_idle("--milestones has no effect with --schedule=onecycle");
+    parse("--milestones=6,9", "--schedule=step", "--gamma=0.5", NULL);
+    expect_idle("");
+    parse("--milestones=6,9", "--schedule=step", "--step-epochs=1", NULL);
+    expect_idle("--step-epochs has no effect with --milestones");
+    parse("--warmup=0.1", "--schedule=constant", NULL);
+    expect_idle("--warmup has no effect with --schedule=constant");
+    parse("--momentum=0.5", "--optimizer=adam", NULL);
+    expect_idle("--momentum has no effect with --optimizer=adam");
+    parse("--epsilon=0.5", "--optimizer=sgd", NULL);
+    expect_idle("--epsilon has no effect with --optimizer=sgd");
+    parse("--rho=0.5", "--optimizer=adadelta", "--epsilon=1e-5", NULL);
+    expect_idle("");
+    parse("--beta1=0.5", "--optimizer=adam", NULL);
+    expect_idle("");
+    parse("--rate=0.5", NULL);
+    expect_idle("");
+}
