@@ -174,7 +174,7 @@ with_args = $(if $(strip $(call given,ARGS)),words=$$(deploy/words ARGS $(call q
 # The beginning of a command that goes on with a run, for the launcher to say.
 run_names := RUN NET RECIPE SEED EPOCHS STEPS UNTIL DEVICE PRECISION DATA HOLD_OUT \
   TRANSPOSE LOADERS AUGMENTERS RESUME OTHER_BITS FORCE KEEP_GOING ARGS
-make_command = make$(if $(subst $(CURDIR),,$(value PWD)), -C $(call quote,$(CURDIR))) run-pipeline$(foreach \
+make_command = make$(if $(subst /$(CURDIR)/,,/$(value PWD)/), -C $(call quote,$(CURDIR))) run-pipeline$(foreach \
   name,$(filter-out $(run_names),$(given_names)), $(name)=$(call quote,$(call given,$(name))))
 # A resumed run knows its data: none is looked for unless DATA names some.
 find_data = $(if $(strip $(call given,DATA)),1,$(if $(call flag,resume,RESUME),,1))
