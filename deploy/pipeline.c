@@ -187,7 +187,7 @@ static void kill_all(struct run *run) {
 static void pause_all(struct run *run) {
     view_clear(run->view);
     supervisor_pause(run->supervisor);
-    /* Who typed fg before all had stopped has spoken already: it would not come again. */
+    /* A fg that was typed before all had stopped has sent its SIGCONT already: no other comes. */
     sigset_t pending;
     if (sigpending(&pending) != 0 || !sigismember(&pending, SIGCONT))
         signals_pause();
