@@ -277,8 +277,8 @@ static int handle(struct peer *self, struct wire_message *message, struct error 
 static int keep_up(struct peer *self, struct error *error) {
     int64_t now = clock_now(), away = self->looked ? now - self->looked - TURN_MAX : 0;
     self->looked = now;
-    if (away >
-        0) { /* who did not look, stopped or without a processor, cannot say who was silent */
+    /* What we could not hear, stopped or without a processor, is not the other side's silence. */
+    if (away > 0) {
         self->heard += away;
         self->connected += away;
     }

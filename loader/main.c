@@ -25,7 +25,7 @@ struct settings {
 static const struct option_row rows[] = {
     {"join", 'j', OPTION_TEXT, AT(join), 0, 0, NULL, "tcp://127.0.0.1:5555", "ADDR",
      "the trainer's address", 0},
-    {"data", 0, OPTION_TEXT, AT(data), 0, 0, NULL, "auto", "WHAT",
+    {"data", 0, OPTION_TEXT, AT(data), 0, 0, NULL, "auto", "SOURCE",
      "auto, mnist, synthetic, or files: a path, or idx:, png:, csv: or npz: and a path; auto finds or downloads MNIST, and draws digits where it can do neither", 0},
     {"hold-out", 0, OPTION_INT, AT(hold_out), 0, 10000000, NULL, "0", "N",
      "score N training images, drawn from all over and not trained on, in place of the test split; the limits count what is left on each side", 0},

@@ -141,7 +141,7 @@ int flow_receive(struct coordinator *self, struct error *error);
 /* Moves what is next in order to the training thread, then leases what is due. */
 void flow_advance(struct coordinator *self);
 
-/* What the run waits for, in words, or "" while batches flow. */
+/* What the run waits for, in words, or "" while batches flow and when nothing is left to do. */
 const char *flow_waiting(const struct coordinator *self);
 
 #endif

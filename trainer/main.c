@@ -28,7 +28,7 @@ static void tell(const struct error *error, const char *run_dir, char **argv) {
         }
         fputs(resumes ? "" : " --resume", stderr);
         fputs(error->code == ERROR_DIVERGED ? " --keep-going" : "", stderr);
-    } else if (run_dir) {
+    } else if (run_dir && error->code != ERROR_DIVERGED) { /* as before it would end the same */
         fputs(". There was no checkpoint yet: begin again", stderr);
     }
     fputc('\n', stderr);

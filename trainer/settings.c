@@ -110,7 +110,7 @@ static const struct option_row rows[] = {
     {"checkpoint-every", 0, OPTION_INT, AT(checkpoint_every), 0, 1e12, NULL, "0", "N",
      "steps between checkpoints, besides those at each epoch's end", RESULT},
     {"checkpoint-epochs", 0, OPTION_REAL, AT(checkpoint_epochs), 0, 1e6, NULL, "0", "X",
-     "the same in epochs: 0.25 is four an epoch", RESULT},
+     "epochs between checkpoints: 0.25 is four an epoch", RESULT},
     {"keep", 0, OPTION_INT, AT(keep), 1, 10000, NULL, "5", "N",
      "newest checkpoints kept on disk, besides best.safetensors", OPTION_RECIPE},
     {"unscored", 0, OPTION_INT, AT(unscored), 1, 10000, NULL, "64", "N",

@@ -126,7 +126,7 @@ static int lock_folder(struct start *start, const struct log *log, struct error 
 }
 
 /* Two runs in one folder would be mixed up for good: the record of what was trained on begins anew,
- * and --resume takes the newest checkpoint, whosesoever it is. */
+ * and --resume takes the newest checkpoint, whichever run it is of. */
 static int refuse_old_run(const struct settings *settings, struct error *error) {
     char path[480];
     uint64_t step;
