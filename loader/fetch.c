@@ -61,7 +61,7 @@ int fetch_cache(char folder[PATH_MAX], struct error *error) {
     return 0;
 }
 
-bool fetch_find(const struct log *log, char folder[PATH_MAX], struct idx_files *files) {
+bool fetch_find(struct notices *notices, char folder[PATH_MAX], struct idx_files *files) {
     char cache[PATH_MAX];
     const char *named = getenv("MNIST_DIR");
     const char *folders[] = {named && named[0] ? named : NULL,
@@ -79,8 +79,8 @@ bool fetch_find(const struct log *log, char folder[PATH_MAX], struct idx_files *
             snprintf(folder, PATH_MAX, "%s", folders[i]);
             return true;
         }
-        if (i == 0)
-            log_warning(log, "MNIST_DIR=%s; looking elsewhere", error.text);
+        if (i == 0 && notices)
+            notices_add(notices, "MNIST_DIR was passed over: %s", error.text);
     }
     return false;
 }

@@ -5,6 +5,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "common/notices.h"
 #include "loader/idx.h"
 
 #include <limits.h>
@@ -45,8 +46,8 @@ int fetch_cache(char folder[PATH_MAX], struct error *error);
 /* Looks for the four files in $MNIST_DIR, data/mnist, data/MNIST, MNIST, ../shared/mnist and the
  * cache, in this order, and in raw and MNIST/raw in each, where torchvision keeps them. True with
  * the folder and the files in it; false where no folder has all four. A $MNIST_DIR that lacks one
- * is worth a warning in `log` (may be NULL). Reads nothing. */
-bool fetch_find(const struct log *log, char folder[PATH_MAX], struct idx_files *files);
+ * is noted in `notices` (may be NULL). Reads nothing. */
+bool fetch_find(struct notices *notices, char folder[PATH_MAX], struct idx_files *files);
 
 /* The copy of MNIST that Keras keeps: $KERAS_HOME/datasets/mnist.npz, or below ~/.keras. False
  * where there is none. Reads nothing. */

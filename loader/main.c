@@ -76,9 +76,13 @@ static int find_data(const struct settings *settings, const struct log *log, str
     const char *data = settings->data;
     bool automatic = strcmp(data, "auto") == 0, mnist = automatic || strcmp(data, "mnist") == 0;
     struct layout layout;
+    struct notices notices = {0};
     if (!mnist && strcmp(data, "synthetic") != 0 && layout_find(data, true, &layout, error) != 0)
         return -1;
-    if (mnist && !fetch_find(log, folder, &files) && !fetch_find_keras(folder)) {
+    bool found = mnist && (fetch_find(&notices, folder, &files) || fetch_find_keras(folder));
+    for (int i = 0; i < notices.count; i++)
+        log_warning(log, "%s", notices.texts[i]);
+    if (mnist && !found) {
         struct fetch_settings fetch = fetch_defaults();
         fetch.log = log;
         fetch.progress = show_download;
