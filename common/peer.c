@@ -24,7 +24,7 @@ enum {
     UNREAD_MS = 5000 /* a tcp connection whose other side takes nothing for so long is closed */
 };
 
-#define TURN_MAX (2 * CLOCK_SECOND) /* between two looks at the clock; more is time spent stopped */
+#define TURN_MAX (2 * CLOCK_SECOND) /* between looks at the clock; more is time spent stopped */
 
 struct peer {
     void *socket; /* DEALER, owned */
@@ -275,7 +275,7 @@ static int handle(struct peer *self, struct wire_message *message, struct error 
 static int keep_up(struct peer *self, struct error *error) {
     int64_t now = clock_now(), away = self->looked ? now - self->looked - TURN_MAX : 0;
     self->looked = now;
-    if (away > 0) { /* who did not look, stopped or without a processor, cannot say who was silent */
+    if (away > 0) { /* who did not look, stopped or without a processor, cannot say who is silent */
         self->heard += away;
         self->connected += away;
     }

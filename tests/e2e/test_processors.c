@@ -109,6 +109,11 @@ Test(processors, a_run_in_bf16_is_not_gone_on_with_where_there_is_none) {
     cr_expect_eq(e2e_wait(&run, pipeline), 2);
     cr_expect(e2e_logged(&run, pipeline, "--resume: the run was begun in bf16"));
     cr_expect(e2e_logged(&run, pipeline, "go on with it on a machine that has bf16"));
+    const char *const others[] = {"--steps=10", "--resume", "--other-bits", NULL};
+    pipeline = start(&run, others);
+    cr_expect_eq(e2e_wait(&run, pipeline), 0);
+    cr_expect(in_log(&run, "trainer", "training in f32, for there is no bf16 here: "));
+    cr_expect(e2e_logged(&run, pipeline, "the precision was bf16 and is f32 from here on"));
     e2e_end(&run);
 }
 
