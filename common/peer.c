@@ -273,9 +273,9 @@ static int handle(struct peer *self, struct wire_message *message, struct error 
 
 /* Sends what is due. -1 when the trainer has been silent for longer than we are patient. */
 static int keep_up(struct peer *self, struct error *error) {
-    int64_t now = clock_now(), away = self->looked ? now - self->looked - TURN_MAX : 0;
+    int64_t now = clock_now(), away = self->looked ? now - self->looked : 0;
     self->looked = now;
-    if (away > 0) { /* who did not look, stopped or without a processor, cannot say who is silent */
+    if (away > TURN_MAX) { /* stopped, or without a processor: cannot say who was silent */
         self->heard += away;
         self->connected += away;
     }
