@@ -363,7 +363,13 @@ int endpoint_next(const char *address, int offset, const char *suffix,
                   char next[static ENDPOINT_MAXIMUM], struct error *error) {
     int length;
     const char *colon = strrchr(address, ':');
-    if (strncmp(address, "ipc://", 6) == 0)
+    bool path = strncmp(address, "ipc://", 6) == 0;
+    if (!path && strtol(colon + 1, NULL, 10) > 65535 - offset)
+        return error_set(error, ERROR_INVALID,
+                         "address '%s': %s need the port %d after it, and there is none: choose a "
+                         "lower one",
+                         address, suffix, offset);
+    if (path)
         length = snprintf(next, ENDPOINT_MAXIMUM, "%s.%s", address, suffix);
     else if (strcmp(colon, ":*") == 0)
         length = snprintf(next, ENDPOINT_MAXIMUM, "%s", address);

@@ -154,7 +154,12 @@ Test(endpoint, what_joiners_connect_to) {
     cr_expect_str_eq(address, "tcp://*:*");
     cr_assert_eq(endpoint_next("ipc:///a/b", 1, "pairs", address, &error), 0);
     cr_expect_str_eq(address, "ipc:///a/b.pairs");
+    cr_assert_eq(endpoint_next("tcp://*:65533", 2, "progress", address, &error), 0);
+    cr_expect_str_eq(address, "tcp://*:65535");
     cr_expect_eq(endpoint_next("tcp://*:65535", 1, "pairs", address, &error), -1);
+    cr_expect_eq(error.code, ERROR_INVALID);
+    cr_expect_str_eq(error.text, "address 'tcp://*:65535': pairs need the port 1 after it, and "
+                                 "there is none: choose a lower one");
 }
 
 Test(endpoint, bind_names_the_port_in_use_and_removes_its_file) {
