@@ -24,7 +24,7 @@ enum {
     UNREAD_MS = 5000 /* a tcp connection whose other side takes nothing for so long is closed */
 };
 
-#define TURN_MAX (2 * CLOCK_SECOND) /* between two looks at the clock: more was spent stopped */
+#define TURN_MAX (2 * CLOCK_SECOND) /* between looks at the clock; more is time spent stopped */
 
 struct peer {
     void *socket; /* DEALER, owned */
@@ -275,10 +275,9 @@ static int handle(struct peer *self, struct wire_message *message, struct error 
 
 /* Sends what is due. -1 when the trainer has been silent for longer than we are patient. */
 static int keep_up(struct peer *self, struct error *error) {
-    int64_t now = clock_now(), away = self->looked ? now - self->looked - TURN_MAX : 0;
+    int64_t now = clock_now(), away = self->looked ? now - self->looked : 0;
     self->looked = now;
-    /* What we could not hear, stopped or without a processor, is not the other side's silence. */
-    if (away > 0) {
+    if (away > TURN_MAX) { /* stopped, or without a processor: cannot say who was silent */
         self->heard += away;
         self->connected += away;
     }

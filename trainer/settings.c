@@ -216,7 +216,7 @@ int settings_check(const struct settings *settings, struct goal *goal, struct er
                          "--bind %s can be reached from other machines: add --insecure if everyone "
                          "on that network may join this run",
                          settings->bind);
-    if (!settings->run_dir && strcmp(settings->engine, "full") == 0)
+    if (settings->run_dir ? !*settings->run_dir : strcmp(settings->engine, "full") == 0)
         return error_set(error, ERROR_INVALID, "--run-dir is missing: where should the run go?");
     if (settings->run_dir && strlen(settings->run_dir) > RUN_DIR_MOST)
         return error_set(error, ERROR_INVALID, "--run-dir: a path of %zu bytes: at most %d",
