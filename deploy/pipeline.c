@@ -3,6 +3,7 @@
  * launch.h, what a death means in supervise.h, what people see in form.h and view.h. */
 #include "common/clock.h"
 #include "common/signals.h"
+#include "common/startup.h"
 #include "deploy/command.h"
 #include "deploy/launch.h"
 #include "deploy/summary.h"
@@ -438,6 +439,14 @@ static void tell_command(const struct run *run, enum command_kind kind, const ch
 
 /* How a run that was cut short goes on, where the command that was given can lead on. */
 static void tell_how_to_go_on(const struct run *run) {
+    char now[PATH_MAX];
+    if (folder_moved(&run->folder, now)) {
+        fprintf(stderr, "  the run's folder is no longer at %s: it was %s%s\n", run->folder.path,
+                now[0] ? "moved to " : "moved or removed", now);
+        if (now[0])
+            tell_command(run, COMMAND_RESUME, "To go on, move it back, and then:");
+        return;
+    }
     if (folder_has_checkpoint(&run->folder) && run->diverged)
         tell_command(run, COMMAND_KEEP_GOING, "To train on regardless from the last checkpoint:");
     else if (folder_has_checkpoint(&run->folder))
@@ -509,7 +518,8 @@ int main(int argc, char **argv) {
     setlocale(LC_CTYPE, "");
     run.ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
     run.origin = (struct command_origin){.program = argv[0], .make = getenv("DIGITSUM_MAKE")};
-    run.options = options_parse(&launch_program, argc, argv, &run.launch, &error);
+    if (startup_prepare(&error) == 0)
+        run.options = options_parse(&launch_program, argc, argv, &run.launch, &error);
     if (run.options && launch_check(&run.launch, &error) == 0 && begin(&run, &error) == 0) {
         follow(&run);
         status = conclude(&run);

@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/options.h"
 #include "common/signals.h"
+#include "common/startup.h"
 #include "deploy/telemetry.h"
 #include "deploy/view.h"
 
@@ -97,7 +98,8 @@ int main(int argc, char **argv) {
     void *context = NULL;
     int status = -1;
     setlocale(LC_CTYPE, "");
-    struct options *options = options_parse(&program, argc, argv, &settings, &error);
+    struct options *options =
+        startup_prepare(&error) == 0 ? options_parse(&program, argc, argv, &settings, &error) : NULL;
     if (!options)
         goto done;
     if (!settings.join) {

@@ -109,6 +109,13 @@ static int open_record(struct coordinator *self, struct error *error) {
     return self->record ? 0 : -1;
 }
 
+/* The folder of the checkpoints, whose own name must survive a power cut as theirs do. */
+static int make_folder(const char *folder, struct error *error) {
+    if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+        return error_set_errno(error, "making %s", folder);
+    return checkpoint_sync(folder, error);
+}
+
 struct coordinator *coordinator_create(const struct coordinator_settings *settings,
                                        const struct log *log, struct error *error) {
     struct coordinator *self = calloc(1, sizeof *self);
@@ -131,10 +138,8 @@ struct coordinator *coordinator_create(const struct coordinator_settings *settin
     }
     if (open_sockets(self, error) != 0)
         goto failed;
-    if (settings->settings->run_dir && mkdir(folder, 0777) != 0 && errno != EEXIST) {
-        error_set_errno(error, "making %s", folder);
+    if (settings->settings->run_dir && make_folder(folder, error) != 0)
         goto failed;
-    }
     self->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     self->members = calloc(1, sizeof *self->members);
     self->feed = feed_create(FEED_CAPACITY);
@@ -149,8 +154,9 @@ struct coordinator *coordinator_create(const struct coordinator_settings *settin
     for (size_t i = 0; settings->dataset[0] && i < SHA256_SIZE; i++)
         sscanf(settings->dataset + 2 * i, "%2hhx", &self->members->dataset.sha256[i]);
     if (settings->settings->run_dir) {
-        checkpoint_sweep(folder); /* what an earlier incarnation was writing when it was killed */
-        checkpoint_sweep(settings->settings->run_dir);
+        /* What an earlier incarnation was writing when it was killed. */
+        checkpoint_sweep(folder, settings->alone);
+        checkpoint_sweep(settings->settings->run_dir, settings->alone);
         if (scoring_restore(self, folder, error) != 0 || open_record(self, error) != 0)
             goto failed;
     }
