@@ -46,7 +46,6 @@ static const char *counterpart(void *socket) {
         zmq_getsockopt(socket, ZMQ_TYPE, &type, &size);
     return type == ZMQ_PULL   ? "PUSH"
            : type == ZMQ_PUSH ? "PULL"
-           : type == ZMQ_SUB  ? "PUB"
                               : "ROUTER";
 }
 

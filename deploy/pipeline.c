@@ -288,11 +288,10 @@ static long shorter(long wait, long other) {
 static void wait_for_something(struct run *run) {
     int64_t now = clock_now(), due = supervisor_wait(run->supervisor, now);
     long wait = 1000;
-    zmq_pollitem_t items[1 + TELEMETRY_ITEMS] = {{.fd = run->signals, .events = ZMQ_POLLIN}};
+    zmq_pollitem_t items[2] = {{.fd = run->signals, .events = ZMQ_POLLIN}};
     int count = 1;
     if (run->telemetry) {
-        telemetry_items(run->telemetry, items + 1);
-        count += TELEMETRY_ITEMS;
+        items[count++] = telemetry_item(run->telemetry);
         wait = shorter(wait, telemetry_wait(run->telemetry));
     }
     wait = shorter(wait, due < 0 ? -1 : (long)(due / CLOCK_MILLISECOND) + 1);

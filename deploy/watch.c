@@ -77,11 +77,10 @@ static int follow(struct telemetry *telemetry, struct view *view, struct error *
         }
         if (status < 0)
             return -1;
-        zmq_pollitem_t items[TELEMETRY_ITEMS + 1];
-        telemetry_items(telemetry, items);
-        items[TELEMETRY_ITEMS] = (zmq_pollitem_t){.fd = signals_descriptor(), .events = ZMQ_POLLIN};
+        zmq_pollitem_t items[] = {telemetry_item(telemetry),
+                                  {.fd = signals_descriptor(), .events = ZMQ_POLLIN}};
         long wait = telemetry_wait(telemetry), due = view_wait(view, clock_now());
-        zmq_poll(items, TELEMETRY_ITEMS + 1, due >= 0 && due < wait ? due : wait);
+        zmq_poll(items, 2, due >= 0 && due < wait ? due : wait);
         view_tick(view, clock_now());
     }
     view_clear(view);

@@ -39,7 +39,6 @@ static void welcome(struct coordinator *self, const struct member *member) {
     body.batch = (uint32_t)settings->batch;
     body.warps = &warps;
     body.pairs_endpoint = self->data_address;
-    body.progress_endpoint = self->progress_address;
     body.heartbeat_ms = HEARTBEAT_MS;
     body.silence_ms = SILENCE_MS;
     body.steps = self->steps;
@@ -62,9 +61,6 @@ static bool needed_by(Digitsum__Role role, Digitsum__Role *of, int *which) {
         return true;
     case DIGITSUM__ROLE__EVALUATOR:
         *of = DIGITSUM__ROLE__LOADER, *which = 1; /* the test split */
-        return true;
-    case DIGITSUM__ROLE__WATCH:
-        *of = DIGITSUM__ROLE__EVALUATOR, *which = 0; /* reports */
         return true;
     default:
         return false;
@@ -172,6 +168,13 @@ static void send_stop(struct coordinator *self, const struct wire_address *to) {
     header.type = DIGITSUM__TYPE__STOP;
     header.stop = &body;
     send_to(self, to, &header);
+}
+
+void control_tell_watchers(struct coordinator *self, Digitsum__Header *header) {
+    int i = 0;
+    for (struct member *member; (member = members_next(self->members, &i));)
+        if (member->role == DIGITSUM__ROLE__WATCH)
+            send_to(self, &member->address, header);
 }
 
 void control_stop(struct coordinator *self) {
@@ -354,8 +357,15 @@ static void handle_report(struct coordinator *self, struct member *member,
     const Digitsum__Report *report = header->report;
     bool failed = report->failed || report->count == 0 || report->digit_hits > report->count ||
                   report->sum_hits > report->count;
-    if (member->evaluator < 0 || !publisher_report(self->publisher, member->evaluator, header->step,
-                                                   member->records, failed))
+    if (member->evaluator < 0)
+        return;
+    Digitsum__Header passed = DIGITSUM__HEADER__INIT;
+    passed.type = DIGITSUM__TYPE__REPORT;
+    passed.step = header->step;
+    passed.report = header->report;
+    control_tell_watchers(self, &passed);
+    if (!publisher_report(self->publisher, member->evaluator, header->step, member->records,
+                          failed))
         return;
     self->drain_left = self->settings.settings->drain * CLOCK_SECOND;
     offer_to(self, member);

@@ -17,7 +17,6 @@
 enum {
     DATA_QUEUE = 64,      /* batches that may wait in the pairs socket, per augmenter */
     CONTROL_QUEUE = 1024, /* control messages per member */
-    PROGRESS_QUEUE = 16,
     FEED_CAPACITY = 4,
     LEAVE_MS = 1500, /* how long members may take to say goodbye */
     REST_AFTER = 32, /* bad messages without a good one between */
@@ -81,16 +80,13 @@ static int open_sockets(struct coordinator *self, struct error *error) {
         return error_set(error, ERROR_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
     self->control = peer_new_socket(self->context, ZMQ_ROUTER, CONTROL_QUEUE, error);
     self->data = peer_new_data_socket(self->context, ZMQ_PULL, DATA_QUEUE, error);
-    self->progress = peer_new_socket(self->context, ZMQ_PUB, PROGRESS_QUEUE, error);
-    if (!self->control || !self->data || !self->progress)
+    if (!self->control || !self->data)
         return -1;
     zmq_setsockopt(self->control, ZMQ_ROUTER_MANDATORY, &mandatory, sizeof mandatory);
     zmq_setsockopt(self->control, ZMQ_ROUTER_HANDOVER, &handover, sizeof handover);
     if (bind_one(self->control, bind, control, self->control_address, error) != 0 ||
         endpoint_next(bind, 1, "pairs", next, error) != 0 ||
-        bind_one(self->data, next, bound, self->data_address, error) != 0 ||
-        endpoint_next(bind, 2, "progress", next, error) != 0 ||
-        bind_one(self->progress, next, bound, self->progress_address, error) != 0)
+        bind_one(self->data, next, bound, self->data_address, error) != 0)
         return -1;
     tell_address(self, control);
     return 0;
@@ -176,7 +172,6 @@ failed:
 static void remove_sockets(const struct coordinator *self) {
     endpoint_remove(self->control_address);
     endpoint_remove(self->data_address);
-    endpoint_remove(self->progress_address);
 }
 
 bool coordinator_stuck(const struct coordinator *self) {
@@ -205,8 +200,8 @@ void coordinator_destroy(struct coordinator **pointer) {
     publisher_destroy(&self->publisher);
     scores_free(&self->scores);
     free(self->members);
-    void *sockets[] = {self->control, self->data, self->progress};
-    for (int i = 0; i < 3; i++)
+    void *sockets[] = {self->control, self->data};
+    for (int i = 0; i < 2; i++)
         if (sockets[i])
             zmq_close(sockets[i]);
     if (self->context)
@@ -314,11 +309,9 @@ static void publish_progress(struct coordinator *self, int64_t now) {
     for (int i = 0; i < self->summary.warnings.count; i++)
         warnings[i] = self->summary.warnings.texts[i];
     Digitsum__Header header = DIGITSUM__HEADER__INIT;
-    header.run = self->run;
     header.type = DIGITSUM__TYPE__PROGRESS;
     header.progress = &body;
-    struct error error;
-    wire_send(self->progress, NULL, &header, NULL, 0, &error); /* whoever listens, listens */
+    control_tell_watchers(self, &header);
     self->sums = (struct train_progress){0};
     self->sums_since = now;
 }

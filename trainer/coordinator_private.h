@@ -26,9 +26,8 @@ struct coordinator {
     struct coordinator_settings settings;
     const struct log *log;
     /* sockets */
-    void *context, *control, *data, *progress;
-    char control_address[ENDPOINT_MAXIMUM], data_address[ENDPOINT_MAXIMUM],
-        progress_address[ENDPOINT_MAXIMUM];
+    void *context, *control, *data;
+    char control_address[ENDPOINT_MAXIMUM], data_address[ENDPOINT_MAXIMUM];
     int wake; /* eventfd that the threads write */
     /* parts */
     uint64_t run; /* id of this incarnation */
@@ -100,6 +99,10 @@ void control_offer(struct coordinator *self);
 /* Offers every evaluator the oldest again that it has not answered: a message may have been lost.
  */
 void control_offer_again(struct coordinator *self);
+
+/* PROGRESS or REPORT to all who watch; to one that is slow it is lost. They get it here and not by
+ * a socket that publishes: what strangers subscribe to there costs memory and time without bound. */
+void control_tell_watchers(struct coordinator *self, Digitsum__Header *header);
 
 /* Tells everyone that the run is over, as self->over says. */
 void control_stop(struct coordinator *self);
