@@ -22,11 +22,13 @@ enum {
     ALIVE_EVERY = 2,  /* s between questions */
     ALIVE_TRIES = 3,
     GREETING_MS = 5000, /* in which who connects must have said that it speaks ZMTP */
-    UNREAD_MS = 5000 /* a tcp connection whose other side takes nothing for so long is closed */
+    UNREAD_MS = 5000    /* a tcp connection whose other side takes nothing for so long is closed */
 };
 
 #define ZAP_DOMAIN "digitsum"
-#define TURN_MAX (2 * CLOCK_SECOND) /* between two looks at the clock; more is time spent stopped */
+#define TURN_MAX                                                                                   \
+    (2 * CLOCK_SECOND) /* between two looks at the clock; more is time spent stopped               \
+                        */
 
 struct peer {
     void *socket; /* DEALER, owned */
@@ -281,7 +283,8 @@ static int handle(struct peer *self, struct wire_message *message, struct error 
 static int keep_up(struct peer *self, struct error *error) {
     int64_t now = clock_now(), away = self->looked ? now - self->looked - TURN_MAX : 0;
     self->looked = now;
-    if (away > 0) { /* who did not look, stopped or without a processor, cannot say who was silent */
+    if (away >
+        0) { /* who did not look, stopped or without a processor, cannot say who was silent */
         self->heard += away;
         self->connected += away;
     }
@@ -358,6 +361,10 @@ void peer_ask(struct peer *self) {
 
 const struct peer_run *peer_run(const struct peer *self) {
     return self->joined ? &self->run : NULL;
+}
+
+int64_t peer_silence(const struct peer *self) {
+    return clock_now() - self->heard;
 }
 
 const char *peer_trainer(const struct peer *self) {

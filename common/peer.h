@@ -67,6 +67,9 @@ void peer_ask(struct peer *self);
 /* NULL until welcomed, and while the trainer is silent. */
 const struct peer_run *peer_run(const struct peer *self);
 
+/* Nanoseconds since the trainer was heard last. */
+int64_t peer_silence(const struct peer *self);
+
 /* The numeric address by which the trainer is reached: what it announces goes with the same host.
  */
 const char *peer_trainer(const struct peer *self);

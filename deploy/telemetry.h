@@ -1,5 +1,6 @@
 /* What a run tells of itself: joins the trainer as a watcher and hands out its progress messages
- * and the evaluators' reports, which the trainer passes on. Reconnects by itself. Leaves showing them to view.h. */
+ * and the evaluators' reports, which the trainer passes on. Reconnects by itself. Leaves showing
+ * them to view.h. */
 #ifndef DEPLOY_TELEMETRY_H
 #define DEPLOY_TELEMETRY_H
 

@@ -97,8 +97,9 @@ int main(int argc, char **argv) {
     void *context = NULL;
     int status = -1;
     setlocale(LC_CTYPE, "");
-    struct options *options =
-        startup_prepare(&error) == 0 ? options_parse(&program, argc, argv, &settings, &error) : NULL;
+    struct options *options = startup_prepare(&error) == 0
+                                  ? options_parse(&program, argc, argv, &settings, &error)
+                                  : NULL;
     if (!options)
         goto done;
     if (!settings.join) {

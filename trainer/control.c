@@ -76,6 +76,7 @@ static void send_peers(struct coordinator *self, const struct member *member) {
         return;
     Digitsum__Peers body = DIGITSUM__PEERS__INIT;
     body.endpoints = pointers;
+    body.pairs_renewals = self->pairs_renewals;
     for (struct member *other;
          body.n_endpoints < MOST && (other = members_next(self->members, &i));) {
         if (other->role != of)
@@ -85,6 +86,7 @@ static void send_peers(struct coordinator *self, const struct member *member) {
         endpoint->role = of;
         endpoint->name = other->name;
         endpoint->address = other->endpoints[which];
+        endpoint->renewals = other->renewals;
         pointers[body.n_endpoints++] = endpoint;
     }
     Digitsum__Header header = DIGITSUM__HEADER__INIT;
@@ -93,8 +95,7 @@ static void send_peers(struct coordinator *self, const struct member *member) {
     send_to(self, &member->address, &header);
 }
 
-/* Someone of `role` came or went: those who need its endpoints hear of it. */
-static void announce(struct coordinator *self, Digitsum__Role role) {
+void control_announce(struct coordinator *self, Digitsum__Role role) {
     int i = 0;
     for (struct member *member; (member = members_next(self->members, &i));) {
         Digitsum__Role of;
@@ -212,7 +213,7 @@ static void depart(struct coordinator *self, struct member *member, const char *
         log_info(self->log, "%s %s %s", wire_role_name(role), member->name, how);
     forget(self, member);
     members_leave(self->members, member);
-    announce(self, role);
+    control_announce(self, role);
 }
 
 static int settle_loader(struct coordinator *self, struct member *member, struct error *error) {
@@ -273,7 +274,7 @@ static int handle_hello(struct coordinator *self, const struct wire_message *mes
         take_notices(self, hello);
     welcome(self, member);
     send_peers(self, member);
-    announce(self, member->role);
+    control_announce(self, member->role);
     if (member->role == DIGITSUM__ROLE__EVALUATOR)
         offer_to(self, member);
     return 0;

@@ -345,6 +345,7 @@ static void do_periodic(struct coordinator *self) {
     if (now >= self->next_check) {
         self->next_check = now + CHECK_PERIOD;
         control_check_silence(self, now);
+        flow_check_stalls(self, now);
         complain(self, now);
     }
     if (now >= self->next_offer) {

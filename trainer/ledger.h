@@ -64,6 +64,12 @@ bool ledger_lease(struct ledger *self, int64_t now, struct lease *lease);
 
 enum arrival ledger_arrive(struct ledger *self, uint64_t step, int64_t now);
 
+/* A loader of which nothing has come for `patience` ns (each time in a row twice as many, up to
+ * sixteen times), although steps have been out with it for so long, or three were asked of others
+ * since: its handle, and how long it was, or -1. What it holds is due again, and goes to others
+ * where there are any. Call until -1. */
+int ledger_stalled(struct ledger *self, int64_t now, int64_t patience, int64_t *silent);
+
 /* A step that had arrived turned out to be bad after all: it is due again. */
 void ledger_reject(struct ledger *self, uint64_t step);
 

@@ -95,8 +95,9 @@ int main(int argc, char **argv) {
     struct log log = {0};
     struct settings settings = {0};
     int status = -1;
-    struct options *options =
-        startup_prepare(&error) == 0 ? options_parse(&program, argc, argv, &settings, &error) : NULL;
+    struct options *options = startup_prepare(&error) == 0
+                                  ? options_parse(&program, argc, argv, &settings, &error)
+                                  : NULL;
     if (options && signals_install(&error) == 0) {
         log_init(&log, 2, "verify", log_level_of(settings.log_level));
         status = verify(&settings, options, &log, &error);

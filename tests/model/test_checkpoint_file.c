@@ -275,7 +275,7 @@ Test(checkpoint_file, what_the_killed_left_is_swept) {
     cr_assert_eq(waitpid(gone, NULL, 0), gone);
     leave(place.folder, ".checkpoint-%ld-0.tmp", gone);
     leave(place.folder, ".checkpoint-%ld-7.tmp", gone);
-    leave(place.folder, ".checkpoint-%ld-0.tmp", getpid()); /* of one before with our id */
+    leave(place.folder, ".checkpoint-%ld-0.tmp", getpid());  /* of one before with our id */
     leave(place.folder, ".checkpoint-%ld-0.tmp", getppid()); /* its writer lives */
     leave(place.folder, ".checkpoint-%ld-0.tmp.mine", gone);
     leave(place.folder, "step-%09ld.safetensors", 12);
