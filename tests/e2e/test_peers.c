@@ -6,6 +6,7 @@
 #include "common/clock.h"
 
 #include <criterion/criterion.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@ static int begin(struct e2e *run, const char *host, const char *steps, int *trai
     return port;
 }
 
-/* A port at which the next one is free, too; where the pairs follow the control socket. */
+/* A loader that tells others that it is at `announce`. Returns the port of its samples. */
 static int start_loader(struct e2e *run, const char *announce, int *loader) {
     const char *const args[] = {
         "--join", "@ADDRESS",     "--name", "l",          "--data", run->data, "--train-limit",
@@ -55,6 +56,28 @@ Test(peers, samples_that_stop_coming_are_fetched_by_a_new_connection) {
     cr_expect(stranger_swallowed());
     cr_expect_eq(e2e_wait(&run, trainer), 0);
     cr_expect_lt(clock_now() - noticed, 20 * CLOCK_SECOND, "no wait of 30 s or more");
+    cr_expect_eq(e2e_summary_number(&run, "steps"), 60);
+    e2e_end(&run);
+}
+
+/* As after a damaged length, which makes the trainer wait for bytes that never come: the augmenter
+ * sees nothing of it. The pairs are at the port after the control socket's. */
+Test(peers, pairs_that_never_arrive_are_sent_by_a_new_connection) {
+    struct e2e run;
+    int loader, port = 20000 + (int)(getpid() % 5000) * 2;
+    e2e_begin(&run);
+    snprintf(run.address, sizeof run.address, "tcp://127.0.0.1:%d", port);
+    int trainer = e2e_trainer(&run, (const char *const[]){"--steps", "60", NULL});
+    e2e_expect(&run, trainer, "listening at ");
+    start_loader(&run, "127.0.0.1", &loader);
+    snprintf(run.address, sizeof run.address, "tcp://127.0.0.2:%d", port);
+    stranger_relay(port, true, LONG_MAX);
+    stranger_relay(port + 1, true, 500000);
+    int augment = e2e_augment(&run, "a");
+    e2e_expect(&run, trainer, "no batch has come at all: augmenters connect to us anew");
+    e2e_expect(&run, augment, "connecting to the trainer's pairs anew");
+    cr_expect(stranger_swallowed());
+    cr_expect_eq(e2e_wait(&run, trainer), 0);
     cr_expect_eq(e2e_summary_number(&run, "steps"), 60);
     e2e_end(&run);
 }
