@@ -26,9 +26,7 @@ enum {
 };
 
 #define ZAP_DOMAIN "digitsum"
-#define TURN_MAX                                                                                   \
-    (2 * CLOCK_SECOND) /* between two looks at the clock; more is time spent stopped               \
-                        */
+#define TURN_MAX (2 * CLOCK_SECOND) /* between two looks at the clock: more was spent stopped */
 
 struct peer {
     void *socket; /* DEALER, owned */
@@ -268,7 +266,9 @@ static int handle(struct peer *self, struct wire_message *message, struct error 
         return error_set(error, ERROR_REFUSED, "%s refused us: %.300s", self->trainer,
                          header->refused->reason);
     case DIGITSUM__TYPE__UNKNOWN:
-        rejoin(self, "the trainer does not know us (it restarted)");
+        /* Each heartbeat that waited for the new trainer has this answer: one HELLO will do. */
+        if (self->joined)
+            rejoin(self, "the trainer does not know us (it restarted)");
         return 0;
     case DIGITSUM__TYPE__STOP:
         return error_set(error, ERROR_CLOSED, "the run is over: %.300s", header->stop->reason);

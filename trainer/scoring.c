@@ -63,8 +63,9 @@ int scoring_restore(struct coordinator *self, const char *folder, struct error *
             return -1;
     if (errno != 0)
         return error_set_errno(error, "looking for checkpoints in %s", folder);
-    if (self->scores.count > 0) /* one was there, and comes back */
-        publisher_expect(self->publisher, true);
+    /* One was there, and comes back. */
+    if (self->scores.there || self->best.step > 0)
+        publisher_expect(self->publisher, self->scores.there);
     best_published(&self->best, self->publisher);
     restore_summary(self);
     return 0;
