@@ -4,7 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define AVOID INT64_C(1000000000) /* ns */
+#define AVOID INT64_C(1000000000)  /* ns */
+#define RENEWED INT64_C(300000000) /* ns in which a connection is surely made anew */
 
 enum { LOST_MOST = 3, DOUBLED_MOST = 4 };
 
@@ -30,8 +31,9 @@ struct ledger {
     struct {
         int64_t
             since; /* when it was first asked, or something of it came last; 0: it owes nothing */
-        uint32_t lost; /* steps since then that others were asked for */
-        int doubled;   /* how often its patience was doubled */
+        uint32_t lost;  /* steps since then that others were asked for */
+        int64_t recall; /* when what it holds is due again; 0: not */
+        int doubled;    /* how often its patience was doubled */
     } flow[LEDGER_LOADERS];
     double smoothed; /* ns from lease to arrival; 0: none seen yet */
     uint64_t given;  /* leases of single steps so far */
@@ -79,6 +81,7 @@ int ledger_join(struct ledger *self) {
             self->avoid[i] = 0;
             self->flow[i].since = 0;
             self->flow[i].lost = 0;
+            self->flow[i].recall = 0;
             self->flow[i].doubled = 0;
             return i;
         }
@@ -118,7 +121,9 @@ static int choose_loader(const struct ledger *self, int last, int64_t now) {
 /* Work flows in roughly the order of the leases. So a step that later leases have overtaken is
  * probably lost, while one that nothing has overtaken may just be behind a slow stage, where asking
  * again would only add work: it gets the long patience. What was overtaken once stays so: its next
- * try comes after all others of the window, and nothing may be left to overtake it. */
+ * try comes after all others of the window, and nothing may be left to overtake it. The one step
+ * that all others wait for is asked for each second, so that a run gets on where somebody takes
+ * some of the batches. */
 static int64_t late_at(const struct ledger *self, const struct entry *entry) {
     double patience = (double)self->settings.patience_most;
     if (self->settings.hedge && (entry->overtaken || entry->order < self->newest)) {
@@ -128,6 +133,10 @@ static int64_t late_at(const struct ledger *self, const struct entry *entry) {
     }
     for (uint32_t i = 1; i < entry->tries && i < 3; i++)
         patience *= 2.0;
+    if (self->settings.hedge && self->smoothed > 0 && entry == entry_of(self, self->base)) {
+        double most = 4.0 * self->smoothed > AVOID ? 4.0 * self->smoothed : AVOID;
+        patience = patience < most ? patience : most;
+    }
     return entry->since + (int64_t)patience;
 }
 
@@ -241,19 +250,31 @@ static void recall(struct ledger *self, int loader, int64_t now) {
     }
     self->out[loader] = 0;
     self->avoid[loader] = now + AVOID;
-    self->flow[loader].since = 0;
-    self->flow[loader].lost = 0;
-    self->flow[loader].doubled += self->flow[loader].doubled < DOUBLED_MOST;
+    self->flow[loader].recall = 0;
+}
+
+static bool is_alone(const struct ledger *self, int loader) {
+    for (int i = 0; i < LEDGER_LOADERS; i++)
+        if (self->present[i] && i != loader)
+            return false;
+    return true;
 }
 
 int ledger_stalled(struct ledger *self, int64_t now, int64_t patience, int64_t *silent) {
     for (int i = 0; i < LEDGER_LOADERS; i++) {
         int64_t bound = patience << self->flow[i].doubled, since = self->flow[i].since;
+        if (self->present[i] && self->flow[i].recall && now >= self->flow[i].recall)
+            recall(self, i, now);
         if (!self->present[i] || since == 0 || now - since < bound ||
             (self->flow[i].lost < LOST_MOST && !owes_since(self, i, now - bound)))
             continue;
         *silent = now - since;
-        recall(self, i, now);
+        self->flow[i].since = 0;
+        self->flow[i].lost = 0;
+        self->flow[i].doubled += self->flow[i].doubled < DOUBLED_MOST;
+        self->flow[i].recall = now + RENEWED;
+        if (!is_alone(self, i))
+            recall(self, i, now);
         return i;
     }
     return -1;

@@ -415,8 +415,29 @@ Test(ledger, a_loader_of_which_nothing_comes_is_named_and_others_are_asked) {
     ledger_destroy(&ledger);
 }
 
+Test(ledger, the_step_that_all_wait_for_is_asked_for_each_second) {
+    struct ledger *ledger = ledger_create(&usual);
+    int64_t now = MS;
+    ledger_join(ledger);
+    must_lease(ledger, now); /* 0 */
+    ledger_arrive(ledger, 0, now + 10 * MS);
+    ledger_consume(ledger);
+    for (int i = 0; i < 8; i++)
+        cr_expect_eq(must_lease(ledger, now).first, i + 1); /* which nothing overtakes */
+    for (int i = 0; i < 10; i++) {
+        no_lease(ledger, now + 999 * MS);
+        now += 1000 * MS;
+        cr_expect_eq(must_lease(ledger, now).first, 1);
+        struct lease lease;
+        while (ledger_lease(ledger, now, &lease)) /* the others in their time */
+            cr_expect_neq(lease.first, 1);
+    }
+    ledger_destroy(&ledger);
+}
+
 Test(ledger, the_patience_with_a_loader_that_is_slow_grows) {
     struct ledger_settings settings = usual;
+    settings.window = 1;
     settings.patience_most = 1000000 * MS;
     struct ledger *ledger = ledger_create(&settings);
     int64_t silent = 0, now = MS;
@@ -427,13 +448,18 @@ Test(ledger, the_patience_with_a_loader_that_is_slow_grows) {
         now += patience;
         cr_expect_eq(ledger_stalled(ledger, now, 3000 * MS, &silent), only, "after %lld ms",
                      (long long)(patience / MS));
+        no_lease(ledger, now + 299 * MS); /* not over the connection that is being made anew */
+        now += 300 * MS;
+        cr_expect_eq(ledger_stalled(ledger, now, 3000 * MS, &silent), -1);
     }
     must_lease(ledger, now); /* what comes at last, but late, leaves it as it is */
     ledger_arrive(ledger, 0, now + 20000 * MS);
+    ledger_consume(ledger);
     now += 20000 * MS;
     must_lease(ledger, now);
     cr_expect_eq(ledger_stalled(ledger, now + 47000 * MS, 3000 * MS, &silent), -1);
     ledger_arrive(ledger, 1, now + 100 * MS); /* at once: it is as good as any again */
+    ledger_consume(ledger);
     must_lease(ledger, now + 200 * MS);
     cr_expect_eq(ledger_stalled(ledger, now + 3200 * MS, 3000 * MS, &silent), only);
     ledger_destroy(&ledger);
