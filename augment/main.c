@@ -4,6 +4,7 @@
 #include "common/peer.h"
 #include "common/processors.h"
 #include "common/signals.h"
+#include "common/startup.h"
 
 #include <inttypes.h>
 #include <malloc.h>
@@ -50,7 +51,9 @@ int main(int argc, char **argv) {
     int status = -1;
     mallopt(M_MMAP_THRESHOLD, 64 << 20); /* batches come and go: keep their pages */
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
-    struct options *options = options_parse(&program, argc, argv, &settings, &error);
+    struct options *options = startup_prepare(&error) == 0
+                                  ? options_parse(&program, argc, argv, &settings, &error)
+                                  : NULL;
     if (options && signals_install(&error) == 0) {
         settings.exchange.name = peer_name(settings.exchange.name, "augment", name);
         log_init(&log, 2, settings.exchange.name, log_level_of(settings.log_level));

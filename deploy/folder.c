@@ -211,6 +211,20 @@ failed:
     return -1;
 }
 
+bool folder_moved(const struct folder *self, char now[static PATH_MAX]) {
+    struct stat ours, there;
+    char link[64];
+    now[0] = '\0';
+    if (self->lock < 0 || fstat(self->lock, &ours) != 0 ||
+        (stat(self->path, &there) == 0 && ours.st_dev == there.st_dev &&
+         ours.st_ino == there.st_ino))
+        return false;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", self->lock);
+    if (ours.st_nlink > 0 && !realpath(link, now))
+        now[0] = '\0';
+    return true;
+}
+
 bool folder_has_checkpoint(const struct folder *self) {
     char path[PATH_MAX + 16];
     bool found = false;

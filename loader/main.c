@@ -3,6 +3,7 @@
 #include "common/options.h"
 #include "common/peer.h"
 #include "common/signals.h"
+#include "common/startup.h"
 #include "loader/layout.h"
 #include "loader/serve.h"
 
@@ -199,7 +200,9 @@ int main(int argc, char **argv) {
     int status = -1;
     mallopt(M_MMAP_THRESHOLD, 64 << 20); /* batches come and go: keep their pages */
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
-    struct options *options = options_parse(&program, argc, argv, &loader.settings, &error);
+    struct options *options = startup_prepare(&error) == 0
+                                  ? options_parse(&program, argc, argv, &loader.settings, &error)
+                                  : NULL;
     if (!options || signals_install(&error) != 0)
         goto done;
     loader.settings.name = peer_name(loader.settings.name, "loader", loader.name);

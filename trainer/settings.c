@@ -21,7 +21,7 @@ enum { RUN_DIR_MOST = 380 }; /* bytes: names of files follow it in buffers of 51
 static const struct option_row rows[] = {
     {.help = "Where"},
     {"bind", 'b', OPTION_TEXT, AT(bind), 0, 0, NULL, "tcp://127.0.0.1:5555", "ADDR",
-     "control address that workers join; pairs and progress take the two ports after it", 0},
+     "control address that workers join; pairs take the port after it", 0},
     {"run-dir", 'd', OPTION_TEXT, AT(run_dir), 0, 0, NULL, NULL, "DIR",
      "folder of the run: checkpoints, settings, summary", 0},
     {"insecure", 0, OPTION_FLAG, AT(insecure), 0, 0, NULL, NULL, NULL,

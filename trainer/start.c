@@ -40,6 +40,10 @@ static struct checkpoint *newest(const char *run_dir, const struct log *log, str
         }
         log_warning(log, "%s; trying the one before", bad.text);
     }
+    if (errno != 0 && errno != ENOENT && errno != ENOTDIR) {
+        error_set_errno(error, "--resume: cannot read %s", folder);
+        return NULL;
+    }
     error_set(error, ERROR_INVALID, "--resume: there is no whole checkpoint in %s", folder);
     return NULL;
 }
@@ -134,6 +138,8 @@ static int refuse_old_run(const struct settings *settings, struct error *error) 
     struct stat status;
     snprintf(path, sizeof path, "%.440s/checkpoints", settings->run_dir);
     bool checkpoints = saver_next(path, 0, &step);
+    if (!checkpoints && errno != 0 && errno != ENOENT)
+        return error_set_errno(error, "looking for an earlier run in %s", path);
     snprintf(path, sizeof path, "%.440s/evaluations.jsonl", settings->run_dir);
     bool evaluations = stat(path, &status) == 0 && status.st_size > 0;
     if (checkpoints)
@@ -157,6 +163,8 @@ static int take_new_folder(struct start *start, const struct log *log, struct er
     start->made_folder = mkdir(folder, 0777) == 0;
     if (!start->made_folder && errno != EEXIST)
         return error_set_errno(error, "making %s", folder);
+    if (checkpoint_sync(folder, error) != 0) /* its name in the folder that it is in */
+        return -1;
     return lock_folder(start, log, error) != 0 ? -1 : refuse_old_run(&start->settings, error);
 }
 

@@ -3,6 +3,7 @@
 #include "common/options.h"
 #include "common/processors.h"
 #include "common/signals.h"
+#include "common/startup.h"
 #include "verify/verify.h"
 
 #include <inttypes.h>
@@ -99,7 +100,9 @@ int main(int argc, char **argv) {
     struct log log = {0};
     struct settings settings = {0};
     int status = -1;
-    struct options *options = options_parse(&program, argc, argv, &settings, &error);
+    struct options *options = startup_prepare(&error) == 0
+                                  ? options_parse(&program, argc, argv, &settings, &error)
+                                  : NULL;
     if (options && signals_install(&error) == 0) {
         log_init(&log, 2, "verify", log_level_of(settings.log_level));
         status = verify(&settings, options, &log, &error);
