@@ -24,7 +24,7 @@ enum {
     UNREAD_MS = 5000 /* a tcp connection whose other side takes nothing for so long is closed */
 };
 
-#define TURN_MAX (2 * CLOCK_SECOND) /* between two looks at the clock; more is time spent stopped */
+#define TURN_MAX (2 * CLOCK_SECOND) /* between two looks at the clock: more was spent stopped */
 
 struct peer {
     void *socket; /* DEALER, owned */
@@ -260,7 +260,9 @@ static int handle(struct peer *self, struct wire_message *message, struct error 
         return error_set(error, ERROR_REFUSED, "%s refused us: %.300s", self->trainer,
                          header->refused->reason);
     case DIGITSUM__TYPE__UNKNOWN:
-        rejoin(self, "the trainer does not know us (it restarted)");
+        /* Each heartbeat that waited for the new trainer has this answer: one HELLO will do. */
+        if (self->joined)
+            rejoin(self, "the trainer does not know us (it restarted)");
         return 0;
     case DIGITSUM__TYPE__STOP:
         return error_set(error, ERROR_CLOSED, "the run is over: %.300s", header->stop->reason);
@@ -275,7 +277,8 @@ static int handle(struct peer *self, struct wire_message *message, struct error 
 static int keep_up(struct peer *self, struct error *error) {
     int64_t now = clock_now(), away = self->looked ? now - self->looked - TURN_MAX : 0;
     self->looked = now;
-    if (away > 0) { /* who did not look, stopped or without a processor, cannot say who was silent */
+    if (away >
+        0) { /* who did not look, stopped or without a processor, cannot say who was silent */
         self->heard += away;
         self->connected += away;
     }

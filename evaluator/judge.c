@@ -135,6 +135,10 @@ done:
     return status;
 }
 
+bool judge_is_short(const struct error *error) {
+    return error->code == ERROR_MEMORY || error->code == ERROR_IO || error->code == ERROR_DEVICE;
+}
+
 bool judge_busy(const struct judge *self) {
     return self->scoring;
 }

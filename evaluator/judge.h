@@ -19,6 +19,10 @@ void judge_destroy(struct judge **self);
 int judge_begin(struct judge *self, const uint8_t *bytes, size_t size, uint64_t step,
                 const struct test_split *split, uint64_t seed, struct error *error);
 
+/* Whether an error of judge_begin or judge_next says that this process is short of something, and
+ * nothing of the checkpoint: then another one in its place will score it. */
+bool judge_is_short(const struct error *error);
+
 bool judge_busy(const struct judge *self);
 
 /* One piece: 1 there is more, 0 done and *score filled, -1 the engine failed. */

@@ -394,15 +394,9 @@ static int give_up(struct run *self, const struct offer *offer, const char *why,
     return report_failure(self, offer, why, error);
 }
 
-/* Whether it is this process that is short of something, not the checkpoint that is bad: then
- * another one in its place will score it. */
-static bool is_ours(const struct error *bad) {
-    return bad->code == ERROR_MEMORY || bad->code == ERROR_IO || bad->code == ERROR_DEVICE;
-}
-
 static int cannot_judge(struct run *self, const struct offer *offer, const struct error *bad,
                         struct error *error) {
-    if (!is_ours(bad))
+    if (!judge_is_short(bad))
         return give_up(self, offer, bad->text, error);
     *error = *bad;
     return error_prefix(error, "step %" PRIu64 " is not scored", offer->step);

@@ -8,10 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Sums of shares of up to a million pairs: what is nearer than this is equal. */
+static const double equal = 1e-9;
+
 static bool better(double digit, double sum, uint64_t step, double than_digit, double than_sum,
                    uint64_t than_step) {
     double one = digit + sum, other = than_digit + than_sum;
-    return one > other || (one == other && step < than_step);
+    return one > other + equal || (one > other - equal && step < than_step);
 }
 
 static void file_of(const struct best *self, char path[static 512]) {
@@ -19,12 +22,12 @@ static void file_of(const struct best *self, char path[static 512]) {
 }
 
 /* For file systems that have no second names. */
-static int copy(const char *path, const char *best, struct error *error) {
+static int copy(const char *path, const char *to, struct error *error) {
     uint8_t *bytes = NULL;
     size_t size = 0;
     if (checkpoint_load(path, &bytes, &size, error) != 0)
         return -1;
-    int status = checkpoint_write(best, bytes, size, error);
+    int status = checkpoint_write(to, bytes, size, error);
     free(bytes);
     return status;
 }
@@ -128,8 +131,8 @@ static int publish_found(struct best *self, const struct found *found, uint64_t 
     snprintf(folder, sizeof folder, "%s/checkpoints", self->folder);
     saver_file(folder, found->saved.step, path);
     if (found->saved.step <= start && access(path, F_OK) != 0 &&
-        (link(best, path) != 0 || checkpoint_sync(path, error) != 0))
-        return error_set_errno(error, "linking %s to %s", best, path);
+        (link(best, path) == 0 ? checkpoint_sync(path, error) : copy(best, path, error)) != 0)
+        return -1;
     log_info(self->log,
              "best.safetensors is of step %" PRIu64
              ", which evaluations.jsonl does not know: it is "

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { MESSAGES_AT_ONCE = 256, HEARTBEAT_MS = 500, SILENCE_MS = 5000, VISITS = 30 };
+enum { MESSAGES_AT_ONCE = 256, HEARTBEAT_MS = 500, VISITS = 30 };
 
 static bool send_to(struct coordinator *self, const struct wire_address *to,
                     Digitsum__Header *header) {
@@ -41,7 +41,7 @@ static void welcome(struct coordinator *self, const struct member *member) {
     body.pairs_endpoint = self->data_address;
     body.progress_endpoint = self->progress_address;
     body.heartbeat_ms = HEARTBEAT_MS;
-    body.silence_ms = SILENCE_MS;
+    body.silence_ms = MEMBERS_SILENCE_MS;
     body.steps = self->steps;
     int kept = publisher_count(self->publisher);
     body.made = kept > 0 ? publisher_at(self->publisher, kept - 1)->saved.step : 0;
@@ -285,7 +285,7 @@ void control_forgive(struct coordinator *self, int64_t span) {
 void control_check_silence(struct coordinator *self, int64_t now) {
     int i = 0;
     for (struct member *member; (member = members_next(self->members, &i));)
-        if (now - member->heard > SILENCE_MS * CLOCK_MILLISECOND)
+        if (members_silent(member, now))
             depart(self, member, "is silent: gone");
 }
 

@@ -1,6 +1,8 @@
 /* See members.h. */
 #include "trainer/members.h"
 
+#include "common/clock.h"
+
 #include <ctype.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -153,6 +155,12 @@ struct member *members_find(struct members *self, const struct wire_address *add
             memcmp(self->list[i].address.bytes, address->bytes, address->size) == 0)
             return &self->list[i];
     return NULL;
+}
+
+bool members_silent(const struct member *member, int64_t now) {
+    int64_t limit = member->role == DIGITSUM__ROLE__EVALUATOR ? MEMBERS_EVALUATOR_SILENCE_MS
+                                                              : MEMBERS_SILENCE_MS;
+    return now - member->heard > limit * CLOCK_MILLISECOND;
 }
 
 void members_leave(struct members *self, struct member *member) {

@@ -54,6 +54,13 @@ struct member *members_join(struct members *self, const struct wire_address *add
 /* The member with this address, or NULL. */
 struct member *members_find(struct members *self, const struct wire_address *address);
 
+/* Whether it has sent nothing for longer than whoever is there does (ns, as clock_now): 5 s, and 60
+ * s for an evaluator, which computes between two looks at its sockets, on a slow machine for longer
+ * than the others may be silent. */
+#define MEMBERS_SILENCE_MS 5000
+#define MEMBERS_EVALUATOR_SILENCE_MS 60000
+bool members_silent(const struct member *member, int64_t now);
+
 void members_leave(struct members *self, struct member *member);
 
 /* The next present member from *i on, advancing *i; NULL at the end. Start with 0. */

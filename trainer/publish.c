@@ -18,6 +18,7 @@ struct publisher {
     uint32_t sequence; /* of the newest entry */
     int count, room;
     struct published *list; /* oldest first */
+    bool changed;           /* since publisher_tidy looked last */
     int dropped;            /* removed unscored */
     uint64_t dropped_step;
 };
@@ -62,6 +63,7 @@ static struct published *find(const struct publisher *self, uint64_t step) {
 
 struct published *publisher_add(struct publisher *self, const struct saved *saved, uint32_t waiting,
                                 struct error *error) {
+    self->changed = true;
     struct published *newest = self->count > 0 ? &self->list[self->count - 1] : NULL;
     if (newest && newest->saved.step == saved->step) {
         if (memcmp(newest->saved.sha256, saved->sha256, SHA256_SIZE) == 0) {
@@ -90,7 +92,7 @@ struct published *publisher_add(struct publisher *self, const struct saved *save
 }
 
 void publisher_expect(struct publisher *self, bool records) {
-    self->expecting = true;
+    self->expecting = self->changed = true;
     self->recording |= records;
 }
 
@@ -102,6 +104,7 @@ void publisher_join(struct publisher *self, int bit, bool records) {
 
 void publisher_leave(struct publisher *self, int bit) {
     uint32_t mask = ~(UINT32_C(1) << bit);
+    self->changed = true;
     for (int i = 0; i < self->count; i++) {
         self->list[i].waiting &= mask;
         self->list[i].offered &= mask;
@@ -115,6 +118,7 @@ bool publisher_report(struct publisher *self, int bit, uint64_t step, bool recor
         return false;
     entry->waiting &= ~(UINT32_C(1) << bit);
     entry->told |= UINT32_C(1) << bit;
+    self->changed = true;
     entry->scored |= !failed;
     if (records || !self->recording) {
         entry->recorded |= records && !failed;
@@ -126,7 +130,7 @@ bool publisher_report(struct publisher *self, int bit, uint64_t step, bool recor
 void publisher_recorded(struct publisher *self, uint64_t step) {
     struct published *entry = find(self, step);
     if (entry)
-        entry->scored = entry->recorded = true;
+        entry->scored = entry->recorded = self->changed = true;
 }
 
 bool publisher_hears_all(const struct publisher *self) {
@@ -178,6 +182,7 @@ const struct published *publisher_find(const struct publisher *self, uint64_t st
 
 void publisher_hold(struct publisher *self, uint64_t step, bool hold) {
     struct published *entry = find(self, step);
+    self->changed = true;
     if (entry)
         entry->held = hold;
 }
@@ -300,6 +305,8 @@ static bool stranded(const struct publisher *self, const struct published *entry
 static void drop(struct publisher *self, const struct published *entry) {
     if (self->dropped++ == 0)
         self->dropped_step = entry->saved.step;
+    else if (!entry->failed)
+        return; /* one line is enough, and the end of the run counts them */
     log_warning(self->log,
                 "checkpoint of step %" PRIu64 " is removed unscored: %d wait already, and %s",
                 entry->saved.step, self->limit,
@@ -308,6 +315,9 @@ static void drop(struct publisher *self, const struct published *entry) {
 
 void publisher_tidy(struct publisher *self) {
     int kept = 0, excess = self->count - self->keep, few = 0;
+    if (!self->changed)
+        return;
+    self->changed = false;
     bound_pending(self);
     for (int i = 0; i < self->count; i++)
         few += stranded(self, &self->list[i]);

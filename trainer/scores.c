@@ -73,6 +73,7 @@ int scores_read(const char *folder, struct scores *scores, struct error *error) 
     FILE *file = fopen(path, "re");
     if (!file)
         return errno == ENOENT ? 0 : error_set_errno(error, "opening %s", path);
+    scores->there = true;
     while (status == 0 && fgets(text, sizeof text, file)) {
         struct score_line line;
         if (parse(text, strlen(text), &line))

@@ -21,6 +21,7 @@ struct score_line {
 struct scores {
     struct score_line *list; /* one of each step, the last in the file */
     size_t count;
+    bool there;       /* the file is, with or without lines */
     uint64_t largest; /* step */
 };
 

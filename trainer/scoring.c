@@ -60,8 +60,9 @@ int scoring_restore(struct coordinator *self, const char *folder, struct error *
     for (; saver_next(folder, step, &step) && step <= start; step++)
         if (publish_earlier(self, folder, step, error) != 0)
             return -1;
-    if (self->scores.count > 0) /* one was there, and comes back */
-        publisher_expect(self->publisher, true);
+    /* One was there, and comes back. */
+    if (self->scores.there || self->best.step > 0)
+        publisher_expect(self->publisher, self->scores.there);
     best_published(&self->best, self->publisher);
     restore_summary(self);
     return 0;

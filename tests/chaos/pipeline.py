@@ -168,7 +168,7 @@ class Pipeline:
             text = log.read()
             whole = text.rfind("\n") + 1
             self.read[name] = self.read.get(name, 0) + len(text[:whole].encode())
-        for port in [] if not self.links else re.findall(r"tcp://127\.0\.0\.1:(\d+)", " ".join(re.findall(r"samples at .*", text[:whole]))):
+        for port in [] if not self.links else re.findall(r"tcp://127\.0\.0\.\d+:(\d+)", " ".join(re.findall(r"samples at .*", text[:whole]))):
             self.links["augment"].listen(int(port))
 
     def last_line(self, name):

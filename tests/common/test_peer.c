@@ -309,9 +309,9 @@ Test(peer, gives_up_when_there_is_never_a_word) {
 /* Whoever was stopped for longer than its patience did not listen. Here time is the matter. */
 Test(peer, time_in_which_it_was_stopped_does_not_count) {
     struct wire_message message;
-    create(2);
+    create(4);
     cr_assert_eq(peer_receive(peer, &message, &error), 0, "%s", error.text);
-    nanosleep(&(struct timespec){.tv_sec = 3}, NULL);
+    nanosleep(&(struct timespec){.tv_sec = 5}, NULL);
     cr_expect_eq(peer_receive(peer, &message, &error), 0, "%s", error.text);
 }
 

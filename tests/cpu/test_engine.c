@@ -1,5 +1,6 @@
 /* The CPU engine as a whole: state in and out, the same bits twice, learning, refusals. That each
  * node computes what it should is tests/conformance's part. */
+#include "cpu/kernel.h"
 #include "tests/cpu/rig.h"
 
 #include <criterion/criterion.h>
@@ -247,4 +248,16 @@ Test(cpu_engine, a_team_that_openmp_does_not_start_is_refused) {
         net_destroy(&net);
     }
     cr_expect_eq(refused, -1);
+}
+
+/* Only what oneDNN cannot do is the network's; the rest is this machine's of this moment. */
+Test(cpu_engine, tells_a_shortage_from_what_cannot_be_done) {
+    struct error error;
+    cr_expect_eq(kernel_check(dnnl_out_of_memory, "conv1", "make the primitive", &error), -1);
+    cr_expect_eq(error.code, ERROR_MEMORY);
+    cr_expect_eq(kernel_check(dnnl_runtime_error, "conv1", "make the primitive", &error), -1);
+    cr_expect_eq(error.code, ERROR_IO);
+    cr_expect_eq(kernel_check(dnnl_unimplemented, "conv1", "make the primitive", &error), -1);
+    cr_expect_eq(error.code, ERROR_UNSUPPORTED);
+    cr_expect_eq(kernel_check(dnnl_success, "conv1", "make the primitive", &error), 0);
 }

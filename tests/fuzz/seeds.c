@@ -208,8 +208,7 @@ static const char net_text[] =
 
 uint8_t *seed_make_checkpoint(uint64_t step, size_t *size) {
     const struct optimizer optimizer = {.kind = OPTIMIZER_ADAMW, .ema = 0.9f};
-    struct checkpoint checkpoint = {
-        .step = step, .epoch = 0.5, .samples = 2560, .seed = 1, .run = 9};
+    struct checkpoint checkpoint = {.step = step, .epoch = 0.5, .samples = 2560, .seed = 1};
     char settings[] = "{\"batch\":128,\"seed\":1}";
     struct error error;
     uint8_t *bytes;

@@ -276,6 +276,8 @@ static void say_offer(struct seed *life, uint64_t step, uint32_t sequence, size_
     info.size = size;
     info.sha256.data = sha256;
     info.sha256.len = sizeof sha256;
+    info.weights.data = sha256;
+    info.weights.len = sequence % 2 ? sizeof sha256 : 0;
     info.epoch = 0.5;
     info.samples = 2560;
     info.sequence = sequence;
@@ -295,6 +297,14 @@ static void say_chunk(struct seed *life, uint64_t step, const uint8_t *bytes, si
     header.run = RUN;
     header.step = step;
     say_with(life, 0, &header, payload, &size, 1);
+}
+
+static void say_gone(struct seed *life, uint64_t step) {
+    Digitsum__Header header = DIGITSUM__HEADER__INIT;
+    Digitsum__Gone gone = DIGITSUM__GONE__INIT;
+    gone.reason = (char *)"it is shorter than it was";
+    header.gone = &gone;
+    say(life, &header, DIGITSUM__TYPE__GONE, step);
 }
 
 static void seed_workers(void) {
@@ -333,6 +343,9 @@ static void seed_evaluators(void) {
         say_chunk(&life, 20, bytes, size);
         say_offer(&life, 30, 3, 4096, 0);
         say_chunk(&life, 30, bytes, size / 2);
+        say_offer(&life, 40, 4, 4096, 0);
+        say_gone(&life, 40);
+        say_gone(&life, 30);
         say_end(&life, DIGITSUM__TYPE__STOP);
         seed_write("evaluator", files ? "with_files" : "without_files", life.bytes, life.size);
     }

@@ -1,4 +1,5 @@
 /* Who may join, and in what words the others are turned away. */
+#include "common/clock.h"
 #include "trainer/members.h"
 
 #include <criterion/criterion.h>
@@ -289,4 +290,17 @@ Test(members, a_restart_takes_its_place_and_a_namesake_is_refused) {
     members_leave(members, join(&second, 1));
     first.hello.instance = 11;
     cr_assert_not_null(join(&first, 1));
+}
+
+Test(members, an_evaluator_may_be_silent_for_longer) {
+    struct caller augment, evaluator;
+    call(&augment, DIGITSUM__ROLE__AUGMENT, "augment-1", 'a');
+    call(&evaluator, DIGITSUM__ROLE__EVALUATOR, "evaluator-1", 'e');
+    const struct member *quick = join(&augment, 1), *slow = join(&evaluator, 1);
+    int64_t joined = quick->heard;
+    cr_assert_eq(slow->heard, joined);
+    cr_expect_not(members_silent(quick, joined + 5 * CLOCK_SECOND));
+    cr_expect(members_silent(quick, joined + 5 * CLOCK_SECOND + 1));
+    cr_expect_not(members_silent(slow, joined + 60 * CLOCK_SECOND));
+    cr_expect(members_silent(slow, joined + 60 * CLOCK_SECOND + 1));
 }
