@@ -21,6 +21,7 @@ class Outcome:
         again = sorted(step for step in set(steps) if steps.count(step) > 1)
         assert not again, f"evaluated twice: {again}"
         self.weights, self.chain, self.best = summary["weights_sha256"], summary["chain_sha256"], summary["best_step"]
+        self.files = {line["step"]: line["checkpoint_sha256"] for line in lines}
         self.figures = {line["step"]: (line["digit_hits"], line["sum_hits"], line["weights_sha256"]) for line in lines}
 
 
@@ -46,6 +47,9 @@ def check_best(run, outcome):
     metadata, state = safetensors(os.path.join(run.run_dir, "best.safetensors"))
     assert int(metadata["step"]) == best, f"best.safetensors is of step {metadata['step']}, and step {best} is the best"
     assert state == outcome.figures[best][2], f"best.safetensors has another state than the scored one of step {best}"
+    with open(os.path.join(run.run_dir, "best.safetensors"), "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    assert digest == outcome.files[best], f"best.safetensors is another file than the checkpoint of step {best}"
 
 
 def processes(words):

@@ -133,6 +133,18 @@ class Pipeline:
             self.processes[name] = subprocess.Popen(self.command(name), stdout=log, stderr=log,
                                                     env=self.environment(name), cwd=ROOT)  # fmt: skip
 
+    def refused(self, elsewhere):
+        """A trainer that would go on with other weights, by (options, environment), is refused."""
+        options, environment = elsewhere
+        words = self.command("trainer") + options
+        if "--resume" not in words:
+            return
+        self.starts += 1
+        with open(self.log_path("trainer"), "ab") as log:
+            status = subprocess.run(words, stdout=log, stderr=log, env=self.environment("trainer") | environment, cwd=ROOT, timeout=60, check=False).returncode
+        if status != 2:
+            raise AssertionError(f"a trainer that is to go on with {options or environment} ended with {status}, not 2: {self.last_line('trainer')}")
+
     def tend(self):
         """Starts again what ended and should not have, opens links to new loaders, notices the end."""
         for name, process in list(self.processes.items()):
