@@ -78,7 +78,10 @@ static int find_data(const struct settings *settings, const struct log *log, str
     struct layout layout;
     if (!mnist && strcmp(data, "synthetic") != 0 && layout_find(data, true, &layout, error) != 0)
         return -1;
-    if (mnist && !fetch_find(log, folder, &files) && !fetch_find_keras(folder)) {
+    int found = mnist ? fetch_find(log, folder, &files, error) : 1;
+    if (found < 0)
+        return -1;
+    if (!found && !fetch_find_keras(folder)) {
         struct fetch_settings fetch = fetch_defaults();
         fetch.log = log;
         fetch.progress = show_download;
