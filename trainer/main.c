@@ -18,7 +18,7 @@ static void tell(const struct error *error, const char *run_dir, char **argv) {
     uint64_t step;
     snprintf(folder, sizeof folder, "%.460s/checkpoints", run_dir ? run_dir : "");
     fprintf(stderr, "trainer: %s", error->text);
-    if (run_dir && saver_newest(folder, UINT64_MAX, &step, NULL) == 1) {
+    if (run_dir && saver_newest(folder, UINT64_MAX, &step)) {
         bool resumes = false;
         fprintf(stderr, ". Step %" PRIu64 " is safe; to go on:", step);
         for (char **word = argv; *word; word++) {

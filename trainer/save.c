@@ -2,7 +2,6 @@
 #include "trainer/save.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <pthread.h>
@@ -194,34 +193,28 @@ static uint64_t step_of(const char *name) {
     return strcmp(path + 2, name) == 0 ? step : UINT64_MAX;
 }
 
-/* As saver_next, of the largest step in [from, below) where `newest`. */
-static int find(const char *folder, uint64_t from, uint64_t below, bool newest, uint64_t *step,
-                struct error *error) {
+bool saver_next(const char *folder, uint64_t from, uint64_t *step) {
     DIR *directory = opendir(folder);
     if (!directory)
-        return errno == ENOENT ? 0 : error_set_errno(error, "cannot look into %s", folder);
-    int status = 0;
-    struct dirent *entry;
-    while ((errno = 0, entry = readdir(directory))) {
+        return false;
+    *step = UINT64_MAX;
+    for (struct dirent *entry; (entry = readdir(directory));) {
         uint64_t found = step_of(entry->d_name);
-        if (found == UINT64_MAX || found < from || found >= below)
-            continue;
-        if (status == 0 || (newest ? found > *step : found < *step))
+        if (found >= from && found < *step)
             *step = found;
-        status = 1;
     }
-    if (errno != 0)
-        status = error_set_errno(error, "cannot look into %s", folder);
     closedir(directory);
-    return status;
+    return *step != UINT64_MAX;
 }
 
-int saver_next(const char *folder, uint64_t from, uint64_t *step, struct error *error) {
-    return find(folder, from, UINT64_MAX, false, step, error);
-}
-
-int saver_newest(const char *folder, uint64_t below, uint64_t *step, struct error *error) {
-    return find(folder, 0, below, true, step, error);
+bool saver_newest(const char *folder, uint64_t below, uint64_t *step) {
+    bool found = false;
+    uint64_t next;
+    for (uint64_t from = 0; saver_next(folder, from, &next) && next < below; from = next + 1) {
+        *step = next;
+        found = true;
+    }
+    return found;
 }
 
 /* Whether an epoch became complete with this checkpoint's last step. From the samples that it names

@@ -43,11 +43,10 @@ bool saver_idle(struct saver *self);
 /* Writes the path of a step's file. */
 void saver_file(const char *folder, uint64_t step, char path[static 512]);
 
-/* The smallest step ≥ `from` that has a file in the folder. 1, or 0 when there is none, or no such
- * folder; -1 with ERROR_IO where the folder cannot be read: there may be some then. */
-int saver_next(const char *folder, uint64_t from, uint64_t *step, struct error *error);
-/* The same of the largest step < `below`. */
-int saver_newest(const char *folder, uint64_t below, uint64_t *step, struct error *error);
+/* The smallest step ≥ `from` that has a file in the folder. False when there is none. */
+bool saver_next(const char *folder, uint64_t from, uint64_t *step);
+/* The largest step < `below` that has a file in the folder. False when there is none. */
+bool saver_newest(const char *folder, uint64_t below, uint64_t *step);
 
 /* The step's file as saver_take would have told of it, after reading and checking it whole; but
  * `final` is false, since whether a run goes on is not in the file. -1 with the reason where it

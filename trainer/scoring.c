@@ -57,12 +57,9 @@ int scoring_restore(struct coordinator *self, const char *folder, struct error *
     if (scores_read(run_dir, &self->scores, error) != 0 ||
         best_restore(&self->best, &self->scores, start, error) != 0)
         return -1;
-    int found;
-    for (; (found = saver_next(folder, step, &step, error)) == 1 && step <= start; step++)
+    for (; saver_next(folder, step, &step) && step <= start; step++)
         if (publish_earlier(self, folder, step, error) != 0)
             return -1;
-    if (found < 0)
-        return -1;
     /* One was there, and comes back. */
     if (self->scores.there || self->best.step > 0)
         publisher_expect(self->publisher, self->scores.there);

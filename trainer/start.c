@@ -22,8 +22,7 @@ enum { LOCK_PATIENCE = 1000 }; /* ms: a trainer that was just killed may take so
 static struct checkpoint *newest(const char *run_dir, const struct log *log, struct error *error) {
     char folder[480], path[512];
     snprintf(folder, sizeof folder, "%.460s/checkpoints", run_dir);
-    int found;
-    for (uint64_t step = UINT64_MAX; (found = saver_newest(folder, step, &step, error)) == 1;) {
+    for (uint64_t step = UINT64_MAX; saver_newest(folder, step, &step);) {
         saver_file(folder, step, path);
         struct error bad;
         struct checkpoint *checkpoint = checkpoint_read(path, &bad);
@@ -40,10 +39,6 @@ static struct checkpoint *newest(const char *run_dir, const struct log *log, str
             return NULL;
         }
         log_warning(log, "%s; trying the one before", bad.text);
-    }
-    if (found < 0) {
-        error_prefix(error, "--resume");
-        return NULL;
     }
     error_set(error, ERROR_INVALID, "--resume: there is no whole checkpoint in %s", folder);
     return NULL;
@@ -137,9 +132,7 @@ static int refuse_old_run(const struct settings *settings, struct error *error) 
     uint64_t step;
     struct stat status;
     snprintf(path, sizeof path, "%.440s/checkpoints", settings->run_dir);
-    int checkpoints = saver_next(path, 0, &step, error);
-    if (checkpoints < 0)
-        return -1;
+    bool checkpoints = saver_next(path, 0, &step);
     snprintf(path, sizeof path, "%.440s/evaluations.jsonl", settings->run_dir);
     bool evaluations = stat(path, &status) == 0 && status.st_size > 0;
     if (checkpoints)
