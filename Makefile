@@ -39,8 +39,8 @@ NETS ?=#         only these, as 'quick plain7:fast' (all in bench/reproduce.ini)
 SEEDS ?=#        these seeds, for example SEEDS='1 2 3'
 LIST ?=#         what to train, for example LIST=bench/heads.ini OUT=docs/heads.md
 OUT ?=#          where the table goes (docs/reproduced.md)
-# --- of chaos and fuzz ---
-N ?= 15#         scenarios of make chaos; 200 take ten minutes
+# --- of chaos, inject, powerloss and fuzz ---
+N ?= 15#         scenarios of make chaos (200: ten minutes); inject and powerloss try all without it
 TIME ?= 60#      seconds for each target of make fuzz
 WHAT ?=#         of make faults: heal (20 minutes), peers (6) or soak (30)
 # --- of watch ---
@@ -353,6 +353,17 @@ help: ## this list
 chaos: build ## disturb N real runs: the weights must come out the same
 	@deploy/setup build runtime chaos
 	@$(with_args) tests/chaos/run $(call option,count,N) $(call option,seed,SEED) "$$@"
+
+# All, unless N was given.
+some = $(if $(filter-out file,$(origin N)),$(call option,count,N))
+.PHONY: inject powerloss
+inject: build ## let each file call of real runs fail in six ways, a run for each: half an hour (N=20: a minute)
+	@deploy/setup build runtime inject
+	@$(with_args) tests/inject/run $(some) $(call option,seed,SEED) "$$@"
+
+powerloss: build ## go on from each state that a power cut may leave a disk in: five minutes
+	@deploy/setup build runtime inject
+	@$(with_args) tests/powerloss/run $(some) $(call option,seed,SEED) "$$@"
 
 include bench/bench.mk
 include tests/fuzz/fuzz.mk

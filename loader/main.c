@@ -80,10 +80,12 @@ static int find_data(const struct settings *settings, const struct log *log, str
     struct notices notices = {0};
     if (!mnist && strcmp(data, "synthetic") != 0 && layout_find(data, true, &layout, error) != 0)
         return -1;
-    bool found = mnist && (fetch_find(&notices, folder, &files) || fetch_find_keras(folder));
+    int found = mnist ? fetch_find(&notices, folder, &files, error) : 1;
     for (int i = 0; i < notices.count; i++)
         log_warning(log, "%s", notices.texts[i]);
-    if (mnist && !found) {
+    if (found < 0)
+        return -1;
+    if (!found && !fetch_find_keras(folder)) {
         struct fetch_settings fetch = fetch_defaults();
         fetch.log = log;
         fetch.progress = show_download;

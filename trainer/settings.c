@@ -5,6 +5,7 @@
 #include "common/suggest.h"
 #include "model/net.h"
 
+#include <errno.h>
 #include <glob.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -289,8 +290,13 @@ int settings_recipe(const struct settings *settings, char *path, size_t size, st
     size_t stem = strlen(net) - (ends_with(net, ".net") ? 4 : 0);
     int length = recipe ? snprintf(path, size, "%.*s.%s.recipe", (int)stem, net, recipe)
                         : snprintf(path, size, "%.*s.recipe", (int)stem, net);
-    if (length > 0 && (size_t)length < size && access(path, R_OK) == 0)
+    bool fits = length > 0 && (size_t)length < size;
+    if (fits && access(path, R_OK) == 0)
         return 0;
+    /* A network may have no recipe. One that cannot be read is another matter: without it the
+     * weights would come out otherwise. */
+    if (fits && errno != ENOENT && errno != ENOTDIR)
+        return error_set_errno(error, "cannot read the recipe %s", path);
     if (recipe)
         return no_recipe(settings, path, net, stem, error);
     path[0] = '\0';
