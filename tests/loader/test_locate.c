@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -272,9 +273,16 @@ Test(locate, a_folder_that_cannot_be_listed_ends_the_search) {
     setenv("MNIST_DIR", "", 1);
     setenv("XDG_CACHE_HOME", "/nowhere", 1);
     cr_assert_eq(mkdir("data", 0700), 0);
-    cr_assert_eq(symlink("mnist", "data/mnist"), 0); /* to itself: ELOOP */
-    cr_expect_eq(fetch_find(NULL, found, &files, &error), -1);
-    cr_expect_eq(error.code, ERROR_IO);
+    cr_assert_eq(mkdir("data/mnist", 0700), 0);
+    struct rlimit before, none;
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0; /* nothing can be opened: EMFILE */
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int status = fetch_find(NULL, found, &files, &error);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    cr_expect_eq(status, -1);
+    cr_expect_eq(error.code, ERROR_IO, "%s", error.text);
     cr_assert_eq(chdir(home), 0);
     free(home);
     scratch_end(folder);
