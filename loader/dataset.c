@@ -229,7 +229,10 @@ static int open_mnist(struct dataset *self, const struct dataset_request *reques
                       bool or_synthetic, struct error *error) {
     struct layout layout = {.form = LAYOUT_IDX};
     struct error failure;
-    if (fetch_find(&self->notices, layout.path, &layout.files))
+    int found = fetch_find(&self->notices, layout.path, &layout.files, error);
+    if (found < 0)
+        return -1;
+    if (found)
         return open_layout(self, &layout, request, error);
     if (open_keras(self, request))
         return 0;

@@ -49,7 +49,10 @@ int names_join(char path[PATH_MAX], const char *folder, const char *name, struct
 
 bool names_is_file(const char *path) {
     struct stat status;
-    return stat(path, &status) == 0 && S_ISREG(status.st_mode);
+    if (stat(path, &status) == 0)
+        return S_ISREG(status.st_mode);
+    return errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != EACCES &&
+           errno != ENAMETOOLONG;
 }
 
 bool names_is_folder(const char *path) {

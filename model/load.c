@@ -125,7 +125,9 @@ static int find_name(const char *name, char *path, size_t size, struct error *er
         if (!folders[i].root)
             continue;
         int length = snprintf(path, size, "%s%s/%s.net", folders[i].root, folders[i].below, name);
-        if (length > 0 && (size_t)length < size && access(path, F_OK) == 0)
+        /* Where the system gives no answer, opening it will say why. */
+        if (length > 0 && (size_t)length < size &&
+            (access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR)))
             return 0;
         if (used < sizeof looked)
             used += (size_t)snprintf(looked + used, sizeof looked - used, "%s%s%s",

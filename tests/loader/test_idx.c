@@ -253,7 +253,7 @@ Test(dataset, mnist_is_known_by_its_digest) {
     struct error error;
     char folder[PATH_MAX];
     struct idx_files files;
-    if (!fetch_find(NULL, folder, &files))
+    if (fetch_find(NULL, folder, &files, &error) != 1)
         cr_skip_test("MNIST is not on this machine");
     struct dataset *dataset = open_data("mnist", 0, 0, &error);
     cr_assert_not_null(dataset, "%s", error.text);

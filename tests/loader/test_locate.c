@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -243,7 +244,8 @@ Test(locate, the_search_looks_into_raw) {
         cr_assert_eq(chdir(folder), 0);
         setenv("MNIST_DIR", place == 3 ? "own" : "", 1);
         struct notices notices = {0};
-        cr_expect_not(fetch_find(&notices, found, &files));
+        struct error error;
+        cr_expect_eq(fetch_find(&notices, found, &files, &error), 0);
         cr_expect_eq(notices.count, place == 3);
         cr_expect(place < 3 || strcmp(notices.texts[0], "MNIST_DIR was passed over: own: there is "
                                                         "no such folder") == 0,
@@ -252,13 +254,38 @@ Test(locate, the_search_looks_into_raw) {
             snprintf(name, sizeof name, "%s/%s.gz", places[place], IDX_NAMES[i]);
             make(folder, name);
         }
-        cr_expect(fetch_find(NULL, found, &files), "%s", places[place]);
+        cr_expect_eq(fetch_find(NULL, found, &files, &error), 1, "%s", places[place]);
         cr_expect_eq(strncmp(files.path[0], places[place], strlen(places[place])), 0, "%s",
                      files.path[0]);
         cr_assert_eq(chdir(home), 0);
         free(home);
         scratch_end(folder);
     }
+}
+
+/* Whoever trained on drawn digits because a folder could not be listed would not know why. */
+Test(locate, a_folder_that_cannot_be_listed_ends_the_search) {
+    char folder[64], found[PATH_MAX], *home = getcwd(NULL, 0);
+    struct idx_files files;
+    struct error error = {0};
+    scratch_begin(folder);
+    cr_assert_eq(chdir(folder), 0);
+    setenv("MNIST_DIR", "", 1);
+    setenv("XDG_CACHE_HOME", "/nowhere", 1);
+    cr_assert_eq(mkdir("data", 0700), 0);
+    cr_assert_eq(mkdir("data/mnist", 0700), 0);
+    struct rlimit before, none;
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0; /* nothing can be opened: EMFILE */
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int status = fetch_find(NULL, found, &files, &error);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    cr_expect_eq(status, -1);
+    cr_expect_eq(error.code, ERROR_IO, "%s", error.text);
+    cr_assert_eq(chdir(home), 0);
+    free(home);
+    scratch_end(folder);
 }
 
 /* --- what files are --------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct settings settings;
 static struct options *options;
@@ -48,6 +49,8 @@ static void expect_right(void) {
 
 Test(settings, defaults_need_a_folder_alone) {
     parse(NULL);
+    expect_refused("--run-dir is missing: where should the run go?");
+    parse("--run-dir", "", NULL);
     expect_refused("--run-dir is missing: where should the run go?");
     parse("--run-dir", "r", NULL);
     expect_right();
@@ -179,6 +182,12 @@ Test(settings, recipes_lie_beside_their_network) {
     expect_recipe(fast);
     parse("--net", bare, NULL); /* has none, and none was asked for */
     expect_recipe("");
+    char looped[1024]; /* a link to itself */
+    snprintf(looped, sizeof looped, "%s/bare.recipe", folder);
+    cr_assert_eq(symlink("bare.recipe", looped), 0);
+    cr_expect_eq(settings_recipe(&settings, path, sizeof path, &error), -1);
+    cr_expect_eq(error.code, ERROR_IO);
+    cr_assert_eq(unlink(looped), 0);
     parse("--net", bare, "--recipe", own, NULL);
     expect_recipe(own);
     parse("--net", bare, "--recipe", "here.recipe",
