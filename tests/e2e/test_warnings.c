@@ -30,9 +30,10 @@ Test(warnings, several_loaders_say_the_same_once) {
     e2e_begin(&run);
     e2e_loader(&run, "loader-1", "5");
     e2e_loader(&run, "loader-2", "5");
-    e2e_augment(&run, "augment-1");
     int trainer = e2e_trainer(&run, (const char *const[]){"--steps", "10", NULL});
     e2e_expect(&run, trainer, "loader-1 joined");
+    e2e_expect(&run, trainer, "loader-2 joined");
+    e2e_augment(&run, "augment-1"); /* nothing is trained, and nothing over, before */
     cr_expect_eq(e2e_wait(&run, trainer), 0);
     cr_expect_eq(e2e_count(&run, trainer, missing), 1);
     cr_expect_eq(warnings_like(&run, missing), 1);
