@@ -40,7 +40,7 @@ SEEDS ?=#        these seeds, for example SEEDS='1 2 3'
 LIST ?=#         what to train, for example LIST=bench/heads.ini OUT=docs/heads.md
 OUT ?=#          where the table goes (docs/reproduced.md)
 # --- of chaos, inject, powerloss and fuzz ---
-N ?= 15#         scenarios of make chaos (200: ten minutes); inject and powerloss try all without it
+N ?= 15#         scenarios of chaos (200: ten minutes), samples of the others
 TIME ?= 60#      seconds for each target of make fuzz
 WHAT ?=#         of make faults: heal (20 minutes), peers (6) or soak (30)
 # --- of watch ---
@@ -357,11 +357,11 @@ chaos: build ## disturb N real runs: the weights must come out the same
 # All, unless N was given.
 some = $(if $(filter-out file,$(origin N)),$(call option,count,N))
 .PHONY: inject powerloss
-inject: build ## let each file call of real runs fail in six ways, a run for each: half an hour (N=20: a minute)
+inject: build ## let file calls of real runs fail: 30 minutes (N=20: one)
 	@deploy/setup build runtime inject
 	@$(with_args) tests/inject/run $(some) $(call option,seed,SEED) "$$@"
 
-powerloss: build ## go on from each state that a power cut may leave a disk in: five minutes
+powerloss: build ## go on from all that a power cut may leave: 5 minutes
 	@deploy/setup build runtime inject
 	@$(with_args) tests/powerloss/run $(some) $(call option,seed,SEED) "$$@"
 

@@ -39,7 +39,7 @@ Test(describe, refuses_as_training_would) {
     cr_expect(e2e_logged(&run, unknown, "there is no network 'nothing_such'"));
     cr_expect_eq(e2e_plain_lines(&run, unknown), 1);
     int missing = run_trainer(&run, "--dot", "./nothing_such.net");
-    cr_expect_eq(run.list[missing].status, 1);
+    cr_expect_eq(run.list[missing].status, 2);
     cr_expect(e2e_logged(&run, missing, "./nothing_such.net"));
     /* A file that is not a network is told with its line. */
     char path[300];

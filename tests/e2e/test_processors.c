@@ -299,9 +299,9 @@ Test(processors, an_augmenter_takes_no_more_threads_than_there_are) {
     if (processors_available(&machine) >= 256)
         cr_skip_test("there are as many as may be asked for");
     e2e_begin(&run);
-    int augment =
-        e2e_start(&run, "augment", "augment",
-                  (const char *const[]){"--join=@ADDRESS", "--threads=256", "--patience=1", NULL});
+    int augment = e2e_start(
+        &run, "augment", "augment",
+        (const char *const[]){"--join", "@ADDRESS", "--threads=256", "--patience=1", NULL});
     cr_expect_eq(e2e_wait(&run, augment), 5);
     cr_expect(e2e_logged(&run, augment, "warning  --threads=256 is cut to "));
     e2e_end(&run);
