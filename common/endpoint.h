@@ -28,7 +28,8 @@ int endpoint_facing(const char *trainer, char host[static ENDPOINT_MAXIMUM], str
 
 /* The address that worker `name` binds for `purpose` ("samples", "split"), given the
  * trainer's address: beside the trainer's own socket for ipc; for tcp a free port on the own
- * address that faces the trainer ("tcp://10.0.0.7:*"), or on `host` where it is not NULL. */
+ * address that faces the trainer ("tcp://10.0.0.7:*"), or on `host` where it is not NULL.
+ * ERROR_TIMEOUT where the folder of the trainer's socket does not exist: no trainer is there. */
 int endpoint_beside(const char *trainer, const char *name, const char *purpose, const char *host,
                     char address[static ENDPOINT_MAXIMUM], struct error *error);
 

@@ -66,7 +66,7 @@ struct options *options_parse(const struct options_program *program, int argc, c
 
 /* Sets, from a libconfig file, the options that the command line did not set. Keys that are
  * unknown, twice there or not OPTION_RECIPE, and values of another kind or out of bounds, are
- * ERROR_INVALID with "quick.recipe:12: "; ERROR_IO when the file cannot be read. In keys '_' may
+ * ERROR_INVALID with "quick.recipe:12: "; as error_set_file when it cannot be read. In keys '_' may
  * stand for '-'. What text_check refuses is refused. After an error, earlier lines may have been
  * stored. */
 int options_read_file(struct options *options, const char *path, struct error *error);

@@ -26,7 +26,7 @@ enum {
 };
 
 #define ZAP_DOMAIN "digitsum"
-#define TURN_MAX (2 * CLOCK_SECOND) /* between two looks at the clock: more was spent stopped */
+#define TURN_MAX (2 * CLOCK_SECOND) /* between looks at the clock; more is time spent stopped */
 
 struct peer {
     void *socket; /* DEALER, owned */
@@ -281,10 +281,9 @@ static int handle(struct peer *self, struct wire_message *message, struct error 
 
 /* Sends what is due. -1 when the trainer has been silent for longer than we are patient. */
 static int keep_up(struct peer *self, struct error *error) {
-    int64_t now = clock_now(), away = self->looked ? now - self->looked - TURN_MAX : 0;
+    int64_t now = clock_now(), away = self->looked ? now - self->looked : 0;
     self->looked = now;
-    if (away >
-        0) { /* who did not look, stopped or without a processor, cannot say who was silent */
+    if (away > TURN_MAX) { /* stopped, or without a processor: cannot say who was silent */
         self->heard += away;
         self->connected += away;
     }

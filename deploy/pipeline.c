@@ -188,7 +188,7 @@ static void kill_all(struct run *run) {
 static void pause_all(struct run *run) {
     view_clear(run->view);
     supervisor_pause(run->supervisor);
-    /* Who typed fg before all had stopped has spoken already: it would not come again. */
+    /* A fg that was typed before all had stopped has sent its SIGCONT already: no other comes. */
     sigset_t pending;
     if (sigpending(&pending) != 0 || !sigismember(&pending, SIGCONT))
         signals_pause();
@@ -450,7 +450,7 @@ static void tell_how_to_go_on(const struct run *run) {
         tell_command(run, COMMAND_KEEP_GOING, "To train on regardless from the last checkpoint:");
     else if (folder_has_checkpoint(&run->folder))
         tell_command(run, COMMAND_RESUME, "To go on from the last checkpoint:");
-    else
+    else if (!run->diverged) /* would end the same; its sentence says what to change */
         tell_command(run, COMMAND_FORCE, "It had no checkpoint yet; to begin again:");
 }
 
@@ -503,7 +503,7 @@ static int refuse(struct run *run, const struct error *error) {
     fprintf(stderr, "pipeline: %s\n", error->text);
     if (run->folder.taken) {
         if (folder_has_checkpoint(&run->folder))
-            tell_command(run, COMMAND_RESUME, "To go on with it:");
+            tell_command(run, COMMAND_RESUME_OTHER, "To go on with it:");
         tell_command(run, COMMAND_FORCE, "To throw it away and begin anew:");
     }
     discard(run);

@@ -42,7 +42,7 @@ static const struct options_program program = {
     .name = "watch",
     .summary = "Prints the evaluators' reports of a run as they come, until the run ends or "
                "Ctrl-C; reconnects by itself.",
-    .example = "watch --join tcp://trainer-host:7000",
+    .example = "watch --join tcp://trainer-host:5555",
     .rows = rows,
     .count = sizeof rows / sizeof *rows,
 };

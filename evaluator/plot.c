@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TEXT 256
 /* Losses beyond these are drawn at the edge; keeps the axis to a few decades. */
@@ -207,6 +208,14 @@ static int plot_loss(const char *folder, struct picture *picture, bool synthetic
     chart.series[0] = (struct chart_series){
         "loss", picture->values[0], picture->details[0], 0.38, 0.24, 0.60, picture->points[0]};
     return write_chart(&chart, folder, "loss", error);
+}
+
+void plot_clean(const char *folder) {
+    static const char *const names[] = {"accuracy.svg", "accuracy.png", "loss.svg", "loss.png"};
+    char path[1200];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if ((size_t)snprintf(path, sizeof path, "%s/%s.part", folder, names[i]) < sizeof path)
+            unlink(path);
 }
 
 int plot_write(const char *folder, const struct plot_title *title,

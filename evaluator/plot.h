@@ -22,4 +22,7 @@ struct plot_title {
 int plot_write(const char *folder, const struct plot_title *title,
                const struct evaluation *evaluations, size_t count, struct error *error);
 
+/* Removes what a crash left of pictures that were being written into this folder. */
+void plot_clean(const char *folder);
+
 #endif

@@ -71,6 +71,12 @@ static int open_files(struct run *self, struct error *error) {
     if (report_cut(self->file))
         log_warning(self->log, "%s ended in a torn line of %zu bytes: cut off", path,
                     report_cut(self->file));
+    /* Whether the pictures show all lines is not known: they are drawn again at the end. */
+    size_t count;
+    report_list(self->file, &count);
+    self->plotted = count == 0;
+    snprintf(path, sizeof path, "%.1000s/plots", self->settings->run_dir);
+    plot_clean(path);
     return open_events(self, error);
 }
 
@@ -203,7 +209,8 @@ static void plot(struct run *self) {
     struct error error;
     char folder[1024];
     size_t count;
-    if (self->plotted || !self->file)
+    /* The run may be over before we heard what its data is: then they stay as they are. */
+    if (self->plotted || !self->file || !*test_split_dataset(self->split))
         return;
     self->plotted = true;
     self->drawn = clock_now();

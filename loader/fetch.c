@@ -61,7 +61,8 @@ int fetch_cache(char folder[PATH_MAX], struct error *error) {
     return 0;
 }
 
-bool fetch_find(const struct log *log, char folder[PATH_MAX], struct idx_files *files) {
+int fetch_find(struct notices *notices, char folder[PATH_MAX], struct idx_files *files,
+               struct error *error) {
     char cache[PATH_MAX];
     const char *named = getenv("MNIST_DIR");
     const char *folders[] = {named && named[0] ? named : NULL,
@@ -71,18 +72,22 @@ bool fetch_find(const struct log *log, char folder[PATH_MAX], struct idx_files *
                              "../shared/mnist",
                              fetch_cache(cache, NULL) ? NULL : cache};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-        struct error error;
+        struct error bad;
         if (!folders[i])
             continue;
         /* A folder that a person named may hold any set; what is found must be MNIST's. */
-        if ((i == 0 ? idx_locate : idx_locate_mnist)(folders[i], files, &error) == 0) {
+        if ((i == 0 ? idx_locate : idx_locate_mnist)(folders[i], files, &bad) == 0) {
             snprintf(folder, PATH_MAX, "%s", folders[i]);
-            return true;
+            return 1;
         }
-        if (i == 0)
-            log_warning(log, "MNIST_DIR=%s; looking elsewhere", error.text);
+        if (bad.code == ERROR_IO || bad.code == ERROR_MEMORY) {
+            *error = bad;
+            return -1;
+        }
+        if (i == 0 && notices)
+            notices_add(notices, "MNIST_DIR was passed over: %s", bad.text);
     }
-    return false;
+    return 0;
 }
 
 bool fetch_find_keras(char path[PATH_MAX]) {

@@ -539,6 +539,8 @@ int coordinator_run(struct coordinator *self, struct summary *summary, struct er
                            "stopped after step %" PRIu64 " of %" PRIu64
                            ": the next one did not end within %d s and was given up",
                            self->seen.step, self->steps, (int)(STEP_TIME / CLOCK_SECOND));
+    } else if (status == 0 && self->interrupted && self->steps == 0) {
+        status = error_set(error, ERROR_INTERRUPTED, "stopped before a loader joined");
     } else if (status == 0 && self->interrupted) {
         status = error_set(error, ERROR_INTERRUPTED, "stopped at step %" PRIu64 " of %" PRIu64,
                            self->seen.step, self->steps);

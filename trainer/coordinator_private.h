@@ -155,7 +155,7 @@ void flow_advance(struct coordinator *self);
  * made anew, and says so. */
 void flow_check_stalls(struct coordinator *self, int64_t now);
 
-/* What the run waits for, in words, or "" while batches flow. */
+/* What the run waits for, in words, or "" while batches flow and when nothing is left to do. */
 const char *flow_waiting(const struct coordinator *self);
 
 #endif

@@ -208,6 +208,8 @@ void flow_check_stalls(struct coordinator *self, int64_t now) {
 }
 
 const char *flow_waiting(const struct coordinator *self) {
+    if (self->training_over)
+        return !self->interrupted && scoring_waits(self) ? "evaluations" : "";
     if (self->ending)
         return "";
     if (members_of_role(self->members, DIGITSUM__ROLE__LOADER) == 0)

@@ -30,7 +30,8 @@ static void tell(const struct error *error, const char *run_dir, char **argv) {
         }
         fputs(resumes ? "" : " --resume", stderr);
         fputs(error->code == ERROR_DIVERGED ? " --keep-going" : "", stderr);
-    } else if (run_dir && (errno == 0 || errno == ENOENT)) {
+    } else if (run_dir && (errno == 0 || errno == ENOENT) && error->code != ERROR_DIVERGED) {
+        /* what diverged would end the same */
         fputs(". There was no checkpoint yet: begin again", stderr);
     }
     fputc('\n', stderr);

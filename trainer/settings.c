@@ -5,6 +5,7 @@
 #include "common/suggest.h"
 #include "model/net.h"
 
+#include <errno.h>
 #include <glob.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -110,7 +111,7 @@ static const struct option_row rows[] = {
     {"checkpoint-every", 0, OPTION_INT, AT(checkpoint_every), 0, 1e12, NULL, "0", "N",
      "steps between checkpoints, besides those at each epoch's end", RESULT},
     {"checkpoint-epochs", 0, OPTION_REAL, AT(checkpoint_epochs), 0, 1e6, NULL, "0", "X",
-     "the same in epochs: 0.25 is four an epoch", RESULT},
+     "epochs between checkpoints: 0.25 is four an epoch", RESULT},
     {"keep", 0, OPTION_INT, AT(keep), 1, 10000, NULL, "5", "N",
      "newest checkpoints kept on disk, besides best.safetensors", OPTION_RECIPE},
     {"unscored", 0, OPTION_INT, AT(unscored), 1, 10000, NULL, "64", "N",
@@ -216,7 +217,7 @@ int settings_check(const struct settings *settings, struct goal *goal, struct er
                          "--bind %s can be reached from other machines: add --insecure if everyone "
                          "on that network may join this run",
                          settings->bind);
-    if (!settings->run_dir && strcmp(settings->engine, "full") == 0)
+    if (settings->run_dir ? !*settings->run_dir : strcmp(settings->engine, "full") == 0)
         return error_set(error, ERROR_INVALID, "--run-dir is missing: where should the run go?");
     if (settings->run_dir && strlen(settings->run_dir) > RUN_DIR_MOST)
         return error_set(error, ERROR_INVALID, "--run-dir: a path of %zu bytes: at most %d",
@@ -289,12 +290,54 @@ int settings_recipe(const struct settings *settings, char *path, size_t size, st
     size_t stem = strlen(net) - (ends_with(net, ".net") ? 4 : 0);
     int length = recipe ? snprintf(path, size, "%.*s.%s.recipe", (int)stem, net, recipe)
                         : snprintf(path, size, "%.*s.recipe", (int)stem, net);
-    if (length > 0 && (size_t)length < size && access(path, R_OK) == 0)
+    bool fits = length > 0 && (size_t)length < size;
+    if (fits && access(path, R_OK) == 0)
         return 0;
+    /* A network may have no recipe. One that cannot be read is another matter: without it the
+     * weights would come out otherwise. */
+    if (fits && errno != ENOENT && errno != ENOTDIR)
+        return error_set_errno(error, "cannot read the recipe %s", path);
     if (recipe)
         return no_recipe(settings, path, net, stem, error);
     path[0] = '\0';
     return 0;
+}
+
+static bool is_among(const char *word, const char *list) {
+    size_t size = strlen(word);
+    for (const char *at = list; (at = strstr(at, word)); at += size)
+        if ((at == list || at[-1] == ' ') && (at[size] == ' ' || at[size] == '\0'))
+            return true;
+    return false;
+}
+
+void settings_note_idle(const struct settings *settings, const struct options *options,
+                        struct notices *notices) {
+    static const struct {
+        const char *option;
+        bool schedule; /* or the optimizer */
+        const char *with;
+    } uses[] = {
+        {"milestones", true, "step"},
+        {"step-epochs", true, "step"},
+        {"gamma", true, "step"},
+        {"warmup", true, "linear cosine onecycle"},
+        {"final-rate", true, "linear cosine onecycle"},
+        {"momentum", false, "sgd nesterov"},
+        {"beta1", false, "adam adamw"},
+        {"beta2", false, "adam adamw"},
+        {"rho", false, "adadelta rmsprop"},
+        {"epsilon", false, "adam adamw adadelta rmsprop adagrad"},
+    };
+    for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
+        const char *set = uses[i].schedule ? settings->schedule : settings->optimizer;
+        if (options_given(options, uses[i].option) && !is_among(set, uses[i].with))
+            notices_add(notices, "--%s has no effect with --%s=%s", uses[i].option,
+                        uses[i].schedule ? "schedule" : "optimizer", set);
+    }
+    if (settings->milestones && strcmp(settings->schedule, "step") == 0 &&
+        options_given(options, "step-epochs"))
+        notices_add(notices, "--step-epochs has no effect with --milestones");
 }
 
 void settings_optimizer(const struct settings *settings, struct optimizer *optimizer) {

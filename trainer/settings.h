@@ -3,6 +3,7 @@
 #define TRAINER_SETTINGS_H
 
 #include "common/endpoint.h"
+#include "common/notices.h"
 #include "common/options.h"
 #include "model/engine.h"
 #include "proto/digitsum.pb-c.h"
@@ -49,6 +50,11 @@ int settings_check(const struct settings *settings, struct goal *goal, struct er
  * NAME (<net>.NAME.recipe beside the network), or the network's own <net>.recipe. `path` is empty
  * where none was asked for and there is none. -1: the one asked for is not there. */
 int settings_recipe(const struct settings *settings, char *path, size_t size, struct error *error);
+
+/* Notes each option of the command line that has no effect with the optimizer and schedule that are
+ * set: one for another of them. A recipe may hold such settings, for whoever chooses otherwise. */
+void settings_note_idle(const struct settings *settings, const struct options *options,
+                        struct notices *notices);
 
 void settings_optimizer(const struct settings *settings, struct optimizer *optimizer);
 /* `steps`: of the whole run; `samples`: of an epoch. */

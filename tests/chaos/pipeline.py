@@ -18,6 +18,7 @@ from link import Link
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HOSTS = {"loader": "127.0.0.2", "augment": "127.0.0.3", "evaluator": "127.0.0.4", "watch": "127.0.0.5"}
+CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
 DISK = 24 << 20  # bytes of the small disk: a whole run of the slice takes less
 
 
@@ -47,13 +48,14 @@ def resident(pid):
 class Pipeline:
     """The folder, the processes, who is to be started again, and the links between them."""
 
-    def __init__(self, programs, data, trainer, limits=("2000", "500"), small_disk=False, seed=1, links=True):
+    def __init__(self, programs, data, trainer, limits=("2000", "500"), small_disk=False, seed=1, links=True, local=False):
         self.programs, self.data, self.trainer_options, self.limits = programs, data, trainer, limits
         self.hosts = HOSTS if links else {}  # without links: everyone connects directly
+        self.local = local  # no ports at all, so that many runs go beside each other
         self.folder = tempfile.mkdtemp(prefix="digitsum-chaos-")
         self.run_dir = os.path.join(self.folder, "run")
         self.mounted = small_disk and self.mount()
-        self.port = free_ports()
+        self.port = 0 if local else free_ports()
         self.links = {role: Link(host, seed) for role, host in self.hosts.items()}
         for link in self.links.values():
             for i in range(3):
@@ -65,6 +67,7 @@ class Pipeline:
         self.strangers = []
         self.faked = False  # whether the processes see a clock of ours
         self.trainer_done = False
+        self.stopped = False  # whether a trainer was asked to end early
 
     def mount(self):
         """Puts the run's folder on a disk of its own that can be filled. False where that is not allowed."""
@@ -75,17 +78,20 @@ class Pipeline:
 
     # --- processes ------------------------------------------------------------------------------------
 
+    def address(self, role):
+        return f"ipc://{self.folder}/control" if self.local else f"tcp://{self.hosts.get(role, '127.0.0.1')}:{self.port}"
+
     def command(self, name):
         role = name.split("-")[0]
-        join = ["--join", f"tcp://{self.hosts.get(role, '127.0.0.1')}:{self.port}", "--name", name, "--patience", "10"]
+        join = ["--join", self.address(role), "--name", name, "--patience", "10"]
         if role == "trainer":
-            words = ["--bind", f"tcp://127.0.0.1:{self.port}", "--run-dir", self.run_dir, *self.trainer_options]
+            words = ["--bind", self.address(role), "--run-dir", self.run_dir, *self.trainer_options]
             if glob.glob(os.path.join(self.run_dir, "checkpoints", "step-*.safetensors")):
                 words.append("--resume")
         elif role == "loader":
             # Augmenters reach it by their own link, evaluators too: the ports follow from its log.
-            words = join + ["--data", self.data, "--host", "127.0.0.1", "--announce", self.hosts.get("augment", "127.0.0.1"),
-                            "--train-limit", self.limits[0], "--test-limit", self.limits[1]]  # fmt: skip
+            reach = [] if self.local else ["--host", "127.0.0.1", "--announce", self.hosts.get("augment", "127.0.0.1")]
+            words = join + reach + ["--data", self.data, "--train-limit", self.limits[0], "--test-limit", self.limits[1]]
         elif role == "evaluator":
             words = join + (["--run-dir", self.run_dir] if name == "evaluator-1" else [])
         elif role == "watch":
@@ -127,6 +133,18 @@ class Pipeline:
             self.processes[name] = subprocess.Popen(self.command(name), stdout=log, stderr=log,
                                                     env=self.environment(name), cwd=ROOT)  # fmt: skip
 
+    def refused(self, elsewhere):
+        """A trainer that would go on with other weights, by (options, environment), is refused."""
+        options, environment = elsewhere
+        words = self.command("trainer") + options
+        if "--resume" not in words:
+            return
+        self.starts += 1
+        with open(self.log_path("trainer"), "ab") as log:
+            status = subprocess.run(words, stdout=log, stderr=log, env=self.environment("trainer") | environment, cwd=ROOT, timeout=60, check=False).returncode
+        if status != 2:
+            raise AssertionError(f"a trainer that is to go on with {options or environment} ended with {status}, not 2: {self.last_line('trainer')}")
+
     def tend(self):
         """Starts again what ended and should not have, opens links to new loaders, notices the end."""
         for name, process in list(self.processes.items()):
@@ -136,21 +154,25 @@ class Pipeline:
             if status is None or not self.wanted.get(name):
                 continue
             now = time.monotonic()
-            if -status in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
-                raise AssertionError(f"{name} crashed ({signal.Signals(-status).name}): {self.last_line(name)}")
+            self.judge(name, status)
             if name == "trainer" and status == 0:
                 self.trainer_done = True
                 self.wanted[name] = False
                 self.thaw()
             elif name != "trainer" and self.trainer_done:
                 self.wanted[name] = False
-            elif status in (2, 3):
-                raise AssertionError(f"{name} ended with {status}: {self.last_line(name)}")
             # Who left in good order was told that the run is over: it may be. The system's refusals
             # (a full disk) are not answered by trying again at once.
             elif self.due.setdefault(name, now + {0: 2.5, 1: 0.2}.get(status, 0.0)) <= now:
                 del self.due[name]
                 self.start(name)
+
+    def judge(self, name, status):
+        """Raises AssertionError for an end that nothing done to a run may lead to."""
+        if -status in CRASHES:
+            raise AssertionError(f"{name} crashed ({signal.Signals(-status).name}): {self.last_line(name)}")
+        if status in (2, 3) and not (name != "trainer" and self.trainer_done):
+            raise AssertionError(f"{name} ended with {status}: {self.last_line(name)}")
 
     def link_loader(self, name):
         with open(self.log_path(name), encoding="utf-8", errors="replace") as log:
@@ -178,6 +200,7 @@ class Pipeline:
         process = self.processes.get(name)
         if process and process.poll() is None:
             process.send_signal(number)
+            self.stopped |= name == "trainer" and number in (signal.SIGTERM, signal.SIGINT)
             self.kills += number == signal.SIGKILL
             return True
         return False
@@ -223,13 +246,16 @@ class Pipeline:
 
     # --- what came of it ------------------------------------------------------------------------------
 
-    def newest_step(self):
-        """The step of the newest checkpoint."""
+    def checkpoints(self):
+        """The steps of those on disk."""
         try:
-            names = [name for name in os.listdir(os.path.join(self.run_dir, "checkpoints")) if name.startswith("step-")]
+            names = os.listdir(os.path.join(self.run_dir, "checkpoints"))
         except OSError:
-            return 0
-        return max((int(name[5:-12]) for name in names), default=0)
+            return []
+        return [int(name[5:-12]) for name in names if name.startswith("step-")]
+
+    def newest_step(self):
+        return max(self.checkpoints(), default=0)
 
     def writing_checkpoint(self):
         try:

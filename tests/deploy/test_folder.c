@@ -85,7 +85,7 @@ Test(folder, taken_missing_or_in_use_is_refused) {
     cr_assert_eq(folder_open(&folder, runs, "first", FOLDER_NEW, &error), 0);
     cr_expect_eq(folder_open(&other, runs, "first", FOLDER_NEW, &error), -1);
     cr_expect_eq(error.code, ERROR_REFUSED);
-    cr_expect(strstr(error.text, "exists already"), "%s", error.text);
+    cr_expect(strstr(error.text, "in use"), "%s", error.text);
     cr_expect_not(other.taken, "nobody can do anything with it while it is in use");
     for (enum folder_mode mode = FOLDER_RESUME; mode <= FOLDER_FORCE; mode++) {
         cr_expect_eq(folder_open(&other, runs, "first", mode, &error), -1);

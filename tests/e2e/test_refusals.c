@@ -160,6 +160,19 @@ Test(refusals, port_in_use) {
     e2e_end(&run);
 }
 
+/* How many steps there are follows from the data, which nobody has told it. */
+Test(refusals, a_trainer_that_never_had_data_says_so_when_it_is_stopped) {
+    struct e2e run;
+    e2e_begin(&run);
+    int trainer = e2e_trainer(&run, (const char *const[]){"--steps=40", NULL});
+    e2e_expect(&run, trainer, "listening at");
+    process_signal(&run.list[trainer].process, SIGTERM, false);
+    cr_expect_eq(e2e_wait(&run, trainer), 130);
+    cr_expect(e2e_logged(&run, trainer,
+                         "trainer: stopped before a loader joined. There was no checkpoint yet"));
+    e2e_end(&run);
+}
+
 Test(refusals, loader_with_other_data_is_told_so) {
     struct e2e run;
     e2e_begin(&run);
@@ -218,6 +231,27 @@ Test(refusals, missing_data_ends_the_loader) {
         cr_expect(e2e_logged(&run, loader, words[i]), "%s", words[i]);
         cr_expect_eq(e2e_plain_lines(&run, loader), 1);
     }
+    e2e_end(&run);
+}
+
+/* What cannot be opened stays so: status 2 as well, which no supervisor tries again. */
+Test(refusals, data_that_cannot_be_opened_ends_the_loader) {
+    static const char *const folders[] = {"", "/train", "/train/0", "/test", "/test/0"};
+    struct e2e run;
+    char path[400], option[400];
+    e2e_begin(&run);
+    for (int i = 0; i < 5; i++) {
+        snprintf(path, sizeof path, "%s/png%s", run.folder, folders[i]);
+        cr_assert_eq(mkdir(path, 0700), 0, "%s", path);
+    }
+    snprintf(path, sizeof path, "%s/png/train/0/a.png", run.folder);
+    cr_assert_eq(symlink("/no/where", path), 0);
+    snprintf(option, sizeof option, "--data=png:%s/png", run.folder);
+    refused(&run, "loader", (const char *const[]){"--join", "@ADDRESS", option, NULL}, 2,
+            "/png/train/0/a.png: is a link to nothing");
+    refused(&run, "trainer",
+            (const char *const[]){"--run-dir", "@RUN", "--recipe", "/no/such.recipe", NULL}, 2,
+            "opening the recipe /no/such.recipe: No such file or directory");
     e2e_end(&run);
 }
 

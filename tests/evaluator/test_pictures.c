@@ -54,6 +54,10 @@ Test(plot, draws_any_number_of_evaluations) {
         cr_assert_geq(read_file(plots, "loss.png", bytes, sizeof bytes), 8);
         cr_expect_arr_eq(bytes, "\x89PNG\r\n\x1a\n", 8);
     }
+    char path[SCRATCH_PATH];
+    scratch_write(plots, "loss.png.part", "half", path); /* a crash */
+    plot_clean(plots);
+    cr_expect_eq(scratch_count(plots), 4);
     cr_expect_eq(plot_write("/nowhere/at/all", &title, list, 1, &error), -1);
     cr_expect_eq(error.code, ERROR_IO);
     free(list);

@@ -107,6 +107,11 @@ Test(idx, headers_that_cannot_be) {
     write_both(&bad, IMAGES, LABELS);
     expect_bad(&bad, "expected");
     begin(&bad);
+    bad.image_bytes[3] = 1; /* as labels have it */
+    write_both(&bad, IMAGES, LABELS);
+    expect_bad(&bad, "IDX rank 1, 3 (images) expected; these are labels: are the names of the "
+                     "files swapped?");
+    begin(&bad);
     bad.image_bytes[11] = 27; /* rows */
     write_both(&bad, IMAGES, LABELS);
     expect_bad(&bad, "28");
@@ -248,7 +253,7 @@ Test(dataset, mnist_is_known_by_its_digest) {
     struct error error;
     char folder[PATH_MAX];
     struct idx_files files;
-    if (!fetch_find(NULL, folder, &files))
+    if (fetch_find(NULL, folder, &files, &error) != 1)
         cr_skip_test("MNIST is not on this machine");
     struct dataset *dataset = open_data("mnist", 0, 0, &error);
     cr_assert_not_null(dataset, "%s", error.text);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct settings settings;
 static struct options *options;
@@ -48,6 +49,8 @@ static void expect_right(void) {
 
 Test(settings, defaults_need_a_folder_alone) {
     parse(NULL);
+    expect_refused("--run-dir is missing: where should the run go?");
+    parse("--run-dir", "", NULL);
     expect_refused("--run-dir is missing: where should the run go?");
     parse("--run-dir", "r", NULL);
     expect_right();
@@ -179,6 +182,12 @@ Test(settings, recipes_lie_beside_their_network) {
     expect_recipe(fast);
     parse("--net", bare, NULL); /* has none, and none was asked for */
     expect_recipe("");
+    char looped[1024]; /* a link to itself */
+    snprintf(looped, sizeof looped, "%s/bare.recipe", folder);
+    cr_assert_eq(symlink("bare.recipe", looped), 0);
+    cr_expect_eq(settings_recipe(&settings, path, sizeof path, &error), -1);
+    cr_expect_eq(error.code, ERROR_IO);
+    cr_assert_eq(unlink(looped), 0);
     parse("--net", bare, "--recipe", own, NULL);
     expect_recipe(own);
     parse("--net", bare, "--recipe", "here.recipe",
@@ -314,4 +323,32 @@ Test(settings, become_warps) {
     cr_expect_eq(warps.scale, 0.25f);
     cr_expect_eq(warps.shear, 4);
     cr_expect_eq(warps.elastic, 2);
+}
+
+static void expect_idle(const char *sentence) {
+    struct notices notices = {0};
+    settings_note_idle(&settings, options, &notices);
+    cr_expect_eq(notices.count, sentence[0] ? 1 : 0, "%s", sentence);
+    cr_expect(!sentence[0] || strcmp(notices.texts[0], sentence) == 0, "%s", notices.texts[0]);
+}
+
+Test(settings, options_without_effect_are_noted) {
+    parse("--milestones=6,9", NULL);
+    expect_idle("--milestones has no effect with --schedule=onecycle");
+    parse("--milestones=6,9", "--schedule=step", "--gamma=0.5", NULL);
+    expect_idle("");
+    parse("--milestones=6,9", "--schedule=step", "--step-epochs=1", NULL);
+    expect_idle("--step-epochs has no effect with --milestones");
+    parse("--warmup=0.1", "--schedule=constant", NULL);
+    expect_idle("--warmup has no effect with --schedule=constant");
+    parse("--momentum=0.5", "--optimizer=adam", NULL);
+    expect_idle("--momentum has no effect with --optimizer=adam");
+    parse("--epsilon=0.5", "--optimizer=sgd", NULL);
+    expect_idle("--epsilon has no effect with --optimizer=sgd");
+    parse("--rho=0.5", "--optimizer=adadelta", "--epsilon=1e-5", NULL);
+    expect_idle("");
+    parse("--beta1=0.5", "--optimizer=adam", NULL);
+    expect_idle("");
+    parse("--rate=0.5", NULL);
+    expect_idle("");
 }
