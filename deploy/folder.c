@@ -286,8 +286,13 @@ bool folder_discard(struct folder *self) {
 }
 
 void folder_close(struct folder *self) {
+    char now[PATH_MAX], moved[PATH_MAX + 16];
     if (self->sockets[0])
         remove_sockets(self->sockets);
+    if (self->sockets[0] && folder_moved(self, now) && now[0]) {
+        snprintf(moved, sizeof moved, "%s/sockets", now);
+        remove_sockets(moved);
+    }
     self->sockets[0] = '\0';
     if (self->lock >= 0)
         close(self->lock);

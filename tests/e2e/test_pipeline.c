@@ -178,3 +178,23 @@ Test(pipeline, watch_prints_reports) {
     cr_expect_eq(e2e_wait(&run, watch), 0);
     e2e_end(&run);
 }
+
+/* To begin anew with FORCE=1 would throw nothing away here, but be the wrong advice. */
+Test(pipeline, a_folder_that_was_moved_is_told) {
+    struct e2e run;
+    char now[400];
+    e2e_begin(&run);
+    int pipeline = start(&run, run.data, "100000", NULL);
+    e2e_expect_file(&run, "checkpoints/step-000000020.safetensors");
+    process_signal(&run.list[pipeline].process, SIGSTOP, false);
+    snprintf(now, sizeof now, "%s-elsewhere", run.run);
+    cr_assert_eq(rename(run.run, now), 0);
+    process_signal(&run.list[pipeline].process, SIGINT, false);
+    process_signal(&run.list[pipeline].process, SIGCONT, false);
+    cr_expect_eq(e2e_wait(&run, pipeline), 1, "the trainer cannot write");
+    cr_expect(e2e_logged(&run, pipeline, "is no longer at "));
+    cr_expect(e2e_logged(&run, pipeline, "-elsewhere"));
+    cr_expect(e2e_logged(&run, pipeline, " --resume"));
+    cr_expect_not(e2e_logged(&run, pipeline, "--force"));
+    e2e_end(&run);
+}
