@@ -4,45 +4,47 @@
 # main.c. A variant (SAN, DEBUG) has its own folder under build/, so variants never mix.
 
 # --- variables that people set ---------------------------------------------------------------
-SAN ?=#          address = ASan + UBSan (also SAN=1), thread = TSan: build/<variant>/
+SAN ?=#          address or 1 = ASan + UBSan, thread = TSan: build/<variant>/
 DEBUG ?=#        1 = no optimisation, for a debugger
 WERROR ?= 1#     0 = warnings do not stop the build
 V ?=#            1 = show whole commands
 
-DEPS ?=#         folder with Debian packages unpacked by dpkg -x, for a machine without root
+DEPS ?=#         folder of Debian packages unpacked by dpkg -x, without root
 # --- of run-pipeline (all optional; build/bin/pipeline --help tells more) ---
-RUN ?=#          name of the run, the folder runs/<name>/ (standard: network and time)
+RUN ?=#          name of the run, of runs/<name>/ (default: network and time)
 NET ?=#          network: a name in model/nets, or a file
-RECIPE ?=#       training settings: a file, or the name of a recipe beside the network, as fast
+RECIPE ?=#       training settings: a file, or a recipe beside the network, as fast
 SEED ?=#         the number that all random choices follow from
 EPOCHS ?=#       how long to train, in passes over the data
 STEPS ?=#        the same, in batches
 UNTIL ?=#        stop early, for example digit=99.0,sum=99.0
 DEVICE ?=#       auto, cuda or cpu
 PRECISION ?=#    auto, f32, tf32 or bf16
-DATA ?=#         auto, mnist, synthetic, or files: a path, or idx:, png:, csv:, npz: and a path
-HOLD_OUT ?=#     score so many training images, not trained on, in place of the test set
+DATA ?=#         auto, mnist, synthetic, a path, or idx: png: csv: npz: and a path
+HOLD_OUT ?=#     score N training images, not trained on, in place of the test set
 TRANSPOSE ?=#    1 = turn every image, rows to columns, as EMNIST's files need
 LOADERS ?=#      how many loaders (1)
 AUGMENTERS ?=#   how many augmenters (2)
 RESUME ?=#       1 = go on with the run named RUN
-OTHER_BITS ?=#   1 = go on even where threads, instructions or library are others than before
+OTHER_BITS ?=#   1 = go on even where threads, instructions or library differ
 FORCE ?=#        1 = throw away an older run of that name
 KEEP_GOING ?=#   1 = train on when the loss is not a number or has exploded
 ARGS ?=#         any other options of build/bin/pipeline
 # --- of test ---
 TESTS ?=#        only these folders of tests/, for example TESTS='common trainer'
+ISA ?= AVX2#      of test-isa: what oneDNN may use, AVX2 or SSE41
+RELEASES ?= bookworm trixie# of fresh-check: releases of Debian
 # --- of reproduce ---
-NETS ?=#         only these networks, or network:recipe; everything in bench/reproduce.ini without it
+NETS ?=#         only these, as 'quick plain7:fast' (all in bench/reproduce.ini)
 SEEDS ?=#        these seeds, for example SEEDS='1 2 3'
 LIST ?=#         what to train, for example LIST=bench/heads.ini OUT=docs/heads.md
 OUT ?=#          where the table goes (docs/reproduced.md)
 # --- of chaos, inject, powerloss and fuzz ---
-N ?= 15#         scenarios of make chaos; inject and powerloss try all without it
+N ?= 15#         scenarios of make chaos (200: ten minutes); inject and powerloss try all without it
 TIME ?= 60#      seconds for each target of make fuzz
-WHAT ?=#         what make faults measures: heal, peers or soak
+WHAT ?=#         of make faults: heal (20 minutes), peers (6) or soak (30)
 # --- of watch ---
-JOIN ?=#         address of the trainer, tcp://host:port or ipc://path
+JOIN ?=#         tcp://host:port or ipc://path; or RUN, the name of a run here
 
 # A variable as it was given, on the command line or by the environment. make would expand a $ in it
 # and its shell all the rest: so a $ stays what it is (and $$ is one $, as everywhere in make), and what
@@ -174,8 +176,8 @@ with_args = $(if $(strip $(call given,ARGS)),words=$$(deploy/words ARGS $(call q
 # The beginning of a command that goes on with a run, for the launcher to say.
 run_names := RUN NET RECIPE SEED EPOCHS STEPS UNTIL DEVICE PRECISION DATA HOLD_OUT \
   TRANSPOSE LOADERS AUGMENTERS RESUME OTHER_BITS FORCE KEEP_GOING ARGS
-make_command = make$(if $(subst $(CURDIR),,$(value PWD)), -C $(call quote,$(CURDIR))) run-pipeline$(foreach \
-  name,$(filter-out $(run_names),$(given_names)), $(name)=$(call quote,$(call given,$(name))))
+make_command = make$(if $(subst /$(CURDIR)/,,/$(value PWD)/), -C $(call quote,$(CURDIR))) run-pipeline$(foreach \
+  name,$(filter-out $(run_names),$(given_names)), $(name)=$(call quote,$(value $(name))))
 # A resumed run knows its data: none is looked for unless DATA names some.
 find_data = $(if $(strip $(call given,DATA)),1,$(if $(call flag,resume,RESUME),,1))
 run-pipeline: build ## train, evaluate and report on this machine: the main job
@@ -189,10 +191,12 @@ run-pipeline: build ## train, evaluate and report on this machine: the main job
 	  $(call flag,resume,RESUME) $(call flag,other-bits,OTHER_BITS) $(call flag,force,FORCE) \
 	  $(call flag,keep-going,KEEP_GOING) "$$@"
 
-watch: $(out)/bin/watch ## print the evaluators' reports of a run anywhere: make watch JOIN=tcp://host:port
-	@$(with_args) exec $(out)/bin/watch $(call option,join,JOIN) "$$@"
+# Without JOIN, a run of this folder by its name.
+join_run = $(if $(strip $(call given,RUN)),--join=$(call quote,ipc://$(CURDIR)/runs/$(call given,RUN)/sockets/control))
+watch: $(out)/bin/watch ## print the reports of a run: RUN=first, or JOIN=tcp://host:port
+	@$(with_args) exec $(out)/bin/watch $(or $(call option,join,JOIN),$(join_run)) "$$@"
 
-verify: $(out)/bin/verify ## make all batches of a run again, untrained, and compare: make verify RUN=first
+verify: $(out)/bin/verify ## make all batches of a run again and compare: RUN=first
 	@$(with_args) exec $(out)/bin/verify $(if $(strip $(call given,RUN)),--run-dir=$(call quote,runs/$(call given,RUN))) $(call option,data,DATA) \
 	  $(call option,hold-out,HOLD_OUT) $(call flag,transpose,TRANSPOSE) "$$@"
 
@@ -303,15 +307,14 @@ tests: $(if $(filter e2e,$(test_folders)),build) $(test_folders:%=$(out)/tests/%
 
 # What a processor can do decides which kernels run, whether there is bf16, and what a run falls back
 # to: the tests that depend on it, as where oneDNN may use no more than ISA.
-ISA ?= AVX2
-test-isa: ## the tests that depend on the processor, as on one with no more than ISA=AVX2 (or SSE41)
+test-isa: ## test as on processors that have no more than ISA=AVX2
 	@deploy/setup build runtime test
 	@$(MAKE) --no-print-directory tests TESTS='cpu conformance e2e'
 	@TEST_FILTER='@(cpu*|loops|bits|differences|door|engines|random_chains|training|whole|conv|pipeline|processors|recovery)/*' \
 	  ONEDNN_MAX_CPU_ISA=$(ISA) DNNL_MAX_CPU_ISA=$(ISA) tests/run \
 	  $(addsuffix @$(ISA),$(addprefix $(out)/tests/,cpu conformance e2e))
 
-check: check-format check-includes check-deploy ## check the format, the order of the rooms, the files for other machines
+check: check-format check-includes check-deploy ## check format, order of the rooms, files for other machines
 
 clean: ## remove everything that was built
 	rm -rf build
@@ -330,9 +333,8 @@ check-deploy:
 	@tests/deploy/check-files $(if $(wildcard $(out)/bin/evaluator),$(out)/bin)
 
 # As root, with debootstrap, a quarter of an hour each; skipped with a line where that cannot be.
-RELEASES ?= bookworm trixie
 .PHONY: fresh-check
-fresh-check: ## run both commands of the README on a new Debian: RELEASES='bookworm trixie'
+fresh-check: ## run the README's two commands on a new Debian: RELEASES=trixie
 	@for release in $(RELEASES); do tests/deploy/fresh $$release || exit 1; done
 
 .PHONY: arm64-check
@@ -340,14 +342,15 @@ arm64-check: ## build for arm64 and train a little under qemu
 	@tests/deploy/arm64
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile bench/bench.mk tests/fuzz/fuzz.mk
+	@echo 'Targets: make run-pipeline'
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile bench/bench.mk tests/fuzz/fuzz.mk
 	@echo
 	@echo 'Variables: make run-pipeline NET=quick EPOCHS=3'
-	@awk '/^# --- of/ { gsub(/^# --- | ---$$/, ""); print "  " $$0 ":" } \
-	  /^[A-Z_]+ \?=.*#/ { name = $$1; sub(/^[^#]*# */, ""); printf "    %-11s %s\n", name, $$0 }' Makefile cuda/cuda.mk
+	@awk '/^# --- of/ { gsub(/^# --- | ---$$/, ""); print " " $$0 ":" } \
+	  /^[A-Z_]+ \?=.*#/ { name = $$1; sub(/^[^#]*# */, ""); printf "  %-10s %s\n", name, $$0 }' Makefile cuda/cuda.mk
 
 .PHONY: chaos
-chaos: build ## disturb real runs in N ways: the weights must come out the same (N=200: ten minutes)
+chaos: build ## disturb N real runs: the weights must come out the same
 	@deploy/setup build runtime chaos
 	@$(with_args) tests/chaos/run $(call option,count,N) $(call option,seed,SEED) "$$@"
 

@@ -17,10 +17,13 @@ enum {
     SAMPLES_QUEUE = 2,    /* batches that may wait from each loader */
     PAIRS_QUEUE = 4,      /* batches that may wait for the trainer */
     BATCHES_AT_ONCE = 16, /* between two looks at the other sockets */
-    LOADERS_MOST = 128
+    LOADERS_MOST = 128,
+    SOUND_AFTER = 64 /* batches over one connection */
 };
 
 #define STRANGE_WAIT CLOCK_SECOND
+#define STUCK (3 * CLOCK_SECOND) /* without room for pairs, while the trainer answers */
+#define STUCK_MOST (48 * CLOCK_SECOND)
 #define STRANGE_EVERY (5 * CLOCK_SECOND)
 
 struct exchange {
@@ -37,11 +40,15 @@ struct exchange {
     struct {
         char address[ENDPOINT_MAXIMUM]; /* as announced */
         struct link *link;
+        uint32_t renewals;   /* as the trainer counts them */
     } loaders[LOADERS_MOST]; /* those that there are now */
     int loader_count;
     struct wire_message pending; /* PAIRS that the trainer had no room for yet */
     bool has_pending;
-    struct wire_message strange; /* SAMPLES of a run that we have not joined: not yet? */
+    int64_t pending_since, patience; /* how long it may: the connection may be slow, too */
+    uint64_t renewed_at;             /* batches sent before the pairs' connection was made anew */
+    uint32_t pairs_renewals;         /* as the trainer counts them */
+    struct wire_message strange;     /* SAMPLES of a run that we have not joined: not yet? */
     bool has_strange;
     int64_t strange_since;
     uint64_t batches;
@@ -57,6 +64,7 @@ static int begin_run(struct exchange *self, const struct peer_run *run, struct e
     if (self->has_pending)
         wire_release(&self->pending);
     self->has_pending = false;
+    self->patience = STUCK;
     link_destroy(&self->pairs_link);
     if (self->pairs)
         zmq_close(self->pairs);
@@ -89,11 +97,31 @@ static bool listed(const Digitsum__Peers *peers, const char *address) {
     return false;
 }
 
-static bool connected(const struct exchange *self, const char *address) {
+/* Its place among those that we are connected to, or -1. */
+static int find_loader(const struct exchange *self, const char *address) {
     for (int i = 0; i < self->loader_count; i++)
         if (strcmp(self->loaders[i].address, address) == 0)
-            return true;
-    return false;
+            return i;
+    return -1;
+}
+
+/* The trainer counts up where nothing comes over a connection, though neither end need see why. */
+static void follow_renewals(struct exchange *self, const Digitsum__Peers *peers) {
+    for (size_t i = 0; i < peers->n_endpoints; i++) {
+        int known = find_loader(self, peers->endpoints[i]->address);
+        if (known < 0 || self->loaders[known].renewals == peers->endpoints[i]->renewals)
+            continue;
+        self->loaders[known].renewals = peers->endpoints[i]->renewals;
+        log_info(self->log, "connecting to loader %.63s anew", peers->endpoints[i]->name);
+        link_renew(self->loaders[known].link);
+    }
+    const struct peer_run *run = peer_run(self->peer);
+    bool same = run && run->generation == self->generation; /* or it is made afresh anyway */
+    if (same && self->pairs_link && self->pairs_renewals != peers->pairs_renewals) {
+        log_info(self->log, "connecting to the trainer's pairs anew");
+        link_renew(self->pairs_link);
+    }
+    self->pairs_renewals = peers->pairs_renewals;
 }
 
 /* Follows the trainer's list of loaders: leaves those that went, joins those that came. */
@@ -112,7 +140,7 @@ static void follow_loaders(struct exchange *self, const Digitsum__Peers *peers) 
                                        .log = self->log,
                                        .pool = self->looks};
         struct error error;
-        if (connected(self, address) || self->loader_count == LOADERS_MOST)
+        if (find_loader(self, address) >= 0 || self->loader_count == LOADERS_MOST)
             continue;
         struct link *made = link_create(&spec, &error);
         if (!made) {
@@ -121,14 +149,39 @@ static void follow_loaders(struct exchange *self, const Digitsum__Peers *peers) 
             continue;
         }
         self->loaders[self->loader_count].link = made;
+        self->loaders[self->loader_count].renewals = peers->endpoints[i]->renewals;
         snprintf(self->loaders[self->loader_count++].address, ENDPOINT_MAXIMUM, "%s", address);
     }
+}
+
+static void follow_peers(struct exchange *self, const Digitsum__Peers *peers) {
+    follow_loaders(self, peers);
+    follow_renewals(self, peers);
+}
+
+/* libzmq never tries a write again that failed once: the queue fills up then for good. */
+static void check_pending(struct exchange *self) {
+    int64_t now = clock_now();
+    if (!self->has_pending || peer_silence(self->peer) > CLOCK_SECOND) {
+        self->pending_since = now;
+        return;
+    }
+    if (now - self->pending_since < self->patience)
+        return;
+    log_warning(self->log, "the trainer has taken no pairs for %lld s: connecting to them anew",
+                (long long)(self->patience / CLOCK_SECOND));
+    link_renew(self->pairs_link);
+    self->pending_since = now;
+    self->renewed_at = self->batches;
+    if (self->patience < STUCK_MOST)
+        self->patience *= 2;
 }
 
 /* Does what is due in keeping up the connections; returns the milliseconds until there is more. */
 static long tend_links(struct exchange *self) {
     long wait = peer_wait(self->peer), due;
     if (self->pairs_link) {
+        check_pending(self);
         link_tend(self->pairs_link);
         due = link_wait(self->pairs_link);
         wait = due < wait ? due : wait;
@@ -207,6 +260,8 @@ static int send_pairs(struct exchange *self, struct wire_message *message, struc
     header.count = message->header->count;
     int status = wire_send(self->pairs, NULL, &header, message->frames, 2, error);
     self->batches += status == 1;
+    if (status == 1 && self->batches - self->renewed_at > SOUND_AFTER)
+        self->patience = STUCK;
     return status;
 }
 
@@ -336,7 +391,7 @@ static int hear(struct exchange *self, struct error *error) {
     int status;
     while ((status = peer_receive(self->peer, &message, error)) == 1) {
         if (message.header->type == DIGITSUM__TYPE__PEERS)
-            follow_loaders(self, message.header->peers);
+            follow_peers(self, message.header->peers);
         wire_release(&message);
     }
     const struct peer_run *run = peer_run(self->peer);

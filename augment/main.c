@@ -2,7 +2,9 @@
 #include "augment/exchange.h"
 #include "common/options.h"
 #include "common/peer.h"
+#include "common/processors.h"
 #include "common/signals.h"
+#include "common/startup.h"
 
 #include <inttypes.h>
 #include <malloc.h>
@@ -19,7 +21,8 @@ struct settings {
 static const struct option_row rows[] = {
     {"join", 'j', OPTION_TEXT, AT(exchange.join), 0, 0, NULL, "tcp://127.0.0.1:5555", "ADDR",
      "the trainer's address", 0},
-    {"threads", 't', OPTION_INT, AT(exchange.threads), 1, 256, NULL, "1", "N", "that warp images", 0},
+    {"threads", 't', OPTION_INT, AT(exchange.threads), 1, 256, NULL, "1", "N",
+     "that warp images: at most one for each processor", 0},
     {"patience", 0, OPTION_INT, AT(exchange.patience), 1, 86400, NULL, "60", "SECONDS",
      "give up when the trainer is silent for so long", 0},
     {"name", 'n', OPTION_TEXT, AT(exchange.name), 0, 0, NULL, NULL, "NAME",
@@ -43,14 +46,20 @@ int main(int argc, char **argv) {
     struct log log = {0};
     struct settings settings = {0};
     struct exchange *exchange = NULL;
+    struct notices cut = {0};
     char name[PEER_NAME];
     int status = -1;
     mallopt(M_MMAP_THRESHOLD, 64 << 20); /* batches come and go: keep their pages */
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
-    struct options *options = options_parse(&program, argc, argv, &settings, &error);
+    struct options *options = startup_prepare(&error) == 0
+                                  ? options_parse(&program, argc, argv, &settings, &error)
+                                  : NULL;
     if (options && signals_install(&error) == 0) {
         settings.exchange.name = peer_name(settings.exchange.name, "augment", name);
         log_init(&log, 2, settings.exchange.name, log_level_of(settings.log_level));
+        settings.exchange.threads = processors_own_threads((int)settings.exchange.threads, &cut);
+        for (int i = 0; i < cut.count; i++)
+            log_warning(&log, "%s", cut.texts[i]);
         exchange = exchange_create(&settings.exchange, &log, &error);
         if (exchange)
             status = exchange_loop(exchange, &error);

@@ -10,18 +10,18 @@ $(bench_programs): $(out)/bench/%: $(out)/obj/bench/%.o $(call libraries,$(bench
 bench-programs: $(bench_programs) ## build the benchmark programs into build/bench/
 
 .PHONY: bench
-bench: ## measure against the targets and PyTorch, into bench/results/ (QUICK=1: three minutes)
+bench: ## measure against targets and PyTorch (QUICK=1: three minutes)
 	@deploy/setup build runtime bench
 	@$(MAKE) --no-print-directory -s build bench-programs
 	@bench/run $(if $(filter-out 0,$(QUICK)),--quick)
 
 .PHONY: faults
-faults: build ## measure what faults cost: WHAT=heal (20 minutes), peers (6) or soak (30)
+faults: build ## measure what faults cost: WHAT=heal, peers or soak
 	@deploy/setup build runtime chaos
 	@$(with_args) bench/faults $(call quote,$(or $(call given,WHAT),peers)) "$$@"
 
 .PHONY: reproduce
-reproduce: build ## train every shipped network (or NETS='plain7 quick') and write docs/reproduced.md
+reproduce: build ## train all networks (or NETS=quick), write docs/reproduced.md
 	@deploy/setup build runtime reproduce
 	@$(with_args) bench/reproduce $(if $(strip $(SEEDS)),--seeds $(call quote,$(call given,SEEDS))) $(call option,list,LIST) \
 	  $(call option,out,OUT) $(foreach net,$(call given,NETS),$(call quote,$(net))) \
@@ -29,6 +29,6 @@ reproduce: build ## train every shipped network (or NETS='plain7 quick') and wri
 	  $(call option,loaders,LOADERS) $(call option,augmenters,AUGMENTERS) "$$@"
 
 .PHONY: gpu-check
-gpu-check: ## check and measure the CUDA engine on this machine's GPU (QUICK=1, SANITIZE=1)
+gpu-check: ## check and measure the CUDA engine here (QUICK=1, SANITIZE=1)
 	@$(MAKE) --no-print-directory -s build bench-programs $(out)/tests/conformance CUDA=1
 	@bench/gpu-check $(if $(filter-out 0,$(QUICK)),--quick) $(if $(filter-out 0,$(SANITIZE)),--sanitize)

@@ -155,11 +155,28 @@ int endpoint_facing(const char *trainer, char host[static ENDPOINT_MAXIMUM], str
     return error_set_errno(error, "finding the own address that faces %s", trainer);
 }
 
+/* Beside a socket whose folder is gone nothing can be bound, which would be said of an address that
+ * the user never gave. */
+static int check_folder(const char *trainer, const char *slash, struct error *error) {
+    char folder[ENDPOINT_MAXIMUM];
+    struct stat status;
+    if (trainer[6] == '@' || slash <= trainer + 6)
+        return 0;
+    snprintf(folder, sizeof folder, "%.*s", (int)(slash - trainer - 6), trainer + 6);
+    if (stat(folder, &status) == 0 || errno != ENOENT)
+        return 0;
+    return error_set(error, ERROR_TIMEOUT,
+                     "cannot reach %s (there is no folder %s: the run has ended or has not begun)",
+                     trainer, folder);
+}
+
 int endpoint_beside(const char *trainer, const char *name, const char *purpose, const char *host,
                     char address[static ENDPOINT_MAXIMUM], struct error *error) {
     int length;
     if (strncmp(trainer, "ipc://", 6) == 0) {
         const char *slash = strrchr(trainer, '/');
+        if (check_folder(trainer, slash, error) != 0)
+            return -1;
         length = snprintf(address, ENDPOINT_MAXIMUM, "%.*s/%s.%ld.%s", (int)(slash - trainer),
                           trainer, name, (long)getpid(), purpose);
     } else {
@@ -346,7 +363,13 @@ int endpoint_next(const char *address, int offset, const char *suffix,
                   char next[static ENDPOINT_MAXIMUM], struct error *error) {
     int length;
     const char *colon = strrchr(address, ':');
-    if (strncmp(address, "ipc://", 6) == 0)
+    bool path = strncmp(address, "ipc://", 6) == 0;
+    if (!path && strtol(colon + 1, NULL, 10) > 65535 - offset)
+        return error_set(error, ERROR_INVALID,
+                         "address '%s': %s need the port %d after it, and there is none: choose a "
+                         "lower one",
+                         address, suffix, offset);
+    if (path)
         length = snprintf(next, ENDPOINT_MAXIMUM, "%s.%s", address, suffix);
     else if (strcmp(colon, ":*") == 0)
         length = snprintf(next, ENDPOINT_MAXIMUM, "%s", address);

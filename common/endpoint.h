@@ -26,9 +26,10 @@ bool endpoint_is_local(const char *address);
  * "[fd00::7]"). Looks names up; the first address that there is a route to counts. */
 int endpoint_facing(const char *trainer, char host[static ENDPOINT_MAXIMUM], struct error *error);
 
-/* The address that worker `name` binds for `purpose` ("samples", "split", "reports"), given the
+/* The address that worker `name` binds for `purpose` ("samples", "split"), given the
  * trainer's address: beside the trainer's own socket for ipc; for tcp a free port on the own
- * address that faces the trainer ("tcp://10.0.0.7:*"), or on `host` where it is not NULL. */
+ * address that faces the trainer ("tcp://10.0.0.7:*"), or on `host` where it is not NULL.
+ * ERROR_TIMEOUT where the folder of the trainer's socket does not exist: no trainer is there. */
 int endpoint_beside(const char *trainer, const char *name, const char *purpose, const char *host,
                     char address[static ENDPOINT_MAXIMUM], struct error *error);
 
@@ -58,7 +59,7 @@ int endpoint_announce(const char *bound, const char *host, const char *trainer,
                       char address[static ENDPOINT_MAXIMUM], struct error *error);
 
 /* The address `offset` ports after `address` (tcp; "*" stays "*"), or with ".suffix" put after the
- * path (ipc): how the trainer's second and third socket follow from its first. */
+ * path (ipc): how the trainer's second socket follows from its first. */
 int endpoint_next(const char *address, int offset, const char *suffix,
                   char next[static ENDPOINT_MAXIMUM], struct error *error);
 

@@ -16,20 +16,39 @@ int error_set(struct error *error, enum error_code code, const char *format, ...
     return -1;
 }
 
+static void set_errno(struct error *error, int number, const char *format, va_list arguments) {
+    char reason[128];
+    error->code = number == ENOMEM ? ERROR_MEMORY : ERROR_IO;
+    vsnprintf(error->text, sizeof error->text, format, arguments);
+    size_t used = strlen(error->text);
+    snprintf(error->text + used, sizeof error->text - used, ": %s",
+             strerror_r(number, reason, sizeof reason));
+    errno = number;
+}
+
 int error_set_errno(struct error *error, const char *format, ...) {
     int number = errno;
     if (!error)
         return -1;
     va_list arguments;
     va_start(arguments, format);
-    error->code = number == ENOMEM ? ERROR_MEMORY : ERROR_IO;
-    vsnprintf(error->text, sizeof error->text, format, arguments);
+    set_errno(error, number, format, arguments);
     va_end(arguments);
-    size_t used = strlen(error->text);
-    char reason[128];
-    snprintf(error->text + used, sizeof error->text - used, ": %s",
-             strerror_r(number, reason, sizeof reason));
-    errno = number;
+    return -1;
+}
+
+int error_set_file(struct error *error, const char *format, ...) {
+    static const int lasting[] = {ENOENT, ENOTDIR, EISDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG};
+    int number = errno;
+    if (!error)
+        return -1;
+    va_list arguments;
+    va_start(arguments, format);
+    set_errno(error, number, format, arguments);
+    va_end(arguments);
+    for (size_t i = 0; i < sizeof lasting / sizeof *lasting; i++)
+        if (number == lasting[i])
+            error->code = ERROR_INVALID;
     return -1;
 }
 

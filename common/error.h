@@ -36,6 +36,12 @@ int error_set(struct error *error, enum error_code code, const char *format, ...
 int error_set_errno(struct error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The same for a file that a person named: ERROR_INVALID where errno says what only a person can
+ * change (no such file, no permission, a folder in its place, a loop of links), so that nobody
+ * tries again. */
+int error_set_file(struct error *error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* Put "prefix: " before the text that is there, keeping the code. Returns -1. */
 int error_prefix(struct error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -44,10 +44,7 @@ static const char *counterpart(void *socket) {
     size_t size = sizeof type;
     if (socket)
         zmq_getsockopt(socket, ZMQ_TYPE, &type, &size);
-    return type == ZMQ_PULL   ? "PUSH"
-           : type == ZMQ_PUSH ? "PULL"
-           : type == ZMQ_SUB  ? "PUB"
-                              : "ROUTER";
+    return type == ZMQ_PULL ? "PUSH" : type == ZMQ_PUSH ? "PULL" : "ROUTER";
 }
 
 static int attach(struct link *self, const char *address, struct error *error) {

@@ -1,6 +1,7 @@
 /* A lock on what a file stands for, as a run's folder: one process at a time has it, for as long as
  * it lives. The system gives it back however the process ends, so nothing is ever to be cleaned up;
- * the file itself stays, for who removes it could part two that wait for it. */
+ * the file itself stays: were it removed, two processes could hold locks on two files of that name.
+ */
 #ifndef COMMON_LOCK_H
 #define COMMON_LOCK_H
 

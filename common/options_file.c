@@ -114,11 +114,11 @@ static char *read_text(const char *path, const char *name, struct error *error) 
     if (!text) {
         error_set(error, ERROR_MEMORY, "no memory for the recipe %s", path);
     } else if (!file) {
-        error_set_errno(error, "opening the recipe %s", path);
+        error_set_file(error, "opening the recipe %s", path);
     } else {
         size_t size = fread(text, 1, TEXT_MAXIMUM + 1, file);
         if (ferror(file))
-            error_set_errno(error, "reading the recipe %s", path);
+            error_set_file(error, "reading the recipe %s", path);
         else if (text_check(text, size, name, "a recipe", error) == 0)
             goto done;
     }

@@ -19,8 +19,7 @@ struct peer_hello {
     const char *trainer; /* address to join */
     Digitsum__Role role;
     const char *name;                 /* "loader-1" */
-    const char *endpoints[4];         /* bound by this worker; NULL-ended. loader: samples, split;
-                                         evaluator: reports */
+    const char *endpoints[4];         /* bound by this worker; NULL-ended. loader: samples, split */
     const Digitsum__Dataset *dataset; /* loader only */
     bool records;                     /* evaluator only: keeps evaluations.jsonl */
     const struct notices *notices;    /* loader only: about the dataset; NULL: none */
@@ -36,7 +35,6 @@ struct peer_run {
     uint64_t made;  /* step of the newest checkpoint there was when we joined */
     Digitsum__Warps warps;
     char pairs[ENDPOINT_MAXIMUM];
-    char progress[ENDPOINT_MAXIMUM];
     int generation; /* counts WELCOMEs: a change means that all sockets to the run are stale */
 };
 
@@ -68,6 +66,9 @@ void peer_ask(struct peer *self);
 
 /* NULL until welcomed, and while the trainer is silent. */
 const struct peer_run *peer_run(const struct peer *self);
+
+/* Nanoseconds since the trainer was heard last. */
+int64_t peer_silence(const struct peer *self);
 
 /* The numeric address by which the trainer is reached: what it announces goes with the same host.
  */

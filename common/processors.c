@@ -199,3 +199,10 @@ int processors_threads(const struct processors *self, int asked, struct notices 
     }
     return threads;
 }
+
+int processors_own_threads(int asked, struct notices *notices) {
+    struct processors machine;
+    processors_read(&machine);
+    machine.wanted = machine.limit = 0;
+    return processors_threads(&machine, asked, notices);
+}

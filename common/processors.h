@@ -23,6 +23,10 @@ int processors_available(const struct processors *self);
  */
 int processors_threads(const struct processors *self, int asked, struct notices *notices);
 
+/* The same, now, for threads that are not OpenMP's: its variables do not count. `asked` is at least
+ * 1. */
+int processors_own_threads(int asked, struct notices *notices);
+
 /* The first number of a list as in OMP_NUM_THREADS ("4,2"); 0 where the text is NULL or not a list
  * of positive numbers: then it is as if it were not set, as for libgomp. */
 int processors_first(const char *list);

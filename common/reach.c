@@ -21,7 +21,7 @@ enum { GREETING = 64, HEARD_MOST = 256, WHY = 128, OWN_TICK_MS = 5 };
 #define LOOK_MOST (2250 * CLOCK_MILLISECOND)
 #define NAME_MOST (20 * CLOCK_SECOND) /* the resolver itself gives up sooner, as a rule */
 
-/* Shared by its owner and the thread; who is the last to leave frees it. */
+/* Shared by its owner and the thread; the last of the two to leave frees it. */
 struct reach {
     pthread_mutex_t lock;
     int users;

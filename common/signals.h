@@ -31,8 +31,8 @@ int signals_descriptor(void);
 /* Whether a signal came. Async-signal-safe, thread-safe. */
 bool signals_stop(void);
 
-/* What SIGTSTP does, for who takes it by a descriptor: stops this process until SIGCONT, and
- * clock_now() for as long. Async-signal-safe. */
+/* What SIGTSTP does, for a program that reads it from a descriptor: stops this process until
+ * SIGCONT, and clock_now() for as long. Async-signal-safe. */
 void signals_pause(void);
 
 /* Whether a SIGTSTP of this si_code should: not a Ctrl-Z that reaches the leader of a session (`ssh

@@ -7,7 +7,7 @@
 # --- of the CUDA engine ---
 CUDA ?= auto#          auto, 1 = must be built, 0 = left out
 CUDA_HOME ?=#          the CUDA toolkit (else nvcc in PATH, or /usr/local/cuda)
-CUDNN_HOME ?=#         cuDNN 9.8 or newer, where it is not in the toolkit's or the system's folders (may be several)
+CUDNN_HOME ?=#         folders of cuDNN 9.8 or newer, where it is not in the usual ones
 CUDA_ARCHS ?= 80 90 100# compute capabilities, for example CUDA_ARCHS=90 for a quick build
 
 cuda_wanted := $(filter-out 0,$(strip $(CUDA)))

@@ -37,28 +37,41 @@ static const struct known *find(const char *option) {
     return NULL;
 }
 
-/* What shell_word writes for `word`, where the name before its '=' needs no quotes. */
+/* A word of a shell, after " front". */
 static void write_pair(FILE *out, const char *front, const char *name, const char *value) {
     fprintf(out, " %s%s=", front, name);
     shell_word(out, value);
 }
 
+/* The value of a variable of make, which reads $$ as one $. -1 when memory is short. */
+static int write_variable(FILE *out, const char *name, const char *value) {
+    char *doubled = malloc(2 * strlen(value) + 1), *end = doubled;
+    if (!doubled)
+        return -1;
+    for (; *value; *end++ = *value++)
+        if (*value == '$')
+            *end++ = '$';
+    *end = '\0';
+    write_pair(out, "", name, doubled);
+    free(doubled);
+    return 0;
+}
+
 /* `ours` takes what has a variable of make, `rest` the other options; without make both are one. */
 struct parts {
     FILE *ours, *rest;
-    bool make;
+    bool make, failed;
 };
 
-static void write_value(const struct parts *parts, const char *option, const char *value) {
+static void write_value(struct parts *parts, const char *option, const char *value) {
     const struct known *variable = parts->make ? find(option) : NULL;
-    if (variable) {
-        write_pair(parts->ours, "", variable->variable, value);
-    } else {
+    if (!variable)
         write_pair(parts->rest, "--", option, value);
-    }
+    else if (write_variable(parts->ours, variable->variable, value) != 0)
+        parts->failed = true;
 }
 
-static void write_option(const struct parts *parts, const struct option_row *row,
+static void write_option(struct parts *parts, const struct option_row *row,
                          const struct launch *launch) {
     const void *at = (const char *)launch + row->offset;
     char number[64];
@@ -88,6 +101,8 @@ static bool is_wanted(enum command_kind kind, const struct option_row *row,
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (strcmp(row->name, own[i]) == 0)
             return false;
+    if (kind == COMMAND_RESUME_OTHER && strcmp(row->name, "trainer") == 0)
+        return false;
     const struct known *it = find(row->name);
     return kind == COMMAND_FORCE || launch->resume || !it || !it->recorded;
 }
@@ -99,8 +114,8 @@ char *command_text(enum command_kind kind, const struct command_origin *origin, 
     struct parts parts = {.make = origin->make != NULL};
     parts.ours = open_memstream(&text, &size);
     parts.rest = parts.make ? open_memstream(&rest, &rest_size) : parts.ours;
-    bool failed = !parts.ours || !parts.rest;
-    if (failed)
+    parts.failed = !parts.ours || !parts.rest;
+    if (parts.failed)
         goto done;
     if (parts.make)
         fputs(origin->make, parts.ours);
@@ -111,12 +126,10 @@ char *command_text(enum command_kind kind, const struct command_origin *origin, 
         if (is_wanted(kind, &launch_program.rows[i], launch, options))
             write_option(&parts, &launch_program.rows[i], launch);
     if (parts.make) {
-        failed = fclose(parts.rest) != 0;
+        parts.failed |= fclose(parts.rest) != 0;
         parts.rest = NULL;
-        if (!failed && rest_size > 0) {
-            fputs(" ARGS=", parts.ours);
-            shell_word(parts.ours, rest + 1);
-        }
+        if (!parts.failed && rest_size > 0)
+            parts.failed = write_variable(parts.ours, "ARGS", rest + 1) != 0;
     }
     if (kind == COMMAND_KEEP_GOING && !options_given(options, "keep-going"))
         fputs(parts.make ? " KEEP_GOING=1" : " --keep-going", parts.ours);
@@ -128,9 +141,9 @@ done:
     if (parts.make && parts.rest)
         fclose(parts.rest);
     if (parts.ours && fclose(parts.ours) != 0)
-        failed = true;
+        parts.failed = true;
     free(rest);
-    if (failed) {
+    if (parts.failed) {
         free(text);
         return NULL;
     }

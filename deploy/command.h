@@ -9,8 +9,10 @@
 enum command_kind {
     COMMAND_RESUME, /* without what the run has recorded itself, unless this start went on with it
                        too */
-    COMMAND_KEEP_GOING, /* the same, with --keep-going */
-    COMMAND_FORCE       /* all that was given, and the older run thrown away */
+    COMMAND_RESUME_OTHER, /* an older run of that name: also without the trainer's own options,
+                             which it may have been begun without */
+    COMMAND_KEEP_GOING,   /* as COMMAND_RESUME, with --keep-going */
+    COMMAND_FORCE         /* all that was given, and the older run thrown away */
 };
 
 struct command_origin {

@@ -96,16 +96,21 @@ static int lock(struct folder *self, const char *name, struct error *error) {
     return error_set_errno(error, "cannot lock %s", self->path);
 }
 
-/* Whether what is there looks like a run, and nobody runs it. */
-static bool is_idle_run(const char *path) {
+/* Refuses a new run the name of one that is there; `taken` where that is a run and nobody runs it.
+ */
+static int refuse_taken(struct folder *self, const char *path, const char *name,
+                        struct error *error) {
     char logs[PATH_MAX];
-    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool idle = folder >= 0 && flock(folder, LOCK_EX | LOCK_NB) == 0 &&
-                snprintf(logs, sizeof logs, "%s/logs", path) < (int)sizeof logs &&
-                access(logs, F_OK) == 0;
-    if (folder >= 0)
-        close(folder);
-    return idle;
+    int status = realpath(path, self->path) ? lock(self, name, error) : -1;
+    if (status != 0 && self->lock >= 0 && error->code == ERROR_REFUSED)
+        return -1; /* in use */
+    self->taken = status == 0 &&
+                  snprintf(logs, sizeof logs, "%s/logs", self->path) < (int)sizeof logs &&
+                  access(logs, F_OK) == 0;
+    return error_set(error, ERROR_REFUSED,
+                     "run '%s' exists already: choose another name, go on with it, or throw it "
+                     "away",
+                     name);
 }
 
 static int make_folder(const char *path, mode_t mode, struct error *error) {
@@ -182,11 +187,9 @@ int folder_open(struct folder *self, const char *runs, const char *name, enum fo
     } else if (errno != EEXIST) {
         return error_set_errno(error, "cannot make the folder %s", path);
     } else if (mode == FOLDER_NEW) {
-        self->taken = realpath(path, self->path) && is_idle_run(self->path);
-        return error_set(error, ERROR_REFUSED,
-                         "run '%s' exists already: choose another name, go on with it, or throw "
-                         "it away",
-                         name);
+        int status = refuse_taken(self, path, name, error);
+        folder_close(self); /* only looked */
+        return status;
     }
     if (!realpath(path, self->path) || strlen(self->path) > PATH_MAX - 32) {
         error_set_errno(error, "cannot find %s", path);
@@ -209,6 +212,20 @@ failed:
         rmdir(runs);
     folder_close(self);
     return -1;
+}
+
+bool folder_moved(const struct folder *self, char now[static PATH_MAX]) {
+    struct stat ours, there;
+    char link[64];
+    now[0] = '\0';
+    if (self->lock < 0 || fstat(self->lock, &ours) != 0 ||
+        (stat(self->path, &there) == 0 && ours.st_dev == there.st_dev &&
+         ours.st_ino == there.st_ino))
+        return false;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", self->lock);
+    if (ours.st_nlink > 0 && !realpath(link, now))
+        now[0] = '\0';
+    return true;
 }
 
 bool folder_has_checkpoint(const struct folder *self) {

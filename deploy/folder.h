@@ -44,6 +44,10 @@ void folder_standard_name(const char *net, time_t now, char name[static FOLDER_N
 int folder_open(struct folder *self, const char *runs, const char *name, enum folder_mode mode,
                 struct error *error);
 
+/* Whether the folder is no longer at its path: somebody moved or removed it. `now`: where it is, or
+ * "" where that is not known or it is gone. */
+bool folder_moved(const struct folder *self, char now[static PATH_MAX]);
+
 /* Whether the run has a checkpoint to go on from. */
 bool folder_has_checkpoint(const struct folder *self);
 

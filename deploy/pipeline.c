@@ -3,6 +3,7 @@
  * launch.h, what a death means in supervise.h, what people see in form.h and view.h. */
 #include "common/clock.h"
 #include "common/signals.h"
+#include "common/startup.h"
 #include "deploy/command.h"
 #include "deploy/launch.h"
 #include "deploy/summary.h"
@@ -187,7 +188,7 @@ static void kill_all(struct run *run) {
 static void pause_all(struct run *run) {
     view_clear(run->view);
     supervisor_pause(run->supervisor);
-    /* Who typed fg before all had stopped has spoken already: it would not come again. */
+    /* A fg that was typed before all had stopped has sent its SIGCONT already: no other comes. */
     sigset_t pending;
     if (sigpending(&pending) != 0 || !sigismember(&pending, SIGCONT))
         signals_pause();
@@ -287,11 +288,10 @@ static long shorter(long wait, long other) {
 static void wait_for_something(struct run *run) {
     int64_t now = clock_now(), due = supervisor_wait(run->supervisor, now);
     long wait = 1000;
-    zmq_pollitem_t items[1 + TELEMETRY_ITEMS] = {{.fd = run->signals, .events = ZMQ_POLLIN}};
+    zmq_pollitem_t items[2] = {{.fd = run->signals, .events = ZMQ_POLLIN}};
     int count = 1;
     if (run->telemetry) {
-        telemetry_items(run->telemetry, items + 1);
-        count += TELEMETRY_ITEMS;
+        items[count++] = telemetry_item(run->telemetry);
         wait = shorter(wait, telemetry_wait(run->telemetry));
     }
     wait = shorter(wait, due < 0 ? -1 : (long)(due / CLOCK_MILLISECOND) + 1);
@@ -438,11 +438,19 @@ static void tell_command(const struct run *run, enum command_kind kind, const ch
 
 /* How a run that was cut short goes on, where the command that was given can lead on. */
 static void tell_how_to_go_on(const struct run *run) {
+    char now[PATH_MAX];
+    if (folder_moved(&run->folder, now)) {
+        fprintf(stderr, "  the run's folder is no longer at %s: it was %s%s\n", run->folder.path,
+                now[0] ? "moved to " : "moved or removed", now);
+        if (now[0])
+            tell_command(run, COMMAND_RESUME, "To go on, move it back, and then:");
+        return;
+    }
     if (folder_has_checkpoint(&run->folder) && run->diverged)
         tell_command(run, COMMAND_KEEP_GOING, "To train on regardless from the last checkpoint:");
     else if (folder_has_checkpoint(&run->folder))
         tell_command(run, COMMAND_RESUME, "To go on from the last checkpoint:");
-    else
+    else if (!run->diverged) /* would end the same; its sentence says what to change */
         tell_command(run, COMMAND_FORCE, "It had no checkpoint yet; to begin again:");
 }
 
@@ -495,7 +503,7 @@ static int refuse(struct run *run, const struct error *error) {
     fprintf(stderr, "pipeline: %s\n", error->text);
     if (run->folder.taken) {
         if (folder_has_checkpoint(&run->folder))
-            tell_command(run, COMMAND_RESUME, "To go on with it:");
+            tell_command(run, COMMAND_RESUME_OTHER, "To go on with it:");
         tell_command(run, COMMAND_FORCE, "To throw it away and begin anew:");
     }
     discard(run);
@@ -509,7 +517,8 @@ int main(int argc, char **argv) {
     setlocale(LC_CTYPE, "");
     run.ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
     run.origin = (struct command_origin){.program = argv[0], .make = getenv("DIGITSUM_MAKE")};
-    run.options = options_parse(&launch_program, argc, argv, &run.launch, &error);
+    if (startup_prepare(&error) == 0)
+        run.options = options_parse(&launch_program, argc, argv, &run.launch, &error);
     if (run.options && launch_check(&run.launch, &error) == 0 && begin(&run, &error) == 0) {
         follow(&run);
         status = conclude(&run);

@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define PROCESS_WORDS 256
+#define PROCESS_WORDS                                                                              \
+    640 /* bytes of last words, NUL included: the whole sentence of an error fits */
 
 struct process_spec {
     const char *name;               /* "augment-2", for people */

@@ -35,7 +35,7 @@ struct view *view_create(int descriptor, bool ascii) {
 
 int view_columns(const struct view *self) {
     struct winsize size;
-    if (self->terminal && ioctl(self->descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+    if (ioctl(self->descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
         return size.ws_col;
     return 80;
 }

@@ -35,7 +35,7 @@ void view_scores(struct view *self, const struct form_scores *scores);
 /* Takes the bar away; the next progress draws it again. */
 void view_clear(struct view *self);
 
-/* Columns of the terminal as it is now; 80 where it is none. */
+/* Columns of the terminal as it is now, a dumb one too; 80 where it is none. */
 int view_columns(const struct view *self);
 
 /* NULL-safe; takes the bar away. */

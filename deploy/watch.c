@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/options.h"
 #include "common/signals.h"
+#include "common/startup.h"
 #include "deploy/telemetry.h"
 #include "deploy/view.h"
 
@@ -41,7 +42,7 @@ static const struct options_program program = {
     .name = "watch",
     .summary = "Prints the evaluators' reports of a run as they come, until the run ends or "
                "Ctrl-C; reconnects by itself.",
-    .example = "watch --join tcp://trainer-host:7000",
+    .example = "watch --join tcp://trainer-host:5555",
     .rows = rows,
     .count = sizeof rows / sizeof *rows,
 };
@@ -76,11 +77,10 @@ static int follow(struct telemetry *telemetry, struct view *view, struct error *
         }
         if (status < 0)
             return -1;
-        zmq_pollitem_t items[TELEMETRY_ITEMS + 1];
-        telemetry_items(telemetry, items);
-        items[TELEMETRY_ITEMS] = (zmq_pollitem_t){.fd = signals_descriptor(), .events = ZMQ_POLLIN};
+        zmq_pollitem_t items[] = {telemetry_item(telemetry),
+                                  {.fd = signals_descriptor(), .events = ZMQ_POLLIN}};
         long wait = telemetry_wait(telemetry), due = view_wait(view, clock_now());
-        zmq_poll(items, TELEMETRY_ITEMS + 1, due >= 0 && due < wait ? due : wait);
+        zmq_poll(items, 2, due >= 0 && due < wait ? due : wait);
         view_tick(view, clock_now());
     }
     view_clear(view);
@@ -97,7 +97,9 @@ int main(int argc, char **argv) {
     void *context = NULL;
     int status = -1;
     setlocale(LC_CTYPE, "");
-    struct options *options = options_parse(&program, argc, argv, &settings, &error);
+    struct options *options = startup_prepare(&error) == 0
+                                  ? options_parse(&program, argc, argv, &settings, &error)
+                                  : NULL;
     if (!options)
         goto done;
     if (!settings.join) {

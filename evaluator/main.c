@@ -1,6 +1,7 @@
 /* The evaluator: options → open → loop of "wait, handle one" → close. */
 #include "common/peer.h"
 #include "common/signals.h"
+#include "common/startup.h"
 #include "evaluator/run.h"
 
 #include <stdio.h>
@@ -12,7 +13,9 @@ int main(int argc, char **argv) {
     struct run_settings settings = {0};
     struct run *run = NULL;
     int status = -1;
-    struct options *options = options_parse(&evaluator_program, argc, argv, &settings, &error);
+    struct options *options = startup_prepare(&error) == 0
+                                  ? options_parse(&evaluator_program, argc, argv, &settings, &error)
+                                  : NULL;
     if (options && signals_install(&error) == 0) {
         settings.name = peer_name(settings.name, "evaluator", name);
         log_init(&log, 2, settings.name, log_level_of(settings.log_level));

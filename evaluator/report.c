@@ -166,11 +166,40 @@ bool evaluation_same(const struct evaluation *a, const struct evaluation *b) {
     return strcmp(a->checkpoint_sha256, b->checkpoint_sha256) == 0;
 }
 
+struct counts {
+    json_int_t step, samples, count, digit_hits, sum_hits;
+};
+
+/* -1 where one does not fit. */
+static int take_counts(const struct counts *counts, struct evaluation *evaluation) {
+    if (counts->step < 0 || counts->samples < 0 || counts->count < 0 ||
+        counts->count > UINT32_MAX || counts->digit_hits < 0 ||
+        counts->digit_hits > counts->count || counts->sum_hits < 0 ||
+        counts->sum_hits > counts->count)
+        return -1;
+    evaluation->step = (uint64_t)counts->step;
+    evaluation->samples = (uint64_t)counts->samples;
+    evaluation->count = (uint32_t)counts->count;
+    evaluation->digit_hits = (uint32_t)counts->digit_hits;
+    evaluation->sum_hits = (uint32_t)counts->sum_hits;
+    return 0;
+}
+
+/* What is left out of a line of an earlier version stays "". */
+static void take_hashes(const char *checkpoint, const json_t *object,
+                        struct evaluation *evaluation) {
+    const char *weights = json_string_value(json_object_get(object, "weights_sha256"));
+    if (strlen(checkpoint) < SHA256_HEX)
+        strcpy(evaluation->checkpoint_sha256, checkpoint);
+    if (weights && is_sha256_hex(weights))
+        memcpy(evaluation->weights_sha256, weights, SHA256_HEX);
+}
+
 int evaluation_decode_json(const char *text, size_t size, const char *origin,
                            struct evaluation *evaluation, struct error *error) {
     struct evaluation read = {0};
     json_error_t where;
-    json_int_t step, samples, count, digit_hits, sum_hits;
+    struct counts counts;
     json_t *epoch, *loss, *seconds, *interval;
     double derived;
     const char *sha256, *evaluator, *wrong = NULL;
@@ -180,9 +209,9 @@ int evaluation_decode_json(const char *text, size_t size, const char *origin,
     int unpacked = object ? json_unpack_ex(object, &where, 0,
                                            "{s:I, s:o, s:I, s:o, s:F, s:F, s:o, s:o, s:s, s:o, "
                                            "s:I, s:I, s:I, s:b, s:b, s:s}",
-        "step", &step,
+        "step", &counts.step,
         "epoch", &epoch,
-        "samples", &samples,
+        "samples", &counts.samples,
         "loss", &loss,
         "digit_accuracy", &derived,
         "sum_accuracy", &derived,
@@ -190,9 +219,9 @@ int evaluation_decode_json(const char *text, size_t size, const char *origin,
         "sum_interval", &interval,
         "checkpoint_sha256", &sha256,
         "seconds", &seconds,
-        "count", &count,
-        "digit_hits", &digit_hits,
-        "sum_hits", &sum_hits,
+        "count", &counts.count,
+        "digit_hits", &counts.digit_hits,
+        "sum_hits", &counts.sum_hits,
         "epoch_end", &epoch_end,
         "final", &final,
         "evaluator", &evaluator) : -1;
@@ -201,25 +230,15 @@ int evaluation_decode_json(const char *text, size_t size, const char *origin,
         error_set(error, ERROR_CORRUPT, "%s: expected an evaluation: %s", origin, where.text);
         goto done;
     }
-    if (step < 0 || samples < 0 || count < 0 || count > UINT32_MAX || digit_hits < 0 ||
-        digit_hits > count || sum_hits < 0 || sum_hits > count)
+    if (take_counts(&counts, &read) != 0)
         wrong = "a count that is negative or too large";
     else if (real_of(epoch, &read.epoch) || real_of(loss, &read.loss) ||
              real_of(seconds, &read.seconds))
         wrong = "an epoch, loss or seconds that is no number";
     if (!wrong) {
-        read.step = (uint64_t)step;
-        read.samples = (uint64_t)samples;
-        read.count = (uint32_t)count;
-        read.digit_hits = (uint32_t)digit_hits;
-        read.sum_hits = (uint32_t)sum_hits;
         read.epoch_end = epoch_end;
         read.final = final;
-        snprintf(read.checkpoint_sha256, SHA256_HEX, "%s",
-                 strlen(sha256) < SHA256_HEX ? sha256 : "");
-        const char *weights = json_string_value(json_object_get(object, "weights_sha256"));
-        if (weights && is_sha256_hex(weights))
-            memcpy(read.weights_sha256, weights, SHA256_HEX);
+        take_hashes(sha256, object, &read);
         report_clean_text(read.evaluator, sizeof read.evaluator, evaluator);
         wrong = evaluation_unreasonable(&read);
     }

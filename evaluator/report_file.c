@@ -235,7 +235,8 @@ static int open_locked(struct report_file *self, struct error *error) {
     return error_set(error, ERROR_REFUSED, "%s: another evaluator is writing to it", self->path);
 }
 
-/* What a crash left while it was to take the file's place. Only who has the file writes it. */
+/* What a crash left that was to take the file's place. Only the process that holds the file's lock
+ * writes it. */
 static void remove_aside(const struct report_file *self) {
     char *aside = NULL;
     if (asprintf(&aside, "%s.part", self->path) < 0)

@@ -2,7 +2,6 @@
 #include "evaluator/run.h"
 
 #include "common/clock.h"
-#include "common/link.h"
 #include "common/peer.h"
 #include "common/signals.h"
 #include "evaluator/events.h"
@@ -23,15 +22,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPORT_QUEUE = 256 };
-
 #define PLOT_PERIOD (30 * CLOCK_SECOND)
 
 struct run {
     const struct run_settings *settings;
     const struct log *log;
-    void *context, *reports;      /* PUB */
-    char bound[ENDPOINT_MAXIMUM]; /* where reports is */
+    void *context;
     struct peer *peer;
     int generation;
     uint64_t run; /* id of the trainer that was joined last */
@@ -84,23 +80,14 @@ static int open_files(struct run *self, struct error *error) {
     return open_events(self, error);
 }
 
-static int open_sockets(struct run *self, struct error *error) {
+static int open_peer(struct run *self, struct error *error) {
     const struct run_settings *settings = self->settings;
-    char address[ENDPOINT_MAXIMUM], trainer[ENDPOINT_MAXIMUM], bound[ENDPOINT_MAXIMUM];
     self->context = zmq_ctx_new();
     if (!self->context)
         return error_set(error, ERROR_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
-    self->reports = peer_new_socket(self->context, ZMQ_PUB, REPORT_QUEUE, error);
-    if (!self->reports ||
-        link_find(settings->join, (int)settings->patience, self->log, trainer, error) != 0 ||
-        endpoint_beside(trainer, settings->name, "reports", settings->host, address, error) != 0 ||
-        endpoint_bind(self->reports, address, bound, error) != 0 ||
-        endpoint_announce(bound, NULL, trainer, self->bound, error) != 0)
-        return -1;
     struct peer_hello hello = {.trainer = settings->join,
                                .role = DIGITSUM__ROLE__EVALUATOR,
                                .name = settings->name,
-                               .endpoints = {self->bound},
                                .records = self->file,
                                .patience = (int)settings->patience};
     self->peer = peer_create(self->context, &hello, self->log, error);
@@ -137,7 +124,7 @@ struct run *run_create(const struct run_settings *settings, const struct log *lo
     self->log = log;
     self->plotted = true;
     self->drawn = clock_now();
-    if (open_files(self, error) != 0 || open_sockets(self, error) != 0)
+    if (open_files(self, error) != 0 || open_peer(self, error) != 0)
         goto failed;
     self->follow = follow_create();
     self->split = test_split_create(self->context, log);
@@ -162,18 +149,15 @@ void run_destroy(struct run **pointer) {
     events_close(&self->events);
     report_close(&self->file);
     peer_destroy(&self->peer);
-    if (self->reports)
-        zmq_close(self->reports);
     if (self->context)
         zmq_ctx_term(self->context);
-    endpoint_remove(self->bound);
     free(self);
     *pointer = NULL;
 }
 
 /* --- telling ---------------------------------------------------------------------------------- */
 
-/* To the trainer, and to whoever watches. */
+/* To the trainer, which passes it on to whoever watches. */
 static int tell(struct run *self, const struct evaluation *evaluation, struct error *error) {
     struct evaluation_message message;
     evaluation_encode_message(evaluation, &message);
@@ -181,11 +165,7 @@ static int tell(struct run *self, const struct evaluation *evaluation, struct er
     header.type = DIGITSUM__TYPE__REPORT;
     header.step = evaluation->step;
     header.report = &message.report;
-    if (peer_send(self->peer, &header, error) < 0)
-        return -1;
-    struct error ignored; /* whoever listens, listens */
-    wire_send(self->reports, NULL, &header, NULL, 0, &ignored);
-    return 0;
+    return peer_send(self->peer, &header, error) < 0 ? -1 : 0;
 }
 
 /* Takes this step and later ones of a run that went back out of the two files: they are made again,

@@ -7,7 +7,7 @@
 #include "common/options.h"
 
 struct run_settings {
-    const char *join, *run_dir, *name, *host, *device, *precision, *log_level;
+    const char *join, *run_dir, *name, *device, *precision, *log_level;
     int64_t threads, batch, patience;
     bool all_digits;
 };

@@ -20,8 +20,6 @@ static const struct option_row rows[] = {
      "images scored between two looks at the sockets", 0},
     {"all-digits", 0, OPTION_FLAG, AT(all_digits), 0, 0, NULL, NULL, NULL,
      "score every test image with each of the ten digits, not with one drawn digit", 0},
-    {"host", 0, OPTION_TEXT, AT(host), 0, 0, NULL, NULL, "HOST",
-     "own address that watchers reach; without it the one that faces the trainer", 0},
     {"patience", 0, OPTION_INT, AT(patience), 1, 86400, NULL, "60", "SECONDS",
      "give up when the trainer is silent for so long", 0},
     {"name", 'n', OPTION_TEXT, AT(name), 0, 0, NULL, NULL, "NAME",

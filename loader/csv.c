@@ -24,6 +24,7 @@ struct table {
     bool last;     /* nothing follows in the source */
     uint64_t line; /* of `at`, from 1 */
     char delimiter;
+    bool header;
     int columns, label, skip; /* label, skip: columns from 0, or -1 */
     uint8_t *images, *labels; /* of the rows so far */
     uint32_t count, room;
@@ -50,7 +51,7 @@ static int fill(struct table *table, struct error *error) {
 /* --- fields ----------------------------------------------------------------------------------- */
 
 static bool is_blank(char c, char delimiter) {
-    return c == ' ' || (c == '\t' && delimiter != '\t');
+    return (c == ' ' && delimiter != ' ') || (c == '\t' && delimiter != '\t');
 }
 
 static bool ends_line(const struct table *table, const char *at) {
@@ -224,18 +225,25 @@ static int next_row(struct table *table, struct error *error) {
 /* --- the first row ---------------------------------------------------------------------------- */
 
 static char find_delimiter(const struct table *table) {
-    bool quoted = false;
+    bool quoted = false, blank = false;
     for (const char *at = table->at; !ends_line(table, at); at++) {
         if (*at == '"')
             quoted = !quoted;
         if (!quoted && (*at == ',' || *at == ';' || *at == '\t'))
             return *at;
+        blank |= !quoted && *at == ' ';
     }
-    return ',';
+    return blank ? ' ' : ','; /* numpy.savetxt writes a space */
 }
 
 static bool is_letter(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* As programs write a value that is missing: no name of a column. */
+static bool is_missing_value(const char *text) {
+    return names_equal(text, "nan") || names_equal(text, "na") || names_equal(text, "null") ||
+           names_equal(text, "none") || names_equal(text, "inf");
 }
 
 static bool is_one_of(const char *text, const char *const *list) {
@@ -258,7 +266,7 @@ static int read_first(struct table *table, struct error *error) {
         uint8_t number;
         bool is_number = take_number(table, at, &number) != NULL;
         at = take_text(table, at, text);
-        header |= !is_number && is_letter(text[0]);
+        header |= !is_number && is_letter(text[0]) && !is_missing_value(text);
         if (table->label < 0 && is_one_of(text, labels))
             table->label = table->columns;
         if (table->skip < 0 && is_one_of(text, numbers))
@@ -285,6 +293,7 @@ static int read_first(struct table *table, struct error *error) {
         return error_set(error, ERROR_CORRUPT,
                          "%s:%" PRIu64 ": no column is called label, class, digit, target or y",
                          table->path, table->line);
+    table->header = header;
     if (header)
         next_line(table, at);
     return 0;
@@ -309,8 +318,43 @@ static int begin(struct table *table, struct error *error) {
     return 0;
 }
 
+/* Excel's first line "sep=;" is none of the table's. */
+static void skip_separator(struct table *table) {
+    const char *at = table->at;
+    if (table->end - at < 6 || memcmp(at, "sep=", 4) != 0)
+        return;
+    while (!ends_line(table, at))
+        at++;
+    if (at - table->at <= 5)
+        next_line(table, at);
+}
+
+/* Without a header nothing says where the labels are. Where the first column is always the same and
+ * the last one differs, from 0 to 9, they are last: a pixel in the corner does not look so. */
+static void find_labels(struct table *table) {
+    uint8_t least = UINT8_MAX, most = 0;
+    for (uint32_t i = 0; i < table->count; i++) {
+        uint8_t last = table->images[(size_t)(i + 1) * IMAGE_PIXELS - 1];
+        least = last < least ? last : least;
+        most = last > most ? last : most;
+    }
+    if (table->header || table->label != 0 || table->least != table->most || most > 9 ||
+        least >= most)
+        return;
+    for (uint32_t i = 0; i < table->count; i++) {
+        uint8_t *image = table->images + (size_t)i * IMAGE_PIXELS, label = image[IMAGE_PIXELS - 1];
+        memmove(image + 1, image, IMAGE_PIXELS - 1);
+        image[0] = table->labels[i];
+        table->labels[i] = label;
+    }
+    table->bad_line = 0;
+}
+
 static int read_rows(struct table *table, struct error *error) {
-    int more = begin(table, error) ? -1 : next_row(table, error);
+    int more = begin(table, error) ? -1 : 0;
+    if (more == 0)
+        skip_separator(table);
+    more = more ? -1 : next_row(table, error);
     if (more == 1 && read_first(table, error))
         return -1;
     while (more == 1 && (more = next_row(table, error)) == 1)
@@ -318,6 +362,7 @@ static int read_rows(struct table *table, struct error *error) {
             return -1;
     if (more < 0)
         return -1;
+    find_labels(table);
     if (table->bad_line)
         return error_set(error, ERROR_CORRUPT, "%s:%" PRIu64 ":%d: label %u, 0-9 expected%s",
                          table->path, table->bad_line, table->label + 1, table->bad_label,

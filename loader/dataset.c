@@ -110,6 +110,7 @@ static int open_layout(struct dataset *self, const struct layout *layout,
     if (read_both(&train, &test, request->hold_out > 0, error))
         return -1;
     log_layout(self, layout, request->log);
+    tree_note_doubled(&layout->tree, &self->notices);
     tree_note_passed(&train.passed, &test.passed, &self->notices);
     if (layout_is_emnist(layout) && !request->transpose)
         notices_add(&self->notices, "EMNIST keeps its images transposed, lying on their side: "
@@ -228,7 +229,7 @@ static int open_mnist(struct dataset *self, const struct dataset_request *reques
                       bool or_synthetic, struct error *error) {
     struct layout layout = {.form = LAYOUT_IDX};
     struct error failure;
-    int found = fetch_find(request->log, layout.path, &layout.files, error);
+    int found = fetch_find(&self->notices, layout.path, &layout.files, error);
     if (found < 0)
         return -1;
     if (found)
@@ -277,7 +278,7 @@ struct dataset *dataset_open(const struct dataset_request *request, struct error
                       self->name + strlen("idx:"), self->name);
             goto fail;
         }
-        log_warning(request->log, "%s is not MNIST by its SHA-256", self->name);
+        notices_add(&self->notices, "%s is not MNIST by its SHA-256", self->name);
     }
     if (keep(self, request, error))
         goto fail;

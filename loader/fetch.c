@@ -61,7 +61,7 @@ int fetch_cache(char folder[PATH_MAX], struct error *error) {
     return 0;
 }
 
-int fetch_find(const struct log *log, char folder[PATH_MAX], struct idx_files *files,
+int fetch_find(struct notices *notices, char folder[PATH_MAX], struct idx_files *files,
                struct error *error) {
     char cache[PATH_MAX];
     const char *named = getenv("MNIST_DIR");
@@ -84,8 +84,8 @@ int fetch_find(const struct log *log, char folder[PATH_MAX], struct idx_files *f
             *error = bad;
             return -1;
         }
-        if (i == 0)
-            log_warning(log, "MNIST_DIR=%s; looking elsewhere", bad.text);
+        if (i == 0 && notices)
+            notices_add(notices, "MNIST_DIR was passed over: %s", bad.text);
     }
     return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "common/notices.h"
 #include "loader/idx.h"
 
 #include <limits.h>
@@ -44,10 +45,10 @@ int fetch_cache(char folder[PATH_MAX], struct error *error);
 
 /* Looks for the four files in $MNIST_DIR, data/mnist, data/MNIST, MNIST, ../shared/mnist and the
  * cache, in this order, and in raw and MNIST/raw in each, where torchvision keeps them. 1 with the
- * folder and the files in it; 0 where no folder has all four. A $MNIST_DIR that lacks one is worth
- * a warning in `log` (may be NULL). -1 with ERROR_IO or ERROR_MEMORY where a folder is there and
- * cannot be listed: it may have them. Reads nothing. */
-int fetch_find(const struct log *log, char folder[PATH_MAX], struct idx_files *files,
+ * folder and the files in it; 0 where no folder has all four. A $MNIST_DIR that lacks one is noted
+ * in `notices` (may be NULL). -1 with ERROR_IO or ERROR_MEMORY where a folder is there and the
+ * system fails to list it: it may have them. Reads nothing. */
+int fetch_find(struct notices *notices, char folder[PATH_MAX], struct idx_files *files,
                struct error *error);
 
 /* The copy of MNIST that Keras keeps: $KERAS_HOME/datasets/mnist.npz, or below ~/.keras. False

@@ -76,7 +76,7 @@ static int read_header(struct source *source, const char *path, uint8_t rank, st
     header->size = 4 + 4 * (size_t)rank;
     if (source_read(source, bytes, header->size, &got, error))
         return -1;
-    if (got < 4 || bytes[0] || bytes[1])
+    if (got < 4 || bytes[0] || bytes[1] || !bytes[2])
         return refuse_kind(source, path, bytes, got, (uint32_t)(TYPE_BYTES << 8 | rank), error);
     if (!is_integer_labels(rank, bytes)) {
         if (bytes[2] != TYPE_BYTES)
@@ -84,8 +84,12 @@ static int read_header(struct source *source, const char *path, uint8_t rank, st
                              "%s: IDX type 0x%02x, 0x%02x (unsigned bytes) expected", path,
                              bytes[2], TYPE_BYTES);
         if (bytes[3] != rank)
-            return error_set(error, ERROR_CORRUPT, "%s: IDX rank %u, %u (%s) expected", path,
-                             bytes[3], rank, rank == IMAGES_RANK ? "images" : "labels");
+            return error_set(error, ERROR_CORRUPT, "%s: IDX rank %u, %u (%s) expected%s", path,
+                             bytes[3], rank, rank == IMAGES_RANK ? "images" : "labels",
+                             bytes[3] != IMAGES_RANK && bytes[3] != LABELS_RANK ? ""
+                             : rank == IMAGES_RANK
+                                 ? "; these are labels: are the names of the files swapped?"
+                                 : "; these are images: are the names of the files swapped?");
     } else if (bytes[3] > rank && got == header->size) {
         header->size += 4;
         if (source_read(source, bytes + got, 4, &more, error))

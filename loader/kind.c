@@ -38,6 +38,10 @@ static const struct row {
     {0, 4, "\x28\xb5\x2f\xfd", KIND_OTHER, "compressed with zstd", "unpack it with unzstd"},
     {0, 4, "\x04\x22\x4d\x18", KIND_OTHER, "compressed with lz4", "unpack it with unlz4"},
     {0, 2, "\x1f\x9d", KIND_OTHER, "compressed with compress", "unpack it with uncompress"},
+    {0, 2, "x\x01", KIND_OTHER, "compressed with zlib", "unpack it with pigz -dz"},
+    {0, 2, "x\x9c", KIND_OTHER, "compressed with zlib", "unpack it with pigz -dz"},
+    {0, 2, "x\xda", KIND_OTHER, "compressed with zlib", "unpack it with pigz -dz"},
+    {0, 4, "\xd0\xcf\x11\xe0", KIND_OTHER, "a Microsoft Office document", "export it as CSV"},
     {0, 6, "7z\xbc\xaf\x27\x1c", KIND_OTHER, "a 7z archive", UNPACK},
     {0, 6, "Rar!\x1a\7", KIND_OTHER, "a RAR archive", UNPACK},
     {257, 5, "ustar", KIND_OTHER, "a tar archive", "unpack it with tar -xf"},
@@ -60,6 +64,7 @@ static const struct row {
 static const struct row texts[] = {
     {0, 34, "version https://git-lfs.github.com", KIND_OTHER, "a Git LFS pointer",
      "run git lfs pull"},
+    {0, 15, "/annex/objects/", KIND_OTHER, "a git-annex pointer", "run git annex get"},
     {0, 9, "<!doctype", KIND_HTML, "a web page (HTML)", DOWNLOAD},
     {0, 5, "<html", KIND_HTML, "a web page (HTML)", DOWNLOAD},
     {0, 5, "<head", KIND_HTML, "a web page (HTML)", DOWNLOAD},
@@ -76,6 +81,7 @@ static const struct row texts[] = {
 /* clang-format on */
 
 static const struct row empty = {0, 0, "", KIND_EMPTY, "empty", DOWNLOAD};
+static const struct row zeros = {0, 0, "", KIND_OTHER, "filled with zeros", DOWNLOAD};
 static const struct row text_row = {0, 0, "", KIND_TEXT, "a text file", NULL};
 
 static int lower(int c) {
@@ -98,6 +104,11 @@ static bool is_text(const uint8_t *bytes, size_t size) {
     return true;
 }
 
+/* As a broken download or a full disk leaves it; shorter, it may be the begin of anything. */
+static bool is_zero(const uint8_t *bytes, size_t size) {
+    return size >= 16 && bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
 /* The row that fits; NULL where none does. */
 static const struct row *find(const uint8_t *bytes, size_t size) {
     if (size == 0)
@@ -107,7 +118,7 @@ static const struct row *find(const uint8_t *bytes, size_t size) {
             memcmp(bytes + rows[i].at, rows[i].magic, rows[i].size) == 0)
             return &rows[i];
     if (!is_text(bytes, size))
-        return NULL;
+        return is_zero(bytes, size) ? &zeros : NULL;
     size_t at = size >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     while (at < size && (bytes[at] == ' ' || (bytes[at] >= '\t' && bytes[at] <= '\r')))
         at++;

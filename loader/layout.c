@@ -56,6 +56,21 @@ static bool find_archive(struct layout *layout) {
     return is_there;
 }
 
+static int refuse_archive(const char *path, struct error *error) {
+    struct names names;
+    char there[256];
+    if (!names_is_folder(path))
+        return error_set(error, ERROR_INVALID, "%s: there is no such file", path);
+    int listed = names_list(&names, path, NAMES_MAX, error);
+    names_describe(&names, there, sizeof there);
+    names_free(&names);
+    return listed ? -1
+                  : error_set(error, ERROR_INVALID,
+                              "%s: holds no mnist.npz and not just one other .npz file; it holds "
+                              "%s; name the file",
+                              path, there);
+}
+
 /* One form in a place that was named for it. */
 static int find_form(struct layout *layout, enum layout_form form, bool alone,
                      struct error *error) {
@@ -73,7 +88,7 @@ static int find_form(struct layout *layout, enum layout_form form, bool alone,
     case LAYOUT_NPZ:
         if (names_is_file(layout->path) || find_archive(layout))
             return 0;
-        return error_set(error, ERROR_INVALID, "%s: there is no such file", layout->path);
+        return refuse_archive(layout->path, error);
     }
     return -1;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { SETS = 16, NO_RANK = 1 << 20 };
@@ -139,6 +140,12 @@ static void offer(struct found *found, const struct form *form, const char *path
     snprintf(set->path[form->file], PATH_MAX, "%s", path);
 }
 
+/* An empty file, as a broken download leaves it, comes after any other. */
+static int rank_of_size(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && status.st_size == 0 ? 1024 : 0;
+}
+
 /* Archives unpacked by hand: the folder "train-images-idx3-ubyte" holds a file of that name. */
 static void look_inside(struct found *found, const struct form *form, const char *folder) {
     struct names names;
@@ -149,8 +156,23 @@ static void look_inside(struct found *found, const struct form *form, const char
             if (parse(names.list[i], &inner) && inner.file == form->file &&
                 names_join(path, folder, names.list[i], NULL) == 0 && names_is_file(path)) {
                 memcpy(inner.set, form->set, sizeof inner.set);
-                inner.rank += 16;
+                inner.rank += 16 + rank_of_size(path);
                 offer(found, &inner, path);
+            }
+    names_free(&names);
+}
+
+/* Each split in a folder of its own: "train/train-images-idx3-ubyte". */
+static void look_in_split(struct found *found, const char *folder) {
+    struct names names;
+    struct form form;
+    char path[PATH_MAX];
+    if (names_list(&names, folder, NAMES_MAX, NULL) == 0)
+        for (int i = 0; i < names.count; i++)
+            if (parse(names.list[i], &form) && names_join(path, folder, names.list[i], NULL) == 0 &&
+                names_is_file(path)) {
+                form.rank += 16 + rank_of_size(path);
+                offer(found, &form, path);
             }
     names_free(&names);
 }
@@ -160,12 +182,19 @@ static void look(struct found *found, const char *folder, const struct names *na
     struct form form;
     found->count = 0;
     for (int i = 0; i < names->count; i++) {
-        if (!parse(names->list[i], &form) || names_join(path, folder, names->list[i], NULL) != 0)
+        bool parsed = parse(names->list[i], &form);
+        if ((!parsed && names_split(names->list[i]) < 0) ||
+            names_join(path, folder, names->list[i], NULL) != 0)
             continue;
-        if (names_is_file(path))
+        if (parsed && names_is_file(path)) {
+            form.rank += rank_of_size(path);
             offer(found, &form, path);
-        else if (names_is_folder(path))
-            look_inside(found, &form, path);
+        } else if (names_is_folder(path)) {
+            if (parsed)
+                look_inside(found, &form, path);
+            else
+                look_in_split(found, path);
+        }
     }
 }
 
@@ -329,11 +358,34 @@ static bool asks_for_set(const char *path, reader *read_name, char folder[PATH_M
     return count > 0 && join_set(words, count, set) && !names_is_file(path);
 }
 
+/* An archive unpacked into a folder of its own, and that perhaps into another: where a folder holds
+ * none of the files and one folder, that is looked at. */
+static int locate_deeper(const char *folder, struct idx_files *files) {
+    struct names names;
+    char inner[PATH_MAX], here[PATH_MAX];
+    int status = -1, most = files->there;
+    snprintf(here, sizeof here, "%s", folder);
+    for (int depth = 0; status != 0 && most == 0 && depth < 3; depth++) {
+        const char *only =
+            names_list(&names, here, NAMES_MAX, NULL) == 0 ? names_only_folder(here, &names) : NULL;
+        bool found = only && names_join(inner, here, only, NULL) == 0;
+        names_free(&names);
+        if (!found)
+            break;
+        memcpy(here, inner, sizeof here);
+        status = locate(here, NULL, PLACES, files, NULL);
+        most = files->there;
+    }
+    return status;
+}
+
 int idx_locate(const char *folder, struct idx_files *files, struct error *error) {
     char parent[PATH_MAX], set[IDX_SET];
     if (asks_for_set(folder, parse, parent, set) && locate(parent, set, PLACES, files, NULL) == 0)
         return 0;
-    return locate(folder, NULL, PLACES, files, error);
+    if (locate(folder, NULL, PLACES, files, error) == 0 || files->there > 0)
+        return files->there == IDX_FILES ? 0 : -1;
+    return locate_deeper(folder, files);
 }
 
 int idx_locate_mnist(const char *folder, struct idx_files *files, struct error *error) {

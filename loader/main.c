@@ -3,6 +3,7 @@
 #include "common/options.h"
 #include "common/peer.h"
 #include "common/signals.h"
+#include "common/startup.h"
 #include "loader/layout.h"
 #include "loader/serve.h"
 
@@ -25,7 +26,7 @@ struct settings {
 static const struct option_row rows[] = {
     {"join", 'j', OPTION_TEXT, AT(join), 0, 0, NULL, "tcp://127.0.0.1:5555", "ADDR",
      "the trainer's address", 0},
-    {"data", 0, OPTION_TEXT, AT(data), 0, 0, NULL, "auto", "WHAT",
+    {"data", 0, OPTION_TEXT, AT(data), 0, 0, NULL, "auto", "SOURCE",
      "auto, mnist, synthetic, or files: a path, or idx:, png:, csv: or npz: and a path; auto finds or downloads MNIST, and draws digits where it can do neither", 0},
     {"hold-out", 0, OPTION_INT, AT(hold_out), 0, 10000000, NULL, "0", "N",
      "score N training images, drawn from all over and not trained on, in place of the test split; the limits count what is left on each side", 0},
@@ -76,9 +77,12 @@ static int find_data(const struct settings *settings, const struct log *log, str
     const char *data = settings->data;
     bool automatic = strcmp(data, "auto") == 0, mnist = automatic || strcmp(data, "mnist") == 0;
     struct layout layout;
+    struct notices notices = {0};
     if (!mnist && strcmp(data, "synthetic") != 0 && layout_find(data, true, &layout, error) != 0)
         return -1;
-    int found = mnist ? fetch_find(log, folder, &files, error) : 1;
+    int found = mnist ? fetch_find(&notices, folder, &files, error) : 1;
+    for (int i = 0; i < notices.count; i++)
+        log_warning(log, "%s", notices.texts[i]);
     if (found < 0)
         return -1;
     if (!found && !fetch_find_keras(folder)) {
@@ -198,7 +202,9 @@ int main(int argc, char **argv) {
     int status = -1;
     mallopt(M_MMAP_THRESHOLD, 64 << 20); /* batches come and go: keep their pages */
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
-    struct options *options = options_parse(&program, argc, argv, &loader.settings, &error);
+    struct options *options = startup_prepare(&error) == 0
+                                  ? options_parse(&program, argc, argv, &loader.settings, &error)
+                                  : NULL;
     if (!options || signals_install(&error) != 0)
         goto done;
     loader.settings.name = peer_name(loader.settings.name, "loader", loader.name);

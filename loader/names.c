@@ -80,6 +80,15 @@ static int add(struct names *names, const char *name) {
     return 0;
 }
 
+int names_refuse(struct error *error, const char *path, const char *what) {
+    struct stat status;
+    int number = errno;
+    if (number == ENOENT && lstat(path, &status) == 0)
+        return error_set(error, ERROR_INVALID, "%s: is a link to nothing", path);
+    errno = number;
+    return error_set_file(error, "%s: %s", path, what);
+}
+
 int names_list(struct names *names, const char *folder, int most, struct error *error) {
     memset(names, 0, sizeof *names);
     DIR *directory = opendir(folder);
@@ -87,7 +96,7 @@ int names_list(struct names *names, const char *folder, int most, struct error *
         return error_set(error, ERROR_INVALID, "%s: %s", folder,
                          errno == ENOENT ? "there is no such folder" : "is not a folder");
     if (!directory)
-        return error_set_errno(error, "%s: cannot be listed", folder);
+        return names_refuse(error, folder, "cannot be listed");
     int status = 0;
     const struct dirent *entry;
     while (!status && !names->more && (errno = 0, entry = readdir(directory))) {
@@ -116,6 +125,18 @@ void names_describe(const struct names *names, char *text, size_t size) {
     if (names->count > shown && used < size)
         snprintf(text + used, size - used, " and %s%d more", names->more ? "over " : "",
                  names->count - shown);
+}
+
+const char *names_only_folder(const char *folder, const struct names *names) {
+    const char *only = NULL;
+    char path[PATH_MAX];
+    for (int i = 0; i < names->count; i++)
+        if (names_join(path, folder, names->list[i], NULL) == 0 && names_is_folder(path)) {
+            if (only)
+                return NULL;
+            only = names->list[i];
+        }
+    return only;
 }
 
 bool names_find_folder(const char *folder, const char *name, char path[PATH_MAX]) {

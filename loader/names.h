@@ -38,11 +38,18 @@ bool names_is_file(const char *path);
 bool names_is_folder(const char *path);
 
 /* Lists up to `most` entries of a folder into `names`; free with names_free, also after -1. -1:
- * ERROR_INVALID where there is no such folder, ERROR_IO where it cannot be listed, ERROR_MEMORY. */
+ * ERROR_INVALID where there is no such folder, or as names_refuse, ERROR_MEMORY. */
 int names_list(struct names *names, const char *folder, int most, struct error *error);
+
+/* Sets an error as error_set_file does, "PATH: cannot be opened: Permission denied", or says that
+ * the path is a link to nothing. Returns -1. */
+int names_refuse(struct error *error, const char *path, const char *what);
 
 /* Writes the first few for a sentence: "a, b, c and 12 more", or "nothing". */
 void names_describe(const struct names *names, char *text, size_t size);
+
+/* The one folder among the names of `folder`; NULL where there are none or several. */
+const char *names_only_folder(const char *folder, const struct names *names);
 
 /* Leaves in `path` the folder called `name` within `folder`, in any letter case, the case as given
  * first. False where there is none. */

@@ -148,7 +148,11 @@ static int refuse_missing(zip_t *zip, const char *path, const char *name, struct
         used += (size_t)snprintf(there + used, sizeof there - used, "%s%.40s", i ? ", " : "",
                                  member ? member : "?");
     }
-    return error_set(error, ERROR_INVALID, "%s: holds no array %s; it holds %s", path, name, there);
+    return error_set(error, ERROR_INVALID, "%s: holds no array %s; it holds %s%s", path, name,
+                     there,
+                     strstr(name, "test") ? "; HOLD_OUT=N (--hold-out) scores N training images in "
+                                            "place of a test split"
+                                          : "");
 }
 
 /* Opens the member that is called by one of these names, ended by NULL. */
@@ -200,8 +204,16 @@ static bool is_images_shape(const struct array *array) {
              ((s[1] == IMAGE_ROWS && s[2] == IMAGE_COLUMNS) || (s[1] == 1 && s[2] == IMAGE_ROWS))));
 }
 
+/* Bytes of a number; 0 where it is none of the kinds, among u(nsigned), i(nteger) and f(loat). */
+static unsigned number_size(const struct array *array, const char *kinds) {
+    const char *type = array->type;
+    bool number = type[1] && strchr(kinds, type[1]) && type[2] &&
+                  strchr(type[1] == 'f' ? "48" : "1248", type[2]) && !type[3];
+    return number ? (unsigned)(type[2] - '0') : 0;
+}
+
 static int check_images(const struct array *array, struct error *error) {
-    if (strcmp(array->type + 1, "u1") != 0)
+    if (!number_size(array, "uif"))
         return error_set(error, ERROR_CORRUPT,
                          "%s: %s: holds elements of type %s, unsigned bytes 0-255 (uint8) expected",
                          array->path, array->name, array->type);
@@ -228,8 +240,62 @@ static int reorder(uint8_t *images, uint32_t count, int rank, struct error *erro
     return 0;
 }
 
+/* The bits of a number in the order of this machine, in the lowest `size` bytes. */
+static uint64_t bits_of(const struct array *array, const uint8_t *bytes, unsigned size) {
+    uint64_t bits = 0;
+    for (unsigned k = 0; k < size; k++)
+        bits = bits << 8 | bytes[array->type[0] == '>' ? k : size - 1 - k];
+    return bits;
+}
+
+/* The value of a whole number with a sign, or as many bits without one. */
+static int64_t whole_of(const struct array *array, uint64_t bits, unsigned size) {
+    unsigned unused = 64 - 8 * size;
+    if (array->type[1] == 'i')
+        return (int64_t)(bits << unused) >> unused;
+    return bits > INT64_MAX ? INT64_MAX : (int64_t)bits;
+}
+
+static double value_of_number(const struct array *array, const uint8_t *bytes, unsigned size) {
+    uint64_t bits = bits_of(array, bytes, size);
+    uint32_t low = (uint32_t)bits;
+    float small;
+    double real;
+    if (array->type[1] != 'f')
+        return (double)whole_of(array, bits, size);
+    memcpy(&small, &low, sizeof small);
+    memcpy(&real, &bits, sizeof real);
+    return size == 4 ? (double)small : real;
+}
+
+static int refuse_pixel(const struct array *array, uint64_t at, double value, struct error *error) {
+    return error_set(
+        error, ERROR_CORRUPT, "%s: %s: element %" PRIu64 " is %g, whole numbers 0-255 expected%s",
+        array->path, array->name, at, value,
+        value > 0 && value < 1 ? "; pixels scaled to 0-1 must be multiplied by 255" : "");
+}
+
+/* Reads pixels of any type of numbers, an image's worth at a time. */
+static int read_numbers(struct array *array, struct split *split, struct error *error) {
+    uint8_t bytes[8 * IMAGE_PIXELS];
+    unsigned size = number_size(array, "uif");
+    for (uint32_t i = 0; i < split->count; i++) {
+        if (read_bytes(array, bytes, (size_t)size * IMAGE_PIXELS, error))
+            return -1;
+        for (unsigned k = 0; k < IMAGE_PIXELS; k++) {
+            double value = value_of_number(array, bytes + (size_t)k * size, size);
+            if (!(value >= 0 && value <= UINT8_MAX) || value != (double)(unsigned)value)
+                return refuse_pixel(array, (uint64_t)i * IMAGE_PIXELS + k, value, error);
+            split->memory[(size_t)i * IMAGE_PIXELS + k] = (uint8_t)value;
+        }
+    }
+    return 0;
+}
+
 static int read_images(struct array *array, struct split *split, struct error *error) {
-    if (read_bytes(array, split->memory, (size_t)split->count * IMAGE_PIXELS, error) ||
+    bool bytes = strcmp(array->type + 1, "u1") == 0;
+    if ((bytes ? read_bytes(array, split->memory, (size_t)split->count * IMAGE_PIXELS, error)
+               : read_numbers(array, split, error)) ||
         read_end(array, error))
         return -1;
     return array->fortran ? reorder(split->memory, split->count, array->rank, error) : 0;
@@ -237,11 +303,8 @@ static int read_images(struct array *array, struct split *split, struct error *e
 
 /* Bytes of a label; 0 where labels are not whole numbers in one column. */
 static unsigned label_size(const struct array *array) {
-    const char *type = array->type;
-    bool whole =
-        (type[1] == 'u' || type[1] == 'i') && strchr("1248", type[2]) && type[2] && !type[3];
     bool column = array->rank == 1 || (array->rank == 2 && array->shape[1] == 1);
-    return whole && column ? (unsigned)(type[2] - '0') : 0;
+    return column ? number_size(array, "ui") : 0;
 }
 
 static int check_labels(const struct array *array, struct error *error) {
@@ -255,13 +318,14 @@ static int check_labels(const struct array *array, struct error *error) {
 static int read_labels(struct array *array, uint8_t *labels, uint32_t count, struct error *error) {
     uint8_t bytes[8];
     unsigned size = label_size(array);
-    bool big = array->type[0] == '>';
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t value = 0;
         if (read_bytes(array, bytes, size, error))
             return -1;
-        for (unsigned k = 0; k < size; k++)
-            value = value << 8 | bytes[big ? k : size - 1 - k];
+        int64_t value = whole_of(array, bits_of(array, bytes, size), size);
+        if (value < 0)
+            return error_set(error, ERROR_CORRUPT,
+                             "%s: %s: label %" PRId64 " of sample %" PRIu32 ", 0-9 expected",
+                             array->path, array->name, value, i);
         labels[i] = value < UINT8_MAX ? (uint8_t)value : UINT8_MAX;
     }
     return read_end(array, error);
@@ -285,7 +349,7 @@ static int read_split(zip_t *zip, const char *path, bool test, struct array arra
         return error_set(error, ERROR_CORRUPT,
                          "%s: %" PRIu64 " labels in %s, but %" PRIu64 " images in %s", path,
                          labels->shape[0], labels->name, count, images->name);
-    if (check_size(images, count * IMAGE_PIXELS, error) ||
+    if (check_size(images, count * IMAGE_PIXELS * number_size(images, "uif"), error) ||
         check_size(labels, count * label_size(labels), error) ||
         split_allocate(split, count, path, error) || read_images(images, split, error) ||
         read_labels(labels, split->memory + count * IMAGE_PIXELS, split->count, error))
@@ -300,10 +364,16 @@ static int refuse_archive(const char *path, int code, struct error *error) {
     uint8_t bytes[KIND_BYTES];
     zip_error_t reason;
     FILE *file = fopen(path, "re");
-    size_t got = file ? fread(bytes, 1, sizeof bytes, file) : 0;
-    if (file)
-        fclose(file);
-    if (file && kind_of(bytes, got) != KIND_ZIP &&
+    if (!file)
+        return names_refuse(error, path, "cannot be opened");
+    size_t got = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    if (kind_of(bytes, got) == KIND_ZIP && code == ZIP_ER_NOZIP)
+        return error_set(error, ERROR_CORRUPT,
+                         "%s: is a NumPy archive (.npz) that is cut short: the download was broken "
+                         "off, fetch it again",
+                         path);
+    if (kind_of(bytes, got) != KIND_ZIP &&
         kind_refuse(path, bytes, got, "a NumPy archive (.npz)", error) != 0)
         return -1;
     zip_error_init_with_code(&reason, code);

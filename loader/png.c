@@ -2,6 +2,7 @@
 #include "loader/png.h"
 #include "common/batch.h"
 #include "loader/kind.h"
+#include "loader/names.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -136,14 +137,14 @@ done:
 static int read_file(const char *path, uint8_t *bytes, size_t *size, struct error *error) {
     int status = -1, file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0)
-        return error_set_errno(error, "%s: cannot be opened", path);
+        return names_refuse(error, path, "cannot be opened");
     *size = 0;
     while (*size <= PNG_FILE_MAX) {
         ssize_t got = read(file, bytes + *size, PNG_FILE_MAX + 1 - *size);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
-            error_set_errno(error, "%s: cannot be read", path);
+            names_refuse(error, path, "cannot be read");
             goto done;
         }
         if (got == 0)

@@ -1,5 +1,6 @@
 /* Bytes from a file or from memory, plain or gzip, on zlib. */
 #include "loader/source.h"
+#include "loader/names.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,7 +82,7 @@ struct source *source_open(const char *path, struct error *error) {
     self->descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat status;
     if (self->descriptor < 0 || fstat(self->descriptor, &status)) {
-        error_set_errno(error, "%s: cannot be opened", path);
+        names_refuse(error, path, "cannot be opened");
         goto fail;
     }
     if (!S_ISREG(status.st_mode)) {

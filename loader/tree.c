@@ -53,28 +53,23 @@ static bool has_labels(const char *folder, const struct names *names) {
     return false;
 }
 
-/* The one folder in `folder`; NULL where there are none or several. */
-static const char *only_folder(const char *folder, const struct names *names) {
-    const char *only = NULL;
-    for (int i = 0; i < names->count; i++)
-        if (is_folder(folder, names->list[i])) {
-            if (only)
-                return NULL;
-            only = names->list[i];
-        }
-    return only;
+static void append(char *list, size_t size, const char *name) {
+    size_t used = strlen(list);
+    snprintf(list + used, size - used, "%s%s", used ? ", " : "", name);
 }
 
 /* Lists the splits that are there beside those that are taken. */
 static void list_others(const char *folder, const struct names *names, const char *train,
                         const char *test, struct tree *tree) {
-    size_t used = 0;
-    for (int i = 0; i < names->count && used < sizeof tree->others; i++) {
+    for (int i = 0; i < names->count; i++) {
         const struct names one = {.list = names->list + i, .count = 1};
-        if (names->list[i] != train && names->list[i] != test &&
-            (find_word(folder, &one, train_words) || find_word(folder, &one, test_words)))
-            used += (size_t)snprintf(tree->others + used, sizeof tree->others - used, "%s%s",
-                                     used ? ", " : "", names->list[i]);
+        const char *name = names->list[i];
+        bool trains = find_word(folder, &one, train_words);
+        if (name == train || name == test || (!trains && !find_word(folder, &one, test_words)))
+            continue;
+        append(tree->others, sizeof tree->others, name);
+        if (trains || (test && names_equal(name, test)))
+            append(tree->doubled, sizeof tree->doubled, name);
     }
 }
 
@@ -124,7 +119,7 @@ int tree_locate(const char *folder, bool alone, struct tree *tree, struct error 
                       ", with labels 0-9 in them; it holds %s",
                       folder, there);
         }
-        const char *only = status == 0 ? only_folder(here, &names) : NULL;
+        const char *only = status == 0 ? names_only_folder(here, &names) : NULL;
         if (status == 0)
             status = settle(here, &names, alone, tree, error);
         if (status == 0 && (!only || names_join(inner, here, only, NULL) != 0))
@@ -138,7 +133,15 @@ int tree_locate(const char *folder, bool alone, struct tree *tree, struct error 
 
 bool tree_is_there(const char *folder) {
     struct tree tree;
-    return tree_locate(folder, true, &tree, NULL) == 0;
+    struct names names;
+    if (tree_locate(folder, true, &tree, NULL) != 0)
+        return false;
+    /* A folder train or test may hold IDX files as well. */
+    bool there = names_list(&names, tree.train, NAMES_MAX, NULL) != 0;
+    for (int i = 0; !there && i < names.count; i++)
+        there = is_folder(tree.train, names.list[i]) || names_ends(names.list[i], ".png");
+    names_free(&names);
+    return there;
 }
 
 /* --- one split -------------------------------------------------------------------------------- */
@@ -214,6 +217,13 @@ static void advise(const char *folder, const struct tree_passed *passed, char *t
     size_t got = 0;
     const char *name = strchr(passed->example, '/'), *dot = strrchr(passed->example, '.');
     snprintf(path, sizeof path, "%s%s", folder, name ? name : "");
+    if (names_is_folder(path) || names_ends(path, ".png")) {
+        snprintf(text, size, "%s",
+                 names_is_folder(path)
+                     ? ", which is a folder: put its files into that of the label"
+                     : ", which lies in no folder 0-9: such a folder says what the label is");
+        return;
+    }
     struct source *source = source_open(path, NULL);
     enum kind kind = source && source_read(source, bytes, sizeof bytes, &got, NULL) == 0 && got
                          ? kind_of(bytes, got)
@@ -284,11 +294,23 @@ int tree_read(const char *folder, struct split *split, struct tree_passed *passe
     return status;
 }
 
+void tree_note_doubled(const struct tree *tree, struct notices *notices) {
+    if (tree->doubled[0])
+        notices_add(notices,
+                    "of several folders for the same split one was read, and passed over: %.120s",
+                    tree->doubled);
+}
+
 void tree_note_passed(const struct tree_passed *train, const struct tree_passed *test,
                       struct notices *notices) {
     uint32_t files = train->files + test->files;
     const char *example = train->files ? train->example : test->example;
-    if (files == 1)
+    if (files && names_ends(example, ".png"))
+        notices_add(notices,
+                    "files passed over, since not both .png and in a folder 0-9: %" PRIu32
+                    ", e.g. %s",
+                    files, example);
+    else if (files == 1)
         notices_add(notices, "1 file that is not .png was passed over: %s", example);
     else if (files)
         notices_add(notices, "%" PRIu32 " files that are not .png were passed over, e.g. %s", files,

@@ -15,6 +15,8 @@ struct tree {
     char test[PATH_MAX];   /* "" where there is none */
     char others[NAME_MAX]; /* further splits that are not read, for the log; "" where there are none
                             */
+    char doubled[NAME_MAX]; /* of those, what may belong to one that is: a second train, or the same
+                               name in another letter case */
 };
 
 /* What was not read in a tree. Zero it to begin. */
@@ -41,6 +43,9 @@ bool tree_is_there(const char *folder);
  * empty. */
 int tree_read(const char *folder, struct split *split, struct tree_passed *passed,
               struct error *error);
+
+/* Says which folders were passed over that seem to belong to a split that is read. */
+void tree_note_doubled(const struct tree *tree, struct notices *notices);
 
 /* Says in one sentence what both splits passed over, if anything was. */
 void tree_note_passed(const struct tree_passed *train, const struct tree_passed *test,

@@ -82,7 +82,9 @@ int checkpoint_write(const char *path, const uint8_t *bytes, size_t size, struct
 int checkpoint_sync(const char *path, struct error *error);
 
 /* Removes from a folder the temporary files of checkpoint_write whose process is gone: killed in
- * the middle of a write. Others' files, and those of writers that live, stay. */
-void checkpoint_sweep(const char *folder);
+ * the middle of a write; those of the own process id, too, so call it before a write: in a
+ * container every trainer is process 1. `alone`: nobody else can be writing there, and what other
+ * ids that are in use by now have left goes as well. Files of other names stay. */
+void checkpoint_sweep(const char *folder, bool alone);
 
 #endif

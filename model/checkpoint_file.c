@@ -187,7 +187,7 @@ int checkpoint_sync(const char *path, struct error *error) {
     return status;
 }
 
-void checkpoint_sweep(const char *folder) {
+void checkpoint_sweep(const char *folder, bool alone) {
     DIR *directory = opendir(folder);
     if (!directory)
         return;
@@ -197,7 +197,7 @@ void checkpoint_sweep(const char *folder) {
         if (sscanf(entry->d_name, ".checkpoint-%ld-%d.tmp%n", &process, &n, &length) != 2 ||
             length == 0 || entry->d_name[length] != '\0' || process <= 0)
             continue;
-        if (kill((pid_t)process, 0) != 0 && errno == ESRCH)
+        if (alone || process == getpid() || (kill((pid_t)process, 0) != 0 && errno == ESRCH))
             unlinkat(dirfd(directory), entry->d_name, 0);
     }
     closedir(directory);

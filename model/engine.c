@@ -36,8 +36,8 @@ static int find_object(char path[PATH_MAX], struct error *error) {
     static const char *const places[] = {"../lib/" CUDA_FILE, "../lib/digitsum/" CUDA_FILE};
     const char *given = getenv("DIGITSUM_CUDA");
     if (given && *given) {
-        snprintf(path, PATH_MAX, "%s", given);
-        if (access(path, R_OK))
+        /* Without a folder dlopen would look for it among the system's libraries. */
+        if (!realpath(given, path) || access(path, R_OK))
             return error_set(error, ERROR_UNSUPPORTED, "DIGITSUM_CUDA=%s: %s", given,
                              strerror(errno));
         return 0;

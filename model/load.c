@@ -48,13 +48,14 @@ static struct net *load_path(const char *path, struct error *error) {
     /* O_NONBLOCK: a FIFO must not hold us. */
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0) {
-        error_set_errno(error, "cannot open the network %s", path);
+        error_set_file(error, "cannot open the network %s", path);
         return NULL;
     }
     if (fstat(file, &status))
         error_set_errno(error, "cannot read the network %s", path);
     else if (!S_ISREG(status.st_mode))
-        error_set(error, ERROR_IO, "cannot read the network %s: it is not a regular file", path);
+        error_set(error, ERROR_INVALID, "cannot read the network %s: it is not a regular file",
+                  path);
     else
         net = read_file(file, path, error);
     close(file);

@@ -133,6 +133,7 @@ int bits_compare(const struct checkpoint *checkpoint, json_t *now, bool other_bi
     static const struct {
         const char *key, *what;
     } rows[] = {{"engine", "engine"},
+                {"precision", "precision"},
                 {"threads", "number of threads"},
                 {"instructions", "instruction set"},
                 {"library", "library"}};

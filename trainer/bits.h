@@ -26,10 +26,11 @@ int bits_threads(const struct processors *machine, int asked, int recorded, bool
  * those inside. */
 int bits_recorded_threads(const struct checkpoint *checkpoint, const json_t *settings);
 
-/* Holds what a checkpoint was computed with against `now` (traits_to_json). Another engine, number
- * of threads, instruction set or library is ERROR_INVALID; with `other_bits` a notice, and the step
- * is added to now's list "changed_at", which goes on where the checkpoint's ended. Another
- * processor or program is a notice, and so is a checkpoint that says nothing of it. */
+/* Holds what a checkpoint was computed with against `now` (traits_to_json). Another engine,
+ * precision, number of threads, instruction set or library is ERROR_INVALID; with `other_bits` a
+ * notice, and the step is added to now's list "changed_at", which goes on where the checkpoint's
+ * ended. Another processor or program is a notice, and so is a checkpoint that says nothing of it.
+ */
 int bits_compare(const struct checkpoint *checkpoint, json_t *now, bool other_bits,
                  struct notices *notices, struct error *error);
 

@@ -39,7 +39,6 @@ static void welcome(struct coordinator *self, const struct member *member) {
     body.batch = (uint32_t)settings->batch;
     body.warps = &warps;
     body.pairs_endpoint = self->data_address;
-    body.progress_endpoint = self->progress_address;
     body.heartbeat_ms = HEARTBEAT_MS;
     body.silence_ms = MEMBERS_SILENCE_MS;
     body.steps = self->steps;
@@ -63,9 +62,6 @@ static bool needed_by(Digitsum__Role role, Digitsum__Role *of, int *which) {
     case DIGITSUM__ROLE__EVALUATOR:
         *of = DIGITSUM__ROLE__LOADER, *which = 1; /* the test split */
         return true;
-    case DIGITSUM__ROLE__WATCH:
-        *of = DIGITSUM__ROLE__EVALUATOR, *which = 0; /* reports */
-        return true;
     default:
         return false;
     }
@@ -80,6 +76,7 @@ static void send_peers(struct coordinator *self, const struct member *member) {
         return;
     Digitsum__Peers body = DIGITSUM__PEERS__INIT;
     body.endpoints = pointers;
+    body.pairs_renewals = self->pairs_renewals;
     for (struct member *other;
          body.n_endpoints < MOST && (other = members_next(self->members, &i));) {
         if (other->role != of)
@@ -89,6 +86,7 @@ static void send_peers(struct coordinator *self, const struct member *member) {
         endpoint->role = of;
         endpoint->name = other->name;
         endpoint->address = other->endpoints[which];
+        endpoint->renewals = other->renewals;
         pointers[body.n_endpoints++] = endpoint;
     }
     Digitsum__Header header = DIGITSUM__HEADER__INIT;
@@ -97,8 +95,7 @@ static void send_peers(struct coordinator *self, const struct member *member) {
     send_to(self, &member->address, &header);
 }
 
-/* Someone of `role` came or went: those who need its endpoints hear of it. */
-static void announce(struct coordinator *self, Digitsum__Role role) {
+void control_announce(struct coordinator *self, Digitsum__Role role) {
     int i = 0;
     for (struct member *member; (member = members_next(self->members, &i));) {
         Digitsum__Role of;
@@ -174,6 +171,13 @@ static void send_stop(struct coordinator *self, const struct wire_address *to) {
     send_to(self, to, &header);
 }
 
+void control_tell_watchers(struct coordinator *self, Digitsum__Header *header) {
+    int i = 0;
+    for (struct member *member; (member = members_next(self->members, &i));)
+        if (member->role == DIGITSUM__ROLE__WATCH)
+            send_to(self, &member->address, header);
+}
+
 void control_stop(struct coordinator *self) {
     int i = 0;
     for (struct member *member; (member = members_next(self->members, &i));)
@@ -209,7 +213,7 @@ static void depart(struct coordinator *self, struct member *member, const char *
         log_info(self->log, "%s %s %s", wire_role_name(role), member->name, how);
     forget(self, member);
     members_leave(self->members, member);
-    announce(self, role);
+    control_announce(self, role);
 }
 
 static int settle_loader(struct coordinator *self, struct member *member, struct error *error) {
@@ -270,7 +274,7 @@ static int handle_hello(struct coordinator *self, const struct wire_message *mes
         take_notices(self, hello);
     welcome(self, member);
     send_peers(self, member);
-    announce(self, member->role);
+    control_announce(self, member->role);
     if (member->role == DIGITSUM__ROLE__EVALUATOR)
         offer_to(self, member);
     return 0;
@@ -354,8 +358,15 @@ static void handle_report(struct coordinator *self, struct member *member,
     const Digitsum__Report *report = header->report;
     bool failed = report->failed || report->count == 0 || report->digit_hits > report->count ||
                   report->sum_hits > report->count;
-    if (member->evaluator < 0 || !publisher_report(self->publisher, member->evaluator, header->step,
-                                                   member->records, failed))
+    if (member->evaluator < 0)
+        return;
+    Digitsum__Header passed = DIGITSUM__HEADER__INIT;
+    passed.type = DIGITSUM__TYPE__REPORT;
+    passed.step = header->step;
+    passed.report = header->report;
+    control_tell_watchers(self, &passed);
+    if (!publisher_report(self->publisher, member->evaluator, header->step, member->records,
+                          failed))
         return;
     self->drain_left = self->settings.settings->drain * CLOCK_SECOND;
     offer_to(self, member);

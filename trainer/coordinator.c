@@ -17,7 +17,6 @@
 enum {
     DATA_QUEUE = 64,      /* batches that may wait in the pairs socket, per augmenter */
     CONTROL_QUEUE = 1024, /* control messages per member */
-    PROGRESS_QUEUE = 16,
     FEED_CAPACITY = 4,
     LEAVE_MS = 1500, /* how long members may take to say goodbye */
     REST_AFTER = 32, /* bad messages without a good one between */
@@ -81,16 +80,13 @@ static int open_sockets(struct coordinator *self, struct error *error) {
         return error_set(error, ERROR_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
     self->control = peer_new_socket(self->context, ZMQ_ROUTER, CONTROL_QUEUE, error);
     self->data = peer_new_data_socket(self->context, ZMQ_PULL, DATA_QUEUE, error);
-    self->progress = peer_new_socket(self->context, ZMQ_PUB, PROGRESS_QUEUE, error);
-    if (!self->control || !self->data || !self->progress)
+    if (!self->control || !self->data)
         return -1;
     zmq_setsockopt(self->control, ZMQ_ROUTER_MANDATORY, &mandatory, sizeof mandatory);
     zmq_setsockopt(self->control, ZMQ_ROUTER_HANDOVER, &handover, sizeof handover);
     if (bind_one(self->control, bind, control, self->control_address, error) != 0 ||
         endpoint_next(bind, 1, "pairs", next, error) != 0 ||
-        bind_one(self->data, next, bound, self->data_address, error) != 0 ||
-        endpoint_next(bind, 2, "progress", next, error) != 0 ||
-        bind_one(self->progress, next, bound, self->progress_address, error) != 0)
+        bind_one(self->data, next, bound, self->data_address, error) != 0)
         return -1;
     tell_address(self, control);
     return 0;
@@ -107,6 +103,13 @@ static int open_record(struct coordinator *self, struct error *error) {
         log_warning(self->log, "%s does not lead to step %" PRIu64 ": what came before is unknown",
                     path, start->step);
     return self->record ? 0 : -1;
+}
+
+/* The folder of the checkpoints, whose own name must survive a power cut as theirs do. */
+static int make_folder(const char *folder, struct error *error) {
+    if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+        return error_set_errno(error, "making %s", folder);
+    return checkpoint_sync(folder, error);
 }
 
 struct coordinator *coordinator_create(const struct coordinator_settings *settings,
@@ -131,10 +134,8 @@ struct coordinator *coordinator_create(const struct coordinator_settings *settin
     }
     if (open_sockets(self, error) != 0)
         goto failed;
-    if (settings->settings->run_dir && mkdir(folder, 0777) != 0 && errno != EEXIST) {
-        error_set_errno(error, "making %s", folder);
+    if (settings->settings->run_dir && make_folder(folder, error) != 0)
         goto failed;
-    }
     self->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     self->members = calloc(1, sizeof *self->members);
     self->feed = feed_create(FEED_CAPACITY);
@@ -149,8 +150,9 @@ struct coordinator *coordinator_create(const struct coordinator_settings *settin
     for (size_t i = 0; settings->dataset[0] && i < SHA256_SIZE; i++)
         sscanf(settings->dataset + 2 * i, "%2hhx", &self->members->dataset.sha256[i]);
     if (settings->settings->run_dir) {
-        checkpoint_sweep(folder); /* what an earlier incarnation was writing when it was killed */
-        checkpoint_sweep(settings->settings->run_dir);
+        /* What an earlier incarnation was writing when it was killed. */
+        checkpoint_sweep(folder, settings->alone);
+        checkpoint_sweep(settings->settings->run_dir, settings->alone);
         if (scoring_restore(self, folder, error) != 0 || open_record(self, error) != 0)
             goto failed;
     }
@@ -170,7 +172,6 @@ failed:
 static void remove_sockets(const struct coordinator *self) {
     endpoint_remove(self->control_address);
     endpoint_remove(self->data_address);
-    endpoint_remove(self->progress_address);
 }
 
 bool coordinator_stuck(const struct coordinator *self) {
@@ -199,8 +200,8 @@ void coordinator_destroy(struct coordinator **pointer) {
     publisher_destroy(&self->publisher);
     scores_free(&self->scores);
     free(self->members);
-    void *sockets[] = {self->control, self->data, self->progress};
-    for (int i = 0; i < 3; i++)
+    void *sockets[] = {self->control, self->data};
+    for (int i = 0; i < 2; i++)
         if (sockets[i])
             zmq_close(sockets[i]);
     if (self->context)
@@ -308,11 +309,9 @@ static void publish_progress(struct coordinator *self, int64_t now) {
     for (int i = 0; i < self->summary.warnings.count; i++)
         warnings[i] = self->summary.warnings.texts[i];
     Digitsum__Header header = DIGITSUM__HEADER__INIT;
-    header.run = self->run;
     header.type = DIGITSUM__TYPE__PROGRESS;
     header.progress = &body;
-    struct error error;
-    wire_send(self->progress, NULL, &header, NULL, 0, &error); /* whoever listens, listens */
+    control_tell_watchers(self, &header);
     self->sums = (struct train_progress){0};
     self->sums_since = now;
 }
@@ -346,6 +345,7 @@ static void do_periodic(struct coordinator *self) {
     if (now >= self->next_check) {
         self->next_check = now + CHECK_PERIOD;
         control_check_silence(self, now);
+        flow_check_stalls(self, now);
         complain(self, now);
     }
     if (now >= self->next_offer) {
@@ -539,6 +539,8 @@ int coordinator_run(struct coordinator *self, struct summary *summary, struct er
                            "stopped after step %" PRIu64 " of %" PRIu64
                            ": the next one did not end within %d s and was given up",
                            self->seen.step, self->steps, (int)(STEP_TIME / CLOCK_SECOND));
+    } else if (status == 0 && self->interrupted && self->steps == 0) {
+        status = error_set(error, ERROR_INTERRUPTED, "stopped before a loader joined");
     } else if (status == 0 && self->interrupted) {
         status = error_set(error, ERROR_INTERRUPTED, "stopped at step %" PRIu64 " of %" PRIu64,
                            self->seen.step, self->steps);

@@ -19,6 +19,7 @@ struct coordinator_settings {
     const struct checkpoint *start; /* where to begin: step 0, or the checkpoint resumed */
     const char *dataset;            /* SHA-256 in hex that loaders must have, or "" for any */
     const struct notices *notices;  /* warnings about the start; NULL: none */
+    bool alone;                     /* the run folder is locked: nobody else writes there */
     double seconds_to_target;       /* of an earlier incarnation; negative: not reached */
     double began; /* clock_seconds() at which the run began, all its incarnations put end to end */
 };

@@ -26,9 +26,8 @@ struct coordinator {
     struct coordinator_settings settings;
     const struct log *log;
     /* sockets */
-    void *context, *control, *data, *progress;
-    char control_address[ENDPOINT_MAXIMUM], data_address[ENDPOINT_MAXIMUM],
-        progress_address[ENDPOINT_MAXIMUM];
+    void *context, *control, *data;
+    char control_address[ENDPOINT_MAXIMUM], data_address[ENDPOINT_MAXIMUM];
     int wake; /* eventfd that the threads write */
     /* parts */
     uint64_t run; /* id of this incarnation */
@@ -62,6 +61,8 @@ struct coordinator {
     uint64_t missing_step; /* the first of them */
     uint64_t scored_step;  /* whose figures the summary has */
     int64_t next_progress, next_check, next_waiting, next_offer;
+    uint32_t pairs_renewals;    /* of augmenters' connections to us, since nothing came over them */
+    int64_t arrived;            /* when a batch that was due came last */
     int64_t waiting_since;      /* since when no batch came; 0: batches flow */
     struct train_progress seen; /* what train_look gave last */
     struct train_progress sums; /* since the last PROGRESS message */
@@ -100,6 +101,15 @@ void control_offer(struct coordinator *self);
 /* Offers every evaluator the oldest again that it has not answered: a message may have been lost.
  */
 void control_offer_again(struct coordinator *self);
+
+/* PROGRESS or REPORT to all who watch; to one that is slow it is lost. They get it here and not by
+ * a socket that publishes: what strangers subscribe to there costs memory and time without bound.
+ */
+void control_tell_watchers(struct coordinator *self, Digitsum__Header *header);
+
+/* Tells those who fetch from members of this role which there are, and over which connections
+ * nothing comes. */
+void control_announce(struct coordinator *self, Digitsum__Role role);
 
 /* Tells everyone that the run is over, as self->over says. */
 void control_stop(struct coordinator *self);
@@ -141,7 +151,11 @@ int flow_receive(struct coordinator *self, struct error *error);
 /* Moves what is next in order to the training thread, then leases what is due. */
 void flow_advance(struct coordinator *self);
 
-/* What the run waits for, in words, or "" while batches flow. */
+/* Asks others for what loaders have owed for too long, has the connections that it was to come by
+ * made anew, and says so. */
+void flow_check_stalls(struct coordinator *self, int64_t now);
+
+/* What the run waits for, in words, or "" while batches flow and when nothing is left to do. */
 const char *flow_waiting(const struct coordinator *self);
 
 #endif

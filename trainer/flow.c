@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STALL (3 * CLOCK_SECOND) /* which leaves 2 s of the 5 that no stall may take to mend it */
+
 enum { BATCHES_AT_ONCE = 64, LEASE_GROUP = 8, WINDOW_BYTES = 256 << 20 };
 
 /* The run's length, from --steps or --epochs; without either one epoch. */
@@ -92,8 +94,10 @@ static bool take_batch(struct coordinator *self, struct wire_message *message) {
                   message->header->count);
     else if (wire_batch(message, &batch, &error) == 0) {
         if (self->ledger && !self->ending &&
-            ledger_arrive(self->ledger, batch.step, clock_now()) == ARRIVAL_NEW)
+            ledger_arrive(self->ledger, batch.step, clock_now()) == ARRIVAL_NEW) {
             wire_move(&self->window[batch.step % self->window_size], message);
+            self->arrived = clock_now();
+        }
         return true;
     }
     reject_data(self, message->peer, &error);
@@ -170,7 +174,42 @@ void flow_advance(struct coordinator *self) {
         give_lease(self, &lease);
 }
 
+/* A connection can be dead without an end: a write that failed once, which libzmq never tries
+ * again, or a damaged length after which the other side waits for bytes that never come. Or
+ * somebody else takes the batches. */
+void flow_check_stalls(struct coordinator *self, int64_t now) {
+    int64_t silent;
+    int loader;
+    bool any = false;
+    if (!self->ledger || self->ending || self->full ||
+        members_of_role(self->members, DIGITSUM__ROLE__AUGMENT) == 0)
+        return;
+    while ((loader = ledger_stalled(self->ledger, now, STALL, &silent)) >= 0) {
+        int i = 0;
+        for (struct member *member; (member = members_next(self->members, &i));) {
+            if (member->loader != loader)
+                continue;
+            member->renewals++;
+            any = true;
+            log_warning(self->log,
+                        "nothing has come for %lld s of what loader %s is to make: asking others "
+                        "where there are any, and connecting augmenters to it anew; does another "
+                        "program read from %s?",
+                        (long long)(silent / CLOCK_SECOND), member->name, member->endpoints[0]);
+        }
+    }
+    if (!any)
+        return;
+    if (now - self->arrived >= STALL) {
+        self->pairs_renewals++;
+        log_warning(self->log, "no batch has come at all: augmenters connect to us anew");
+    }
+    control_announce(self, DIGITSUM__ROLE__LOADER);
+}
+
 const char *flow_waiting(const struct coordinator *self) {
+    if (self->training_over)
+        return !self->interrupted && scoring_waits(self) ? "evaluations" : "";
     if (self->ending)
         return "";
     if (members_of_role(self->members, DIGITSUM__ROLE__LOADER) == 0)

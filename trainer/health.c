@@ -17,6 +17,14 @@ static bool fail(struct health *self) {
     return true;
 }
 
+static bool explode(struct health *self, uint64_t step) {
+    snprintf(self->reason, sizeof self->reason,
+             "the loss has exploded: over %.0f since step %" PRIu64
+             ", where an untrained network has %.1f",
+             HEALTH_FACTOR * self->untrained, step - (uint64_t)self->high + 1, self->untrained);
+    return fail(self);
+}
+
 bool health_note_loss(struct health *self, const struct step_result *result) {
     uint64_t step = result->step + 1; /* as people count: checkpoints too are of steps done */
     if (self->failed)
@@ -30,13 +38,13 @@ bool health_note_loss(struct health *self, const struct step_result *result) {
         self->high = 0;
         return false;
     }
-    if (++self->high < HEALTH_STEPS)
-        return false;
-    snprintf(self->reason, sizeof self->reason,
-             "the loss has exploded: over %.0f since step %" PRIu64
-             ", where an untrained network has %.1f",
-             HEALTH_FACTOR * self->untrained, step - HEALTH_STEPS + 1, self->untrained);
-    return fail(self);
+    return ++self->high == HEALTH_STEPS && explode(self, step);
+}
+
+bool health_note_end(struct health *self, uint64_t steps, uint64_t trained) {
+    uint64_t needed = trained < HEALTH_LAST_STEPS ? trained : HEALTH_LAST_STEPS;
+    return !self->failed && self->high > 0 && (uint64_t)self->high >= needed &&
+           explode(self, steps);
 }
 
 /* Integers, so that the compiler makes one wide loop of it: an exponent of all ones is infinite or

@@ -11,6 +11,7 @@
 
 #define HEALTH_FACTOR 20
 #define HEALTH_STEPS 20
+#define HEALTH_LAST_STEPS 5 /* at the end of the run, where none will make it better */
 
 /* Plain data; set up by health_begin. */
 struct health {
@@ -28,6 +29,10 @@ void health_begin(struct health *self, bool regression, const struct optimizer *
 /* Judges the loss of one finished step; call in the order of the steps. True when this step made it
  * fail: once. */
 bool health_note_loss(struct health *self, const struct step_result *result);
+
+/* Judges the last steps of a run once all are noted: HEALTH_LAST_STEPS of them, or the `trained` of
+ * this process where it went on shortly before the end. True when it fails by them: once. */
+bool health_note_end(struct health *self, uint64_t steps, uint64_t trained);
 
 /* Judges weights and their moving average, as they are after `step` steps. `count` values each.
  * True when it fails by them: once. */

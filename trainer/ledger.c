@@ -4,7 +4,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define AVOID INT64_C(1000000000) /* ns */
+#define AVOID INT64_C(1000000000)  /* ns */
+#define RENEWED INT64_C(300000000) /* ns in which a connection is surely made anew */
+
+enum { LOST_MOST = 3, DOUBLED_MOST = 4 };
 
 enum step_state { STEP_DUE, STEP_LEASED, STEP_ARRIVED };
 
@@ -25,9 +28,16 @@ struct ledger {
     bool present[LEDGER_LOADERS];
     uint32_t out[LEDGER_LOADERS];  /* steps whose newest lease is with this loader */
     int64_t avoid[LEDGER_LOADERS]; /* until when others are asked first: it let a step be late */
-    double smoothed;               /* ns from lease to arrival; 0: none seen yet */
-    uint64_t given;                /* leases of single steps so far */
-    uint64_t newest;               /* order of the most recently leased step that arrived */
+    struct {
+        int64_t
+            since; /* when it was first asked, or something of it came last; 0: it owes nothing */
+        uint32_t lost;  /* steps since then that others were asked for */
+        int64_t recall; /* when what it holds is due again; 0: not */
+        int doubled;    /* how often its patience was doubled */
+    } flow[LEDGER_LOADERS];
+    double smoothed; /* ns from lease to arrival; 0: none seen yet */
+    uint64_t given;  /* leases of single steps so far */
+    uint64_t newest; /* order of the most recently leased step that arrived */
     struct ledger_counts counts;
 };
 
@@ -69,6 +79,10 @@ int ledger_join(struct ledger *self) {
             self->present[i] = true;
             self->out[i] = 0;
             self->avoid[i] = 0;
+            self->flow[i].since = 0;
+            self->flow[i].lost = 0;
+            self->flow[i].recall = 0;
+            self->flow[i].doubled = 0;
             return i;
         }
     return -1;
@@ -107,7 +121,9 @@ static int choose_loader(const struct ledger *self, int last, int64_t now) {
 /* Work flows in roughly the order of the leases. So a step that later leases have overtaken is
  * probably lost, while one that nothing has overtaken may just be behind a slow stage, where asking
  * again would only add work: it gets the long patience. What was overtaken once stays so: its next
- * try comes after all others of the window, and nothing may be left to overtake it. */
+ * try comes after all others of the window, and nothing may be left to overtake it. The one step
+ * that all others wait for is asked for each second, so that a run gets on where somebody takes
+ * some of the batches. */
 static int64_t late_at(const struct ledger *self, const struct entry *entry) {
     double patience = (double)self->settings.patience_most;
     if (self->settings.hedge && (entry->overtaken || entry->order < self->newest)) {
@@ -117,13 +133,21 @@ static int64_t late_at(const struct ledger *self, const struct entry *entry) {
     }
     for (uint32_t i = 1; i < entry->tries && i < 3; i++)
         patience *= 2.0;
+    if (self->settings.hedge && self->smoothed > 0 && entry == entry_of(self, self->base)) {
+        double most = 4.0 * self->smoothed > AVOID ? 4.0 * self->smoothed : AVOID;
+        patience = patience < most ? patience : most;
+    }
     return entry->since + (int64_t)patience;
 }
 
 static void give(struct ledger *self, uint64_t step, int loader, int64_t now) {
     struct entry *entry = entry_of(self, step);
-    if (entry->state == STEP_LEASED && entry->loader >= 0)
+    if (entry->state == STEP_LEASED && entry->loader >= 0) {
         self->out[entry->loader]--;
+        self->flow[entry->loader].lost++;
+    }
+    if (self->flow[loader].since == 0)
+        self->flow[loader].since = now;
     if (entry->tries > 0 && entry->order < self->newest)
         entry->overtaken = true;
     entry->state = STEP_LEASED;
@@ -167,6 +191,14 @@ bool ledger_lease(struct ledger *self, int64_t now, struct lease *lease) {
     return true;
 }
 
+/* Something of this loader came. What is slow by nature keeps the longer patience. */
+static void note_flow(struct ledger *self, int loader, int64_t now) {
+    if (now - self->flow[loader].since < AVOID)
+        self->flow[loader].doubled = 0;
+    self->flow[loader].since = self->out[loader] > 0 ? now : 0;
+    self->flow[loader].lost = 0;
+}
+
 enum arrival ledger_arrive(struct ledger *self, uint64_t step, int64_t now) {
     if (step < self->base && step >= self->settings.first) {
         self->counts.duplicates++;
@@ -183,6 +215,7 @@ enum arrival ledger_arrive(struct ledger *self, uint64_t step, int64_t now) {
     }
     if (entry->state == STEP_LEASED && entry->loader >= 0) {
         self->out[entry->loader]--;
+        note_flow(self, entry->loader, now);
         /* Only first tries tell how long a batch takes: a later one may be the late first. */
         if (entry->tries == 1) {
             self->avoid[entry->loader] = 0;
@@ -196,6 +229,55 @@ enum arrival ledger_arrive(struct ledger *self, uint64_t step, int64_t now) {
         self->newest = entry->order;
     entry->state = STEP_ARRIVED;
     return ARRIVAL_NEW;
+}
+
+/* Whether a step has been out with this loader since `then`. */
+static bool owes_since(const struct ledger *self, int loader, int64_t then) {
+    for (uint64_t step = self->base; step < self->fresh; step++) {
+        const struct entry *entry = entry_of(self, step);
+        if (entry->state == STEP_LEASED && entry->loader == loader && entry->since <= then)
+            return true;
+    }
+    return false;
+}
+
+/* Its steps stay its own in name, so that others are asked first. */
+static void recall(struct ledger *self, int loader, int64_t now) {
+    for (uint64_t step = self->base; step < self->fresh; step++) {
+        struct entry *entry = entry_of(self, step);
+        if (entry->state == STEP_LEASED && entry->loader == loader)
+            entry->state = STEP_DUE;
+    }
+    self->out[loader] = 0;
+    self->avoid[loader] = now + AVOID;
+    self->flow[loader].recall = 0;
+}
+
+static bool is_alone(const struct ledger *self, int loader) {
+    for (int i = 0; i < LEDGER_LOADERS; i++)
+        if (self->present[i] && i != loader)
+            return false;
+    return true;
+}
+
+int ledger_stalled(struct ledger *self, int64_t now, int64_t patience, int64_t *silent) {
+    for (int i = 0; i < LEDGER_LOADERS; i++) {
+        int64_t bound = patience << self->flow[i].doubled, since = self->flow[i].since;
+        if (self->present[i] && self->flow[i].recall && now >= self->flow[i].recall)
+            recall(self, i, now);
+        if (!self->present[i] || since == 0 || now - since < bound ||
+            (self->flow[i].lost < LOST_MOST && !owes_since(self, i, now - bound)))
+            continue;
+        *silent = now - since;
+        self->flow[i].since = 0;
+        self->flow[i].lost = 0;
+        self->flow[i].doubled += self->flow[i].doubled < DOUBLED_MOST;
+        self->flow[i].recall = now + RENEWED;
+        if (!is_alone(self, i))
+            recall(self, i, now);
+        return i;
+    }
+    return -1;
 }
 
 void ledger_reject(struct ledger *self, uint64_t step) {

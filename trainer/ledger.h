@@ -57,12 +57,21 @@ void ledger_leave(struct ledger *self, int loader);
  * there. Late steps come first and go to another loader than the last where there is one. A step is
  * late when steps leased after it have arrived and it has been out for four smoothed production
  * times, at least patience_least (a hedge: the first copy wins); or in any case after
- * patience_most. Each further try doubles the patience, up to four times. A loader that let a step
+ * patience_most. Each further try doubles the patience, up to four times. The oldest
+ * step, which all others wait for, is late after a second, or after four production times where
+ * those are longer. A loader that let a step
  * be late gets nothing for a second, or until something of it comes, where another is there. While
  * more than half of the window is out, new steps wait until a whole group has room. */
 bool ledger_lease(struct ledger *self, int64_t now, struct lease *lease);
 
 enum arrival ledger_arrive(struct ledger *self, uint64_t step, int64_t now);
+
+/* A loader of which nothing has come for `patience` ns (each time in a row twice as many, up to
+ * sixteen times), although steps have been out with it for so long, or three were asked of others
+ * since: its handle, and how long it was, or -1. What it holds is due again, and goes to others
+ * where there are any; where there are none not at once, for it would be sent over the connections
+ * that are being made anew. Call until -1, and now and then. */
+int ledger_stalled(struct ledger *self, int64_t now, int64_t patience, int64_t *silent);
 
 /* A step that had arrived turned out to be bad after all: it is due again. */
 void ledger_reject(struct ledger *self, uint64_t step);

@@ -2,9 +2,11 @@
 #include "common/clock.h"
 #include "common/shell.h"
 #include "common/signals.h"
+#include "common/startup.h"
 #include "trainer/save.h"
 #include "trainer/start.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -28,7 +30,8 @@ static void tell(const struct error *error, const char *run_dir, char **argv) {
         }
         fputs(resumes ? "" : " --resume", stderr);
         fputs(error->code == ERROR_DIVERGED ? " --keep-going" : "", stderr);
-    } else if (run_dir) {
+    } else if (run_dir && (errno == 0 || errno == ENOENT) && error->code != ERROR_DIVERGED) {
+        /* what diverged would end the same */
         fputs(". There was no checkpoint yet: begin again", stderr);
     }
     fputc('\n', stderr);
@@ -53,6 +56,7 @@ static int train(const struct start *start, double began, const struct log *log,
                                        .config = start->config,
                                        .start = from,
                                        .notices = &start->notices,
+                                       .alone = start->lock.held,
                                        .dataset = from->step > 0 ? from->dataset : "",
                                        .seconds_to_target = seconds_to_target,
                                        .began = began - earlier},
@@ -85,7 +89,9 @@ int main(int argc, char **argv) {
     /* Batches are freed and made anew all the time: keep their pages instead of returning them. */
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
-    int status = signals_install(&error);
+    int status = startup_prepare(&error);
+    if (status == 0)
+        status = signals_install(&error);
     if (status == 0)
         status = start_prepare(&start, argc, argv, &log, &error);
     if (status == 0)

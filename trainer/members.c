@@ -73,7 +73,7 @@ static void set_dataset(struct members_dataset *run, const Digitsum__Dataset *of
 static int check_hello(const Digitsum__Hello *hello, struct error *error) {
     static const size_t endpoints[] = {[DIGITSUM__ROLE__LOADER] = 2,
                                        [DIGITSUM__ROLE__AUGMENT] = 0,
-                                       [DIGITSUM__ROLE__EVALUATOR] = 1,
+                                       [DIGITSUM__ROLE__EVALUATOR] = 0,
                                        [DIGITSUM__ROLE__WATCH] = 0};
     if (hello->role < DIGITSUM__ROLE__LOADER || hello->role > DIGITSUM__ROLE__WATCH)
         return error_set(error, ERROR_REFUSED, "role %d: expected 1 to %d", (int)hello->role,

@@ -19,10 +19,11 @@ struct member {
     char peer[WIRE_PEER];      /* where it is, for logs */
     int endpoint_count;
     char endpoints[4][ENDPOINT_MAXIMUM];
-    int64_t heard; /* clock_now() of its last message */
-    int loader;    /* handle in the ledger, or -1 */
-    int evaluator; /* bit in the publisher's masks, or -1 */
-    bool records;  /* an evaluator that keeps evaluations.jsonl */
+    int64_t heard;     /* clock_now() of its last message */
+    int loader;        /* handle in the ledger, or -1 */
+    int evaluator;     /* bit in the publisher's masks, or -1 */
+    uint32_t renewals; /* of connections to it, since nothing came over them */
+    bool records;      /* an evaluator that keeps evaluations.jsonl */
 };
 
 /* What all loaders of a run must agree on; known from the first of them, or from the checkpoint

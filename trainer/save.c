@@ -2,6 +2,7 @@
 #include "trainer/save.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <pthread.h>
@@ -198,13 +199,16 @@ bool saver_next(const char *folder, uint64_t from, uint64_t *step) {
     if (!directory)
         return false;
     *step = UINT64_MAX;
-    for (struct dirent *entry; (entry = readdir(directory));) {
+    errno = 0; /* readdir sets it or leaves it */
+    for (struct dirent *entry; (entry = readdir(directory)); errno = 0) {
         uint64_t found = step_of(entry->d_name);
         if (found >= from && found < *step)
             *step = found;
     }
+    int failure = errno;
     closedir(directory);
-    return *step != UINT64_MAX;
+    errno = failure;
+    return failure == 0 && *step != UINT64_MAX;
 }
 
 bool saver_newest(const char *folder, uint64_t below, uint64_t *step) {
@@ -213,8 +217,9 @@ bool saver_newest(const char *folder, uint64_t below, uint64_t *step) {
     for (uint64_t from = 0; saver_next(folder, from, &next) && next < below; from = next + 1) {
         *step = next;
         found = true;
+        errno = 0;
     }
-    return found;
+    return found && errno == 0;
 }
 
 /* Whether an epoch became complete with this checkpoint's last step. From the samples that it names

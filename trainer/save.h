@@ -43,9 +43,10 @@ bool saver_idle(struct saver *self);
 /* Writes the path of a step's file. */
 void saver_file(const char *folder, uint64_t step, char path[static 512]);
 
-/* The smallest step ≥ `from` that has a file in the folder. False when there is none. */
+/* The smallest step ≥ `from` that has a file in the folder. False when there is none: errno is 0
+ * then, or says why the folder cannot be read (ENOENT: there is none). */
 bool saver_next(const char *folder, uint64_t from, uint64_t *step);
-/* The largest step < `below` that has a file in the folder. False when there is none. */
+/* The largest step < `below` that has a file in the folder. False, and errno, likewise. */
 bool saver_newest(const char *folder, uint64_t below, uint64_t *step);
 
 /* The step's file as saver_take would have told of it, after reading and checking it whole; but

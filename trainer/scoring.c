@@ -2,6 +2,7 @@
  * whether all is scored at the end. */
 #include "trainer/coordinator_private.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,6 +61,8 @@ int scoring_restore(struct coordinator *self, const char *folder, struct error *
     for (; saver_next(folder, step, &step) && step <= start; step++)
         if (publish_earlier(self, folder, step, error) != 0)
             return -1;
+    if (errno != 0)
+        return error_set_errno(error, "looking for checkpoints in %s", folder);
     /* One was there, and comes back. */
     if (self->scores.there || self->best.step > 0)
         publisher_expect(self->publisher, self->scores.there);

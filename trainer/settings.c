@@ -22,7 +22,7 @@ enum { RUN_DIR_MOST = 380 }; /* bytes: names of files follow it in buffers of 51
 static const struct option_row rows[] = {
     {.help = "Where"},
     {"bind", 'b', OPTION_TEXT, AT(bind), 0, 0, NULL, "tcp://127.0.0.1:5555", "ADDR",
-     "control address that workers join; pairs and progress take the two ports after it", 0},
+     "control address that workers join; pairs take the port after it", 0},
     {"run-dir", 'd', OPTION_TEXT, AT(run_dir), 0, 0, NULL, NULL, "DIR",
      "folder of the run: checkpoints, settings, summary", 0},
     {"insecure", 0, OPTION_FLAG, AT(insecure), 0, 0, NULL, NULL, NULL,
@@ -111,7 +111,7 @@ static const struct option_row rows[] = {
     {"checkpoint-every", 0, OPTION_INT, AT(checkpoint_every), 0, 1e12, NULL, "0", "N",
      "steps between checkpoints, besides those at each epoch's end", RESULT},
     {"checkpoint-epochs", 0, OPTION_REAL, AT(checkpoint_epochs), 0, 1e6, NULL, "0", "X",
-     "the same in epochs: 0.25 is four an epoch", RESULT},
+     "epochs between checkpoints: 0.25 is four an epoch", RESULT},
     {"keep", 0, OPTION_INT, AT(keep), 1, 10000, NULL, "5", "N",
      "newest checkpoints kept on disk, besides best.safetensors", OPTION_RECIPE},
     {"unscored", 0, OPTION_INT, AT(unscored), 1, 10000, NULL, "64", "N",
@@ -217,7 +217,7 @@ int settings_check(const struct settings *settings, struct goal *goal, struct er
                          "--bind %s can be reached from other machines: add --insecure if everyone "
                          "on that network may join this run",
                          settings->bind);
-    if (!settings->run_dir && strcmp(settings->engine, "full") == 0)
+    if (settings->run_dir ? !*settings->run_dir : strcmp(settings->engine, "full") == 0)
         return error_set(error, ERROR_INVALID, "--run-dir is missing: where should the run go?");
     if (settings->run_dir && strlen(settings->run_dir) > RUN_DIR_MOST)
         return error_set(error, ERROR_INVALID, "--run-dir: a path of %zu bytes: at most %d",

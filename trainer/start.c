@@ -40,6 +40,10 @@ static struct checkpoint *newest(const char *run_dir, const struct log *log, str
         }
         log_warning(log, "%s; trying the one before", bad.text);
     }
+    if (errno != 0 && errno != ENOENT && errno != ENOTDIR) {
+        error_set_errno(error, "--resume: cannot read %s", folder);
+        return NULL;
+    }
     error_set(error, ERROR_INVALID, "--resume: there is no whole checkpoint in %s", folder);
     return NULL;
 }
@@ -85,10 +89,11 @@ static int take_settings(struct start *start, struct error *error) {
                 take_precision(&start->settings, json_string_value(value));
                 continue;
             }
-            /* A run may be made longer or shorter, and its threads are bits_threads's to judge;
-             * everything else made its weights. */
+            /* A run may be made longer or shorter, its threads are bits_threads's to judge, and
+             * with --other-bits its precision bits_compare's; everything else made its weights. */
             if (json_equal(ours, value) || strcmp(key, "epochs") == 0 ||
-                strcmp(key, "steps") == 0 || strcmp(key, "threads") == 0)
+                strcmp(key, "steps") == 0 || strcmp(key, "threads") == 0 ||
+                (strcmp(key, "precision") == 0 && start->settings.other_bits))
                 continue;
             size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
             char *was = json_dumps(value, flags), *is = json_dumps(ours, flags);
@@ -126,13 +131,15 @@ static int lock_folder(struct start *start, const struct log *log, struct error 
 }
 
 /* Two runs in one folder would be mixed up for good: the record of what was trained on begins anew,
- * and --resume takes the newest checkpoint, whosesoever it is. */
+ * and --resume takes the newest checkpoint, whichever run it is of. */
 static int refuse_old_run(const struct settings *settings, struct error *error) {
     char path[480];
     uint64_t step;
     struct stat status;
     snprintf(path, sizeof path, "%.440s/checkpoints", settings->run_dir);
     bool checkpoints = saver_next(path, 0, &step);
+    if (!checkpoints && errno != 0 && errno != ENOENT)
+        return error_set_errno(error, "looking for an earlier run in %s", path);
     snprintf(path, sizeof path, "%.440s/evaluations.jsonl", settings->run_dir);
     bool evaluations = stat(path, &status) == 0 && status.st_size > 0;
     if (checkpoints)
@@ -156,6 +163,8 @@ static int take_new_folder(struct start *start, const struct log *log, struct er
     start->made_folder = mkdir(folder, 0777) == 0;
     if (!start->made_folder && errno != EEXIST)
         return error_set_errno(error, "making %s", folder);
+    if (checkpoint_sync(folder, error) != 0) /* its name in the folder that it is in */
+        return -1;
     return lock_folder(start, log, error) != 0 ? -1 : refuse_old_run(&start->settings, error);
 }
 
@@ -180,12 +189,13 @@ static int refuse_precision(const struct start *start, const struct error *why,
     if (settings->resume)
         return error_set(error, ERROR_INVALID,
                          "--resume: the run was begun in %s (%s): go on with it on a machine that "
-                         "has %s, or begin a new run with --precision=f32",
+                         "has %s, or add --other-bits to go on in f32",
                          settings->precision, why->text, settings->precision);
     return error_set(error, ERROR_INVALID, "--precision=%s: %s", settings->precision, why->text);
 }
 
-/* bf16 where the machine has it, unless told otherwise; from here on the setting says which. */
+/* bf16 where the machine has it, unless told otherwise; from here on the setting says which. f32 in
+ * place of a precision that nobody named, but that a run was begun in, needs --other-bits. */
 static int choose_precision(struct start *start, struct engine_traits *traits,
                             char reason[static ENGINE_REASON], const struct log *log,
                             struct error *error) {
@@ -194,17 +204,22 @@ static int choose_precision(struct start *start, struct engine_traits *traits,
     struct error why = {0}; /* of the first attempt: handed on only where no other one is made */
     bool automatic = strcmp(settings->precision, "auto") == 0;
     bool bf16 = automatic || strcmp(settings->precision, "bf16") == 0;
+    bool other = settings->resume && settings->other_bits &&
+                 !options_given(start->options, "precision") &&
+                 strcmp(settings->precision, "f32") != 0;
     config->tf32 = strcmp(settings->precision, "tf32") == 0;
     config->precision = bf16 ? PRECISION_BF16 : PRECISION_F32;
     start->ops = engine_choose(settings->device, config, traits, reason, ENGINE_REASON, &why);
-    if (!start->ops && !automatic)
+    if (!start->ops && !automatic && !other)
         return refuse_precision(start, &why, error);
     if (!start->ops) {
         config->precision = PRECISION_F32;
+        config->tf32 = false;
         start->ops = engine_choose(settings->device, config, traits, reason, ENGINE_REASON, error);
         if (!start->ops)
             return -1;
-        log_info(log, "training in f32, for there is no bf16 here: %s", why.text);
+        log_info(log, "training in f32, for there is no %s here: %s",
+                 automatic ? "bf16" : settings->precision, why.text);
     }
     settings->precision = precision_word(config);
     return 0;

@@ -200,6 +200,7 @@ static int train_all(struct train *self, struct error *error) {
     health_note_weights(&self->health, &self->start->state, self->net->total, self->step);
     if (check_health(self, &settings, error) != 0)
         return -1;
+    const uint64_t begun = self->step;
     bool saved = self->step > 0; /* what we resumed from is on disk */
     while (self->step < settings.steps && !stopping(self)) {
         struct feed_item item;
@@ -214,7 +215,11 @@ static int train_all(struct train *self, struct error *error) {
             saved = true;
         }
     }
-    if (gather_results(self, true, 0, error) != 0 || check_health(self, &settings, error) != 0)
+    if (gather_results(self, true, 0, error) != 0)
+        return -1;
+    if (self->step == settings.steps)
+        health_note_end(&self->health, self->step, self->step - begun);
+    if (check_health(self, &settings, error) != 0)
         return -1;
     /* Stopped early: the checkpoint is not the run's final one, but where it will go on. */
     if (settings.checkpoints && (!saved || self->step == settings.steps))

@@ -1,7 +1,9 @@
 /* verify: options → dataset → every batch again → one sentence. */
 #include "common/data_source.h"
 #include "common/options.h"
+#include "common/processors.h"
 #include "common/signals.h"
+#include "common/startup.h"
 #include "verify/verify.h"
 
 #include <inttypes.h>
@@ -18,17 +20,18 @@ struct settings {
 /* clang-format off */
 static const struct option_row rows[] = {
     {"run-dir", 'd', OPTION_TEXT, AT(run_dir), 0, 0, NULL, NULL, "DIR", "folder of the run", 0},
-    {"data", 0, OPTION_TEXT, AT(data), 0, 0, NULL, NULL, "WHAT",
+    {"data", 0, OPTION_TEXT, AT(data), 0, 0, NULL, NULL, "SOURCE",
      "the dataset, as its loaders were told: auto, mnist, synthetic, or files: a path, or idx:, png:, csv: or npz: and a path; without it what the run's data.json says", 0},
     {"hold-out", 0, OPTION_INT, AT(hold_out), 0, 10000000, NULL, NULL, "N",
      "training images held out, as its loaders were told; without it what the run's data.json says", 0},
     {"transpose", 0, OPTION_FLAG, AT(transpose), 0, 0, NULL, NULL, NULL,
      "images turned, as its loaders were told or the run's data.json says", 0},
     {"train-limit", 0, OPTION_INT, AT(train_limit), 0, 10000000, NULL, "0", "N",
-     "likewise: only the first N training samples", 0},
+     "only the first N training samples, as its loaders were told; 0 is all", 0},
     {"test-limit", 0, OPTION_INT, AT(test_limit), 0, 10000000, NULL, "0", "N",
-     "likewise: only the first N test samples", 0},
-    {"threads", 't', OPTION_INT, AT(threads), 1, 1024, NULL, "2", "N", "compute threads", 0},
+     "only the first N test samples, as its loaders were told; 0 is all", 0},
+    {"threads", 't', OPTION_INT, AT(threads), 1, 1024, NULL, "2", "N",
+     "compute threads: at most one for each processor", 0},
     {"log-level", 0, OPTION_CHOICE, AT(log_level), 0, 0, "debug|info|warning|error", "warning",
      "LEVEL", "least level that is logged", 0},
 };
@@ -69,8 +72,11 @@ static int verify(const struct settings *settings, const struct options *options
     struct dataset *dataset = dataset_open(&request, error);
     if (!dataset)
         return -1;
-    int status =
-        verify_run(settings->run_dir, dataset, (int)settings->threads, log, &result, error);
+    struct notices cut = {0};
+    int threads = processors_own_threads((int)settings->threads, &cut);
+    for (int i = 0; i < cut.count && options_given(options, "threads"); i++)
+        log_warning(log, "%s", cut.texts[i]);
+    int status = verify_run(settings->run_dir, dataset, threads, log, &result, error);
     if (status == 0) {
         sha256_hex(result.chain, hex);
         printf(
@@ -94,7 +100,9 @@ int main(int argc, char **argv) {
     struct log log = {0};
     struct settings settings = {0};
     int status = -1;
-    struct options *options = options_parse(&program, argc, argv, &settings, &error);
+    struct options *options = startup_prepare(&error) == 0
+                                  ? options_parse(&program, argc, argv, &settings, &error)
+                                  : NULL;
     if (options && signals_install(&error) == 0) {
         log_init(&log, 2, "verify", log_level_of(settings.log_level));
         status = verify(&settings, options, &log, &error);

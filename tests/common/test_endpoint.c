@@ -97,9 +97,10 @@ Test(endpoint, beside_the_trainer) {
     struct error error;
     char address[ENDPOINT_MAXIMUM], expected[ENDPOINT_MAXIMUM];
     cr_assert_eq(
-        endpoint_beside("ipc:///run/x/control", "loader-1", "samples", NULL, address, &error), 0);
-    snprintf(expected, sizeof expected, "ipc:///run/x/loader-1.%ld.samples", (long)getpid());
+        endpoint_beside("ipc:///tmp/control", "loader-1", "samples", NULL, address, &error), 0);
+    snprintf(expected, sizeof expected, "ipc:///tmp/loader-1.%ld.samples", (long)getpid());
     cr_expect_str_eq(address, expected);
+    cr_assert_eq(endpoint_beside("ipc://control", "a", "b", NULL, address, &error), 0);
     cr_assert_eq(endpoint_beside("tcp://127.0.0.1:5555", "a", "b", NULL, address, &error), 0, "%s",
                  error.text);
     cr_expect_str_eq(address, "tcp://127.0.0.1:*");
@@ -109,6 +110,17 @@ Test(endpoint, beside_the_trainer) {
     cr_expect_str_eq(address, "tcp://[::1]:*");
     cr_expect_eq(endpoint_beside("tcp://far:5555", "a", "b", "x.invalid", address, &error), -1);
     cr_expect(strstr(error.text, "x.invalid is neither"), "%s", error.text);
+}
+
+/* The run is over and its folder gone: said of the address that was given, not of the own one. */
+Test(endpoint, nothing_is_beside_a_run_that_is_gone) {
+    struct error error;
+    char address[ENDPOINT_MAXIMUM];
+    cr_assert_eq(
+        endpoint_beside("ipc:///nonexistent/x/control", "a", "samples", NULL, address, &error), -1);
+    cr_expect_eq(error.code, ERROR_TIMEOUT);
+    cr_expect_str_eq(error.text, "cannot reach ipc:///nonexistent/x/control (there is no folder "
+                                 "/nonexistent/x: the run has ended or has not begun)");
 }
 
 Test(endpoint, what_joiners_connect_to) {
@@ -142,7 +154,12 @@ Test(endpoint, what_joiners_connect_to) {
     cr_expect_str_eq(address, "tcp://*:*");
     cr_assert_eq(endpoint_next("ipc:///a/b", 1, "pairs", address, &error), 0);
     cr_expect_str_eq(address, "ipc:///a/b.pairs");
+    cr_assert_eq(endpoint_next("tcp://*:65533", 2, "progress", address, &error), 0);
+    cr_expect_str_eq(address, "tcp://*:65535");
     cr_expect_eq(endpoint_next("tcp://*:65535", 1, "pairs", address, &error), -1);
+    cr_expect_eq(error.code, ERROR_INVALID);
+    cr_expect_str_eq(error.text, "address 'tcp://*:65535': pairs need the port 1 after it, and "
+                                 "there is none: choose a lower one");
 }
 
 Test(endpoint, bind_names_the_port_in_use_and_removes_its_file) {

@@ -181,10 +181,10 @@ Test(options_file, says_why_a_file_cannot_be_read) {
     struct error error = {0};
     struct options *options = options_rig_parse("", &target);
     cr_assert_eq(options_read_file(options, "/no/such.recipe", &error), -1);
-    cr_assert_eq(error.code, ERROR_IO);
+    cr_assert_eq(error.code, ERROR_INVALID);
     cr_assert_str_eq(error.text, "opening the recipe /no/such.recipe: No such file or directory");
     cr_assert_eq(options_read_file(options, "/tmp", &error), -1);
-    cr_assert_eq(error.code, ERROR_IO);
+    cr_assert_eq(error.code, ERROR_INVALID);
     cr_assert_str_eq(error.text, "reading the recipe /tmp: Is a directory");
     options_destroy(&options);
 }

@@ -89,7 +89,6 @@ static void say_welcome(uint64_t run, uint32_t batch, uint32_t heartbeat_ms, uin
     welcome.steps = 469;
     welcome.warps = &warps;
     welcome.pairs_endpoint = "tcp://*:5556";
-    welcome.progress_endpoint = "tcp://*:5557";
     welcome.heartbeat_ms = heartbeat_ms;
     welcome.silence_ms = silence_ms;
     header.welcome = &welcome;
@@ -191,7 +190,6 @@ Test(peer, learns_of_the_run) {
     cr_expect_eq(run->steps, 469);
     cr_expect_eq(run->warps.rotate, 8);
     cr_expect_str_eq(run->pairs, "tcp://*:5556");
-    cr_expect_str_eq(run->progress, "tcp://*:5557");
     cr_expect_eq(run->generation, 1);
     cr_expect_leq(peer_wait(peer), 1001);
     cr_expect_eq(peer_send(peer, &header, &error), 1);

@@ -151,3 +151,19 @@ Test(processors, nonsense_is_no_quota) {
         cr_expect_eq(quota_of(members[i], folders, files), 0, "'%s'", members[i]);
     cr_expect_eq(processors_quota("/nowhere/cgroup", "/nowhere"), 0);
 }
+
+/* Whoever sets OpenMP's variables for the trainer does not mean an augmenter's threads. */
+Test(processors, threads_that_are_not_openmps) {
+    struct processors machine;
+    struct notices notices = {0};
+    setenv("OMP_NUM_THREADS", "1", 1);
+    setenv("OMP_THREAD_LIMIT", "1", 1);
+    processors_read(&machine);
+    int available = processors_available(&machine);
+    cr_expect_eq(processors_own_threads(available, &notices), available);
+    cr_expect_eq(processors_own_threads(1, &notices), 1);
+    cr_expect_eq(notices.count, 0);
+    cr_expect_eq(processors_own_threads(available + 1, &notices), available);
+    cr_assert_eq(notices.count, 1);
+    cr_expect(strstr(notices.texts[0], " is cut to "), "%s", notices.texts[0]);
+}

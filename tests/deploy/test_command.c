@@ -73,6 +73,25 @@ Test(command, what_make_has_no_variable_for_goes_into_ARGS) {
            "--trainer=--threads=1 --trainer=--batch=64 --resume");
 }
 
+/* That run may have been begun with another batch: naming ours would be refused. */
+Test(command, an_older_run_goes_on_with_its_own_settings) {
+    const char *const given[] = {"--runs=r", "--net=tiny", "--trainer=--batch=64",
+                                 "--loader=--patience=9", NULL};
+    expect(COMMAND_RESUME_OTHER, make, given,
+           "make run-pipeline RUN=e ARGS='--runs=r --loader=--patience=9' RESUME=1");
+    expect(COMMAND_RESUME_OTHER, NULL, given,
+           "build/bin/pipeline --run=e --runs=r --loader=--patience=9 --resume");
+}
+
+/* make reads $$ as one $. */
+Test(command, a_dollar_is_doubled_for_make_alone) {
+    const char *const given[] = {"--data=idx:/a$$b$c", "--runs=$r", NULL};
+    expect(COMMAND_FORCE, make, given,
+           "make run-pipeline RUN=e DATA='idx:/a$$$$b$$c' ARGS='--runs='\\''$$r'\\''' FORCE=1");
+    expect(COMMAND_FORCE, NULL, given,
+           "build/bin/pipeline --run=e --runs='$r' --data='idx:/a$$b$c' --force");
+}
+
 Test(command, a_start_that_went_on_is_repeated_as_it_was) {
     expect(COMMAND_RESUME, make,
            (const char *const[]){"--run=e", "--resume", "--steps=700", "--data=png:/d", NULL},

@@ -4,6 +4,7 @@
 #include "tests/support/scratch.h"
 
 #include <criterion/criterion.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +85,7 @@ Test(folder, taken_missing_or_in_use_is_refused) {
     cr_assert_eq(folder_open(&folder, runs, "first", FOLDER_NEW, &error), 0);
     cr_expect_eq(folder_open(&other, runs, "first", FOLDER_NEW, &error), -1);
     cr_expect_eq(error.code, ERROR_REFUSED);
-    cr_expect(strstr(error.text, "exists already"), "%s", error.text);
+    cr_expect(strstr(error.text, "in use"), "%s", error.text);
     cr_expect_not(other.taken, "nobody can do anything with it while it is in use");
     for (enum folder_mode mode = FOLDER_RESUME; mode <= FOLDER_FORCE; mode++) {
         cr_expect_eq(folder_open(&other, runs, "first", mode, &error), -1);
@@ -202,6 +203,28 @@ Test(folder, one_that_a_trainer_uses_is_not_thrown_away) {
     lock_release(&trainer);
     cr_expect_eq(folder_open(&folder, runs, "one", FOLDER_FORCE, &error), 0, "%s", error.text);
     cr_expect_neq(access(file, F_OK), 0);
+    folder_close(&folder);
+    scratch_end(runs);
+}
+
+Test(folder, one_that_was_moved_or_removed_is_noticed) {
+    char runs[64], other[SCRATCH_PATH], now[PATH_MAX], command[PATH_MAX + 16];
+    struct folder folder;
+    struct error error;
+    scratch_begin(runs);
+    cr_assert_eq(folder_open(&folder, runs, "one", FOLDER_NEW, &error), 0, "%s", error.text);
+    cr_expect_not(folder_moved(&folder, now));
+    snprintf(other, sizeof other, "%s/two", runs);
+    cr_assert_eq(rename(folder.path, other), 0);
+    cr_expect(folder_moved(&folder, now));
+    cr_expect(strstr(now, "/two"), "%s", now);
+    cr_assert_eq(mkdir(folder.path, 0755), 0); /* another one in its place */
+    cr_expect(folder_moved(&folder, now));
+    cr_expect(strstr(now, "/two"), "%s", now);
+    snprintf(command, sizeof command, "rm -r %s", other);
+    cr_assert_eq(system(command), 0);
+    cr_expect(folder_moved(&folder, now));
+    cr_expect_str_eq(now, "");
     folder_close(&folder);
     scratch_end(runs);
 }

@@ -95,6 +95,21 @@ Test(view, a_bar_that_was_wrapped_since_goes_away_whole) {
     close(master);
 }
 
+Test(view, a_dumb_terminal_has_plain_lines_of_its_width) {
+    int master, slave = open_terminal(41, &master);
+    setenv("TERM", "dumb", 1);
+    struct view *view = view_create(slave, true);
+    int64_t now = 100 * CLOCK_SECOND;
+    cr_expect_eq(view_columns(view), 41);
+    view_progress(view, &state, now);
+    view_progress(view, &state, now + 5 * CLOCK_SECOND);
+    expect(master, "epoch 0.10/1  step 1/10  1.0 s\n");
+    view_destroy(&view);
+    close(slave);
+    expect_end(master);
+    close(master);
+}
+
 Test(view, elsewhere_plain_lines_come_every_five_seconds) {
     int ends[2];
     cr_assert_eq(pipe(ends), 0);

@@ -122,3 +122,27 @@ Test(hints, stopped_before_anything_was_trained_leaves_nothing) {
     cr_expect_eq(access(runs, F_OK), -1);
     e2e_end(&run);
 }
+
+/* The same command would end the same: there is none to paste, only what to change. */
+Test(hints, a_run_that_diverged_at_once_is_not_told_to_begin_again) {
+    struct e2e run;
+    char runs[300], data[PATH_MAX];
+    e2e_begin(&run);
+    snprintf(runs, sizeof runs, "%s/runs", run.folder);
+    snprintf(data, sizeof data, "--data=%s", run.data);
+    int diverged = e2e_start(
+        &run, "pipeline", "pipeline",
+        (const char *const[]){"--runs", runs, "--run=run", data, "--loader=--train-limit=2000",
+                              "--loader=--test-limit=500", "--net=regress", "--precision=f32",
+                              "--steps=1000", "--trainer=--optimizer=sgd", "--trainer=--rate=100",
+                              "--trainer=--momentum=0.99", "--trainer=--schedule=constant",
+                              "--trainer=--digit-weight=1000", NULL});
+    cr_expect_eq(e2e_wait(&run, diverged), 1);
+    cr_expect(e2e_logged(&run, diverged,
+                         "begin again with a lower rate than --rate 100, or train "
+                         "on regardless with --keep-going"));
+    cr_expect_not(e2e_logged(&run, diverged, "to begin again:"));
+    cr_expect_not(e2e_logged(&run, diverged, "no checkpoint yet"));
+    cr_expect_not(e2e_logged(&run, diverged, "--force"));
+    e2e_end(&run);
+}

@@ -109,6 +109,11 @@ Test(processors, a_run_in_bf16_is_not_gone_on_with_where_there_is_none) {
     cr_expect_eq(e2e_wait(&run, pipeline), 2);
     cr_expect(e2e_logged(&run, pipeline, "--resume: the run was begun in bf16"));
     cr_expect(e2e_logged(&run, pipeline, "go on with it on a machine that has bf16"));
+    const char *const others[] = {"--steps=10", "--resume", "--other-bits", NULL};
+    pipeline = start(&run, others);
+    cr_expect_eq(e2e_wait(&run, pipeline), 0);
+    cr_expect(in_log(&run, "trainer", "training in f32, for there is no bf16 here: "));
+    cr_expect(e2e_logged(&run, pipeline, "the precision was bf16 and is f32 from here on"));
     e2e_end(&run);
 }
 
@@ -284,5 +289,20 @@ Test(processors, a_run_is_not_gone_on_with_on_other_instructions) {
     int refused = start(&run, more);
     cr_expect_eq(e2e_wait(&run, refused), 2);
     cr_expect(e2e_logged(&run, refused, "with the instruction set AVX2, and here it is SSE41"));
+    e2e_end(&run);
+}
+
+Test(processors, an_augmenter_takes_no_more_threads_than_there_are) {
+    struct e2e run;
+    struct processors machine;
+    processors_read(&machine);
+    if (processors_available(&machine) >= 256)
+        cr_skip_test("there are as many as may be asked for");
+    e2e_begin(&run);
+    int augment =
+        e2e_start(&run, "augment", "augment",
+                  (const char *const[]){"--join=@ADDRESS", "--threads=256", "--patience=1", NULL});
+    cr_expect_eq(e2e_wait(&run, augment), 5);
+    cr_expect(e2e_logged(&run, augment, "warning  --threads=256 is cut to "));
     e2e_end(&run);
 }

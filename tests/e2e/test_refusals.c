@@ -160,6 +160,19 @@ Test(refusals, port_in_use) {
     e2e_end(&run);
 }
 
+/* How many steps there are follows from the data, which nobody has told it. */
+Test(refusals, a_trainer_that_never_had_data_says_so_when_it_is_stopped) {
+    struct e2e run;
+    e2e_begin(&run);
+    int trainer = e2e_trainer(&run, (const char *const[]){"--steps=40", NULL});
+    e2e_expect(&run, trainer, "listening at");
+    process_signal(&run.list[trainer].process, SIGTERM, false);
+    cr_expect_eq(e2e_wait(&run, trainer), 130);
+    cr_expect(e2e_logged(&run, trainer,
+                         "trainer: stopped before a loader joined. There was no checkpoint yet"));
+    e2e_end(&run);
+}
+
 Test(refusals, loader_with_other_data_is_told_so) {
     struct e2e run;
     e2e_begin(&run);

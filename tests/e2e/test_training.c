@@ -219,13 +219,16 @@ Test(training, stops_when_the_goal_is_reached) {
 Test(training, trainer_says_what_it_waits_for) {
     struct e2e run;
     e2e_begin(&run);
-    int trainer = e2e_trainer(&run, (const char *const[]){"--steps", "10", NULL});
+    int trainer =
+        e2e_trainer(&run, (const char *const[]){"--steps", "10", "--expect-evaluator", NULL});
     int watch = e2e_start(&run, "watch", "watch",
                           (const char *const[]){"--join", "@ADDRESS", "--progress", NULL});
     e2e_expect(&run, watch, "waiting for a loader");
     e2e_loader(&run, "loader-1", IMAGES);
     e2e_expect(&run, watch, "waiting for an augmenter");
     e2e_augment(&run, "augment-1");
+    e2e_expect(&run, watch, "waiting for evaluations");
+    e2e_evaluator(&run, "evaluator-1");
     cr_expect_eq(e2e_wait(&run, trainer), 0);
     cr_expect_eq(e2e_wait(&run, watch), 0);
     e2e_end(&run);

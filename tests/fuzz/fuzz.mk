@@ -21,7 +21,7 @@ $(out)/fuzz/seeds: $(out)/obj/tests/fuzz/seeds.o $(out)/obj/tests/fuzz/seeds_mes
 .PHONY: fuzz fuzz-programs
 fuzz-programs: $(fuzz_programs) $(out)/fuzz/seeds
 
-fuzz: ## feed broken files and messages to the readers: TIME=60 seconds each
+fuzz: ## feed broken files and messages to the readers: TIME=60
 	@deploy/setup build runtime fuzz
 	@$(MAKE) --no-print-directory SAN=fuzz CC=clang WERROR=0 CUDA=0 fuzz-programs
 	@tests/fuzz/run $(call quote,$(call given,TIME)) build/san-fuzz/fuzz $(fuzz_targets)

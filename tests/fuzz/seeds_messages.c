@@ -74,7 +74,7 @@ static void seed_hello(const char *name, Digitsum__Role role, bool with_dataset)
     hello.role = role;
     hello.name = (char *)(uintptr_t)name;
     hello.program = (char *)"1";
-    hello.n_endpoints = with_dataset ? 2 : role == DIGITSUM__ROLE__EVALUATOR;
+    hello.n_endpoints = with_dataset ? 2 : 0;
     hello.endpoints = endpoints;
     dataset.name = (char *)"MNIST";
     dataset.sha256.data = sha256;
@@ -180,7 +180,6 @@ static void say_welcome(struct seed *life) {
     welcome.batch = 16;
     welcome.steps = 469;
     welcome.pairs_endpoint = (char *)"ipc:///tmp/pairs";
-    welcome.progress_endpoint = (char *)"ipc:///tmp/progress";
     welcome.heartbeat_ms = 500;
     welcome.silence_ms = 5000;
     welcome.warps = &warps;

@@ -156,6 +156,55 @@ Test(csv, delimiters_and_quotes) {
     expect_two("as numpy.savetxt writes them");
 }
 
+/* As Excel and numpy.savetxt write them. */
+Test(csv, first_lines_and_blanks) {
+    static const char *const first[] = {"sep=,\n", "sep=,\r\n"};
+    for (int i = 0; i < 2; i++) {
+        begin();
+        add("%s", first[i]);
+        add_row(7, 3, "\n");
+        add_row(0, 250, "\n");
+        expect_two("sep=,");
+    }
+    begin();
+    add("7 ");
+    add_pixels(IMAGE_PIXELS, 3, ' ');
+    add("\n0 ");
+    add_pixels(IMAGE_PIXELS, 250, ' ');
+    expect_two("a blank as delimiter");
+}
+
+/* Rows of `first`, 783 pixels, and `last`, for two images. */
+static void add_between(int first, int last) {
+    add("%d,", first);
+    add_pixels(IMAGE_PIXELS - 1, 3, ',');
+    add(",%d\n", last);
+}
+
+Test(csv, labels_at_the_end_without_a_header) {
+    struct split split;
+    struct error error = {0};
+    begin();
+    add_between(5, 7);
+    add_between(5, 0);
+    cr_assert_eq(read_text("t.csv", &split, &error), 0, "%s", error.text);
+    cr_assert_eq(split.count, 2);
+    cr_expect_arr_eq(split.labels, ((uint8_t[]){7, 0}), 2);
+    for (int image = 0; image < 2; image++)
+        for (int i = 0; i < IMAGE_PIXELS; i++)
+            cr_assert_eq(split.images[image * IMAGE_PIXELS + i], i ? (2 + i) % 256 : 5);
+    split_free(&split);
+    /* Ten or more is no label, and so is a column of one value. */
+    for (int last = 7; last <= 10; last += 3) {
+        begin();
+        add_between(5, 7);
+        add_between(5, last);
+        cr_assert_eq(read_text("t.csv", &split, &error), 0, "%s", error.text);
+        cr_expect_arr_eq(split.labels, ((uint8_t[]){5, 5}), 2);
+        split_free(&split);
+    }
+}
+
 static void refused_as(enum error_code code, const char *words) {
     struct split split;
     struct error error = {0};
@@ -199,6 +248,10 @@ Test(csv, what_is_wrong_is_said_with_its_place) {
     add("7,,");
     add_pixels(IMAGE_PIXELS - 1, 0, ',');
     refused("/t.csv:1:2: '', a whole number 0-255 expected");
+    begin();
+    add("7,nan,");
+    add_pixels(IMAGE_PIXELS - 1, 0, ',');
+    refused("/t.csv:1:2: 'nan', a whole number 0-255 expected");
     begin();
     add_row(7, 3, ",1\n");
     refused("/t.csv:1: 786 columns, 785 expected: a label and 784 pixels");

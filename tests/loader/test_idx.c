@@ -107,6 +107,11 @@ Test(idx, headers_that_cannot_be) {
     write_both(&bad, IMAGES, LABELS);
     expect_bad(&bad, "expected");
     begin(&bad);
+    bad.image_bytes[3] = 1; /* as labels have it */
+    write_both(&bad, IMAGES, LABELS);
+    expect_bad(&bad, "IDX rank 1, 3 (images) expected; these are labels: are the names of the "
+                     "files swapped?");
+    begin(&bad);
     bad.image_bytes[11] = 27; /* rows */
     write_both(&bad, IMAGES, LABELS);
     expect_bad(&bad, "28");

@@ -7,9 +7,11 @@
 #include "tests/support/scratch.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -96,6 +98,43 @@ Test(locate, in_the_folders_of_torchvision_and_emnist) {
                  "gzip/emnist-digits-train-labels-idx1-ubyte.gz",
                  "gzip/emnist-digits-test-images-idx3-ubyte.gz",
                  "gzip/emnist-digits-test-labels-idx1-ubyte.gz");
+}
+
+/* An archive unpacked into a folder of its own, and each split in one. */
+Test(locate, in_the_only_folder_and_in_those_of_the_splits) {
+    EXPECT_FOUND("", "", "notes.txt", "a/b/train-images-idx3-ubyte", "a/b/train-labels-idx1-ubyte",
+                 "a/b/t10k-images-idx3-ubyte", "a/b/t10k-labels-idx1-ubyte");
+    EXPECT_FOUND("", "", "Train/train-images-idx3-ubyte", "Train/train-labels-idx1-ubyte",
+                 "test/t10k-images-idx3-ubyte.gz", "test/t10k-labels-idx1-ubyte");
+}
+
+/* Empty files, as broken downloads leave them. */
+Test(locate, an_empty_file_comes_after_any_other) {
+    char folder[64], path[SCRATCH_PATH];
+    struct idx_files files;
+    struct error error = {0};
+    scratch_begin(folder);
+    for (int i = 0; i < IDX_FILES; i++) {
+        make(folder, IDX_NAMES[i]);
+        char name[64];
+        snprintf(name, sizeof name, "%s.gz", IDX_NAMES[i]);
+        scratch_write(folder, name, "x", path);
+    }
+    cr_assert_eq(idx_locate(folder, &files, &error), 0, "%s", error.text);
+    cr_expect_str_eq(files.path[IDX_FILES - 1], path);
+    scratch_end(folder);
+}
+
+/* Only root reads what nobody may; as another user the sentence would be the same. */
+Test(locate, what_may_not_be_listed_is_refused_for_good) {
+    struct error error = {0};
+    errno = EACCES;
+    cr_expect_eq(names_refuse(&error, "/a/b", "cannot be listed"), -1);
+    cr_expect_eq(error.code, ERROR_INVALID);
+    cr_expect_str_eq(error.text, "/a/b: cannot be listed: Permission denied");
+    errno = EIO;
+    cr_expect_eq(names_refuse(&error, "/a/b", "cannot be listed"), -1);
+    cr_expect_eq(error.code, ERROR_IO);
 }
 
 #define EMNIST(set, image)                                                                         \
@@ -204,8 +243,13 @@ Test(locate, the_search_looks_into_raw) {
         scratch_begin(folder);
         cr_assert_eq(chdir(folder), 0);
         setenv("MNIST_DIR", place == 3 ? "own" : "", 1);
+        struct notices notices = {0};
         struct error error;
-        cr_expect_eq(fetch_find(NULL, found, &files, &error), 0);
+        cr_expect_eq(fetch_find(&notices, found, &files, &error), 0);
+        cr_expect_eq(notices.count, place == 3);
+        cr_expect(place < 3 || strcmp(notices.texts[0], "MNIST_DIR was passed over: own: there is "
+                                                        "no such folder") == 0,
+                  "%s", notices.texts[0]);
         for (int i = 0; i < 4; i++) {
             snprintf(name, sizeof name, "%s/%s.gz", places[place], IDX_NAMES[i]);
             make(folder, name);
@@ -229,9 +273,16 @@ Test(locate, a_folder_that_cannot_be_listed_ends_the_search) {
     setenv("MNIST_DIR", "", 1);
     setenv("XDG_CACHE_HOME", "/nowhere", 1);
     cr_assert_eq(mkdir("data", 0700), 0);
-    cr_assert_eq(symlink("mnist", "data/mnist"), 0); /* to itself: ELOOP */
-    cr_expect_eq(fetch_find(NULL, found, &files, &error), -1);
-    cr_expect_eq(error.code, ERROR_IO);
+    cr_assert_eq(mkdir("data/mnist", 0700), 0);
+    struct rlimit before, none;
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0; /* nothing can be opened: EMFILE */
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int status = fetch_find(NULL, found, &files, &error);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    cr_expect_eq(status, -1);
+    cr_expect_eq(error.code, ERROR_IO, "%s", error.text);
     cr_assert_eq(chdir(home), 0);
     free(home);
     scratch_end(folder);
@@ -273,6 +324,13 @@ Test(kind, is_named_with_advice) {
             "7zXZ",
             6, "f: is compressed with xz, not an IDX file: unpack it with unxz");
     refused(tar, sizeof tar, "f: is a tar archive, not an IDX file: unpack it with tar -xf");
+    static const uint8_t zeros[20];
+    refused(zeros, sizeof zeros,
+            "f: is filled with zeros, not an IDX file: the download went wrong, fetch it again");
+    refused("x\x9c\xed\x9c", 4,
+            "f: is compressed with zlib, not an IDX file: unpack it with pigz -dz");
+    refused_text("/annex/objects/SHA256E-s9--a.gz\n",
+                 "f: is a git-annex pointer, not an IDX file: run git annex get");
     refused("%PDF-1.4", 8, "f: is a PDF document, not an IDX file");
     cr_expect_eq(kind_refuse("f", "\1\0\x08\3", 4, "an IDX file", NULL), 0, "not known");
 }

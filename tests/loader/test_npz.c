@@ -156,6 +156,58 @@ Test(npz, shapes_types_and_names) {
     }
 }
 
+/* Pixels as arrays hold them after arithmetic: whole numbers in other types. */
+static struct member *add_wide(const char *type, int size) {
+    struct member *member = add("x_train.npy");
+    put_header(member, 1, type, "False", "(3, 28, 28)");
+    for (int i = 0; i < COUNT * IMAGE_PIXELS; i++) {
+        int value = pixel(i / IMAGE_PIXELS, i % IMAGE_PIXELS);
+        uint64_t bits = (uint64_t)value;
+        float single = (float)value;
+        double real = value;
+        uint32_t low;
+        memcpy(&low, &single, sizeof low);
+        if (type[1] == 'f' && size == 4)
+            bits = low;
+        else if (type[1] == 'f')
+            memcpy(&bits, &real, sizeof bits);
+        for (int k = 0; k < size; k++)
+            put_byte(member, (int)(bits >> 8 * (type[0] == '>' ? size - 1 - k : k) & 255));
+    }
+    return member;
+}
+
+Test(npz, pixels_of_other_types) {
+    static const char *const types[] = {"<f4", ">f4", "<f8", ">f8", "<i8", ">i2", "<u4", "|i1"};
+    for (int i = 0; i < 7; i++) {
+        begin();
+        add_wide(types[i], types[i][2] - '0');
+        add_labels("y_train.npy", "|u1", "(3,)", 1);
+        expect_good(types[i]);
+    }
+    begin();
+    add_wide("|i1", 1);
+    add_labels("y_train.npy", "|u1", "(3,)", 1);
+    expect_bad(ERROR_CORRUPT, "x_train.npy: element 128 is -128, whole numbers 0-255 expected");
+    static const struct {
+        const char *bytes, *words;
+    } odd[] = {
+        {"\0\0\0\x3f", "element 0 is 0.5, whole numbers 0-255 expected; pixels scaled to 0-1 must "
+                       "be multiplied by 255"},
+        {"\0\0\xc0\x7f", "element 0 is nan, whole numbers 0-255 expected"},
+        {"\0\0\x80\x7f", "element 0 is inf, whole"},
+        {"\0\0\x80\x43", "element 0 is 256, whole"},
+        {"\0\0\x80\xbf", "element 0 is -1, whole"},
+    };
+    for (int i = 0; i < 5; i++) {
+        begin();
+        struct member *member = add_wide("<f4", 4);
+        memcpy(member->bytes + member->size - (size_t)4 * COUNT * IMAGE_PIXELS, odd[i].bytes, 4);
+        add_labels("y_train.npy", "|u1", "(3,)", 1);
+        expect_bad(ERROR_CORRUPT, odd[i].words);
+    }
+}
+
 /* The first index moves fastest. */
 Test(npz, fortran_order) {
     for (int flat = 0; flat < 2; flat++) {
@@ -175,12 +227,22 @@ Test(npz, what_is_missing_is_named_with_what_is_there) {
     add_images("x_train.npy", "(3, 28, 28)");
     add_images("other.npy", "(3, 28, 28)");
     expect_bad(ERROR_INVALID, ": holds no array y_train; it holds x_train.npy, other.npy");
+    begin_good();
+    write_archive();
+    struct split split;
+    struct error error = {0};
+    cr_expect_eq(npz_read(archive.path, true, &split, &error), -1);
+    cr_expect_eq(error.code, ERROR_INVALID);
+    cr_expect(strstr(error.text, ": holds no array x_test; it holds x_train.npy, y_train.npy; "
+                                 "HOLD_OUT=N (--hold-out) scores N training images"),
+              "%s", error.text);
+    scratch_end(archive.folder);
 }
 
 Test(npz, types_and_shapes_that_cannot_be) {
     begin();
-    put_header(add("x_train.npy"), 1, "<f4", "False", "(3, 28, 28)");
-    expect_bad(ERROR_CORRUPT, "x_train.npy: holds elements of type <f4, unsigned bytes 0-255");
+    put_header(add("x_train.npy"), 1, "<c8", "False", "(3, 28, 28)");
+    expect_bad(ERROR_CORRUPT, "x_train.npy: holds elements of type <c8, unsigned bytes 0-255");
     begin();
     put_header(add("x_train.npy"), 1, "|u1", "False", "(3, 32, 32)");
     expect_bad(ERROR_CORRUPT,
@@ -232,6 +294,11 @@ Test(npz, sizes_that_lie) {
     begin_good();
     archive.members[1].bytes[archive.members[1].size - 1] = 10;
     expect_bad(ERROR_CORRUPT, "y_train.npy: label 10 of sample 2, 0-9 expected");
+    begin();
+    add_images("x_train.npy", "(3, 28, 28)");
+    struct member *labels = add_labels("y_train.npy", "<i2", "(3,)", 2);
+    memset(labels->bytes + labels->size - 2, 255, 2);
+    expect_bad(ERROR_CORRUPT, "y_train.npy: label -1 of sample 2, 0-9 expected");
 }
 
 static void damage(size_t at, const char *words) {
@@ -272,7 +339,7 @@ Test(npz, other_files_are_named) {
     scratch_write(folder, "b.npz", "PK\3\4 cut short", path);
     cr_expect_eq(npz_read(path, false, &split, &error), -1);
     cr_expect_eq(error.code, ERROR_CORRUPT);
-    cr_expect(strstr(error.text, "/b.npz: cannot be opened as a NumPy archive (.npz): "), "%s",
+    cr_expect(strstr(error.text, "/b.npz: is a NumPy archive (.npz) that is cut short: "), "%s",
               error.text);
     scratch_end(folder);
     cr_expect_eq(npz_read(path, false, &split, &error), -1);

@@ -198,6 +198,50 @@ Test(tree, other_pictures_are_named) {
     scratch_end(folder);
 }
 
+/* What is a .png file, and lies where no label is. */
+Test(tree, places_without_a_label_are_named) {
+    char folder[64], path[SCRATCH_PATH];
+    struct split split;
+    struct tree_passed passed, none = {0};
+    struct notices notices = {0};
+    struct error error;
+    scratch_begin(folder);
+    path_of(folder, 1, "x", path, sizeof path);
+    snprintf(path, sizeof path, "%s/train/1/more", folder);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    refused_as(folder, ERROR_INVALID,
+               "e.g. train/1/more, which is a folder: put its files into that of the label");
+    cr_assert_eq(rmdir(path), 0);
+    snprintf(path, sizeof path, "%s/train/a.png", folder);
+    cr_assert_eq(symlink("/no/where", path), 0);
+    refused_as(folder, ERROR_INVALID,
+               "e.g. train/a.png, which lies in no folder 0-9: such a folder says what the label "
+               "is");
+    write_png(folder, 4, "b.png", 28, 28, PNG_FORMAT_GRAY, 1);
+    cr_assert_eq(read_train(folder, &split, &passed, &error), 0, "%s", error.text);
+    split_free(&split);
+    tree_note_passed(&passed, &none, &notices);
+    cr_expect_str_eq(notices.texts[0], "files passed over, since not both .png and in a folder "
+                                       "0-9: 1, e.g. train/a.png");
+    scratch_end(folder);
+}
+
+/* Nothing gets better by trying again: not ERROR_IO. */
+Test(tree, what_cannot_be_opened_is_refused_for_good) {
+    char folder[64], path[SCRATCH_PATH];
+    scratch_begin(folder);
+    path_of(folder, 4, "a.png", path, sizeof path);
+    cr_assert_eq(symlink("/no/where", path), 0);
+    refused_as(folder, ERROR_INVALID, "/train/4/a.png: is a link to nothing");
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(symlink("a.png", path), 0);
+    refused_as(folder, ERROR_INVALID, "/train/4/a.png: cannot be opened: Too many levels of");
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    refused_as(folder, ERROR_INVALID, "/train/4/a.png: cannot be read: Is a directory");
+    scratch_end(folder);
+}
+
 Test(tree, folders_must_be_labels) {
     char folder[64], path[SCRATCH_PATH];
     scratch_begin(folder);
@@ -246,6 +290,28 @@ Test(tree, splits_by_any_usual_name) {
     expect_splits("Train train eval Valid", "train", "Valid", "Train, eval");
     expect_splits("mnist_png mnist_png/training mnist_png/testing", "mnist_png/training",
                   "mnist_png/testing", "");
+}
+
+Test(tree, a_split_that_is_there_twice_is_noted) {
+    static const char *const lists[] = {"Train train test", "train training test",
+                                        "train Test test", "train test val"};
+    static const char *const passed[] = {"Train", "training", "Test", NULL};
+    for (int i = 0; i < 4; i++) {
+        char folder[64], words[128];
+        struct tree tree;
+        struct notices notices = {0};
+        struct error error = {0};
+        scratch_begin(folder);
+        make_folders(folder, lists[i]);
+        cr_assert_eq(tree_locate(folder, false, &tree, &error), 0, "%s", error.text);
+        tree_note_doubled(&tree, &notices);
+        cr_assert_eq(notices.count, passed[i] ? 1 : 0, "%s", lists[i]);
+        snprintf(words, sizeof words,
+                 "of several folders for the same split one was read, and passed over: %s",
+                 passed[i] ? passed[i] : "");
+        cr_expect(!passed[i] || strcmp(notices.texts[0], words) == 0, "%s", lists[i]);
+        scratch_end(folder);
+    }
 }
 
 static void expect_no_splits(const char *list, bool alone, const char *words) {

@@ -275,12 +275,15 @@ Test(checkpoint_file, what_the_killed_left_is_swept) {
     cr_assert_eq(waitpid(gone, NULL, 0), gone);
     leave(place.folder, ".checkpoint-%ld-0.tmp", gone);
     leave(place.folder, ".checkpoint-%ld-7.tmp", gone);
-    leave(place.folder, ".checkpoint-%ld-0.tmp", getpid()); /* its writer lives */
+    leave(place.folder, ".checkpoint-%ld-0.tmp", getpid());  /* of one before with our id */
+    leave(place.folder, ".checkpoint-%ld-0.tmp", getppid()); /* its writer lives */
     leave(place.folder, ".checkpoint-%ld-0.tmp.mine", gone);
     leave(place.folder, "step-%09ld.safetensors", 12);
-    checkpoint_sweep(place.folder);
+    checkpoint_sweep(place.folder, false);
     cr_expect_eq(count_files(place.folder), 3);
-    checkpoint_sweep("/nowhere");
+    checkpoint_sweep(place.folder, true); /* or had that id: nobody else writes there */
+    cr_expect_eq(count_files(place.folder), 2);
+    checkpoint_sweep("/nowhere", true);
     char command[64];
     snprintf(command, sizeof command, "rm -r %s", place.folder);
     cr_assert_eq(system(command), 0);

@@ -118,6 +118,8 @@ Test(engine, cuda_says_what_is_missing) {
     scratch_write(folder, "text.so", "this is no shared object\n", text);
     expect_no_engine(NOWHERE, "No such file or directory");
     expect_no_engine(text, "cannot be loaded");
+    cr_assert_eq(chdir(folder), 0);
+    expect_no_engine("text.so", text); /* the file here, not one among the system's libraries */
     void *other = dlopen("libm.so.6", RTLD_NOW); /* loads, but is no engine */
     struct link_map *map;
     cr_assert_not_null(other);

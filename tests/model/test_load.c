@@ -113,16 +113,16 @@ Test(load, names_that_are_not_there) {
 Test(load, files_that_cannot_be_read) {
     char path[] = "/tmp/digitsum-test-XXXXXX";
     char expected[128];
-    expect_no_net("/nonexistent.net", ERROR_IO,
+    expect_no_net("/nonexistent.net", ERROR_INVALID,
                   "cannot open the network /nonexistent.net: No such file or directory");
-    expect_no_net("/", ERROR_IO, "cannot read the network /: it is not a regular file");
+    expect_no_net("/", ERROR_INVALID, "cannot read the network /: it is not a regular file");
     cr_assert_not_null(mkdtemp(path));
     char fifo[64];
     snprintf(fifo, sizeof fifo, "%s/a.net", path);
     snprintf(expected, sizeof expected, "cannot read the network %s: it is not a regular file",
              fifo);
     cr_assert_eq(mkfifo(fifo, 0600), 0);
-    expect_no_net(fifo, ERROR_IO, expected);
+    expect_no_net(fifo, ERROR_INVALID, expected);
     unlink(fifo);
     put_file(fifo, "name = \"t\";\nnodes = 3;\n");
     snprintf(expected, sizeof expected, "%s:2: a network needs 'nodes', a list in parentheses",

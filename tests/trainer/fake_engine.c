@@ -39,7 +39,8 @@ static int train_step(struct engine *engine, const struct batch *batch,
     assert(batch->step == settings->step && engine->count < FAKE_STEPS && fake.steps < FAKE_STEPS);
     if (settings->step == fake.broken_step && trouble(FAKE_STEP, error) != 0)
         return -1;
-    bool bad = fake.bad_from > 0 && settings->step >= fake.bad_from;
+    bool bad = fake.bad_from > 0 && settings->step >= fake.bad_from &&
+               (fake.good_from == 0 || settings->step < fake.good_from);
     engine->results[engine->count++] = (struct step_result){.step = settings->step,
                                                             .count = batch->count,
                                                             .loss = bad ? fake.bad_loss : 2,

@@ -16,6 +16,7 @@ struct fake {
     enum fake_call broken; /* fails with ERROR_DEVICE, "fake trouble" */
     uint64_t broken_step;  /* of FAKE_STEP */
     uint64_t bad_from;     /* from this step on the loss is bad_loss; 0: it never is */
+    uint64_t good_from;    /* and from this one on it is good again; 0: it never is */
     float bad_loss;
     bool bad_weights; /* what is exported is not a number */
     /* noted; to be read when the training thread has ended */

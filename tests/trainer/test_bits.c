@@ -163,6 +163,8 @@ Test(bits, another_engine_number_set_or_library_is_refused_or_recorded) {
     } changes[] = {
         {"engine", json_string("cuda"), "engine cuda, and here it is cpu",
          "--other-bits: the engine was cuda and is cpu from here on"},
+        {"precision", json_string("bf16"), "precision bf16, and here it is f32",
+         "--other-bits: the precision was bf16 and is f32 from here on"},
         {"threads", json_integer(4), "number of threads 4, and here it is 2",
          "--other-bits: the number of threads was 4 and is 2 from here on"},
         {"instructions", json_string("AVX512_CORE"),

@@ -389,3 +389,96 @@ Test(ledger, every_step_once_and_in_order_whatever_happens) {
     cr_expect_gt(counts.duplicates, 100);
     ledger_destroy(&ledger);
 }
+
+Test(ledger, a_loader_of_which_nothing_comes_is_named_and_others_are_asked) {
+    struct ledger_settings settings = usual;
+    settings.hedge = false;
+    struct ledger *ledger = ledger_create(&settings);
+    int64_t silent = 0, now = MS;
+    int dead = ledger_join(ledger), alive = ledger_join(ledger);
+    for (int i = 0; i < 8; i++)
+        must_lease(ledger, now);
+    cr_expect_eq(ledger_stalled(ledger, now + 2999 * MS, 3000 * MS, &silent), -1);
+    for (uint64_t step = 1; step < 8; step += 2) /* the other's, as they were given in turn */
+        cr_expect_eq(ledger_arrive(ledger, step, now + 10 * MS), ARRIVAL_NEW);
+    now += 3000 * MS;
+    cr_expect_eq(ledger_stalled(ledger, now, 3000 * MS, &silent), dead);
+    cr_expect_eq(silent, 3000 * MS);
+    cr_expect_eq(ledger_stalled(ledger, now, 3000 * MS, &silent), -1, "once is enough");
+    for (int i = 0; i < 4; i++) {
+        struct lease lease = must_lease(ledger, now);
+        cr_expect_eq(lease.first, 2 * (uint64_t)i);
+        cr_expect_eq(lease.loader, alive);
+        cr_expect(lease.again);
+        ledger_arrive(ledger, lease.first, now);
+    }
+    ledger_destroy(&ledger);
+}
+
+Test(ledger, the_step_that_all_wait_for_is_asked_for_each_second) {
+    struct ledger *ledger = ledger_create(&usual);
+    int64_t now = MS;
+    ledger_join(ledger);
+    must_lease(ledger, now); /* 0 */
+    ledger_arrive(ledger, 0, now + 10 * MS);
+    ledger_consume(ledger);
+    for (int i = 0; i < 8; i++)
+        cr_expect_eq(must_lease(ledger, now).first, i + 1); /* which nothing overtakes */
+    for (int i = 0; i < 10; i++) {
+        no_lease(ledger, now + 999 * MS);
+        now += 1000 * MS;
+        cr_expect_eq(must_lease(ledger, now).first, 1);
+        struct lease lease;
+        while (ledger_lease(ledger, now, &lease)) /* the others in their time */
+            cr_expect_neq(lease.first, 1);
+    }
+    ledger_destroy(&ledger);
+}
+
+Test(ledger, the_patience_with_a_loader_that_is_slow_grows) {
+    struct ledger_settings settings = usual;
+    settings.window = 1;
+    settings.patience_most = 1000000 * MS;
+    struct ledger *ledger = ledger_create(&settings);
+    int64_t silent = 0, now = MS;
+    int only = ledger_join(ledger);
+    for (int64_t patience = 3000 * MS; patience <= 48000 * MS; patience *= 2) {
+        must_lease(ledger, now);
+        cr_expect_eq(ledger_stalled(ledger, now + patience - 1, 3000 * MS, &silent), -1);
+        now += patience;
+        cr_expect_eq(ledger_stalled(ledger, now, 3000 * MS, &silent), only, "after %lld ms",
+                     (long long)(patience / MS));
+        no_lease(ledger, now + 299 * MS); /* not over the connection that is being made anew */
+        now += 300 * MS;
+        cr_expect_eq(ledger_stalled(ledger, now, 3000 * MS, &silent), -1);
+    }
+    must_lease(ledger, now); /* what comes at last, but late, leaves it as it is */
+    ledger_arrive(ledger, 0, now + 20000 * MS);
+    ledger_consume(ledger);
+    now += 20000 * MS;
+    must_lease(ledger, now);
+    cr_expect_eq(ledger_stalled(ledger, now + 47000 * MS, 3000 * MS, &silent), -1);
+    ledger_arrive(ledger, 1, now + 100 * MS); /* at once: it is as good as any again */
+    ledger_consume(ledger);
+    must_lease(ledger, now + 200 * MS);
+    cr_expect_eq(ledger_stalled(ledger, now + 3200 * MS, 3000 * MS, &silent), only);
+    ledger_destroy(&ledger);
+}
+
+Test(ledger, a_loader_whose_steps_others_were_asked_for_is_named_too) {
+    struct ledger *ledger = ledger_create(&usual);
+    int64_t silent = 0, now = MS;
+    int dead = ledger_join(ledger), alive = ledger_join(ledger), found = -1;
+    for (; now < 6000 * MS && found < 0; now += 50 * MS) {
+        struct lease lease;
+        while (ledger_lease(ledger, now, &lease))
+            if (lease.loader == alive)
+                ledger_arrive(ledger, lease.first, now);
+        while (ledger_ready(ledger))
+            ledger_consume(ledger);
+        found = ledger_stalled(ledger, now, 3000 * MS, &silent);
+    }
+    cr_expect_eq(found, dead);
+    cr_expect_lt(now, 5000 * MS);
+    ledger_destroy(&ledger);
+}

@@ -5,6 +5,7 @@
 #include "trainer/save.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -252,6 +253,7 @@ Test(save, finds_the_files_that_it_names_and_no_others) {
     char path[SCRATCH_PATH];
     uint64_t step;
     cr_expect_not(saver_next(folder, 0, &step), "an empty folder");
+    cr_expect_eq(errno, 0);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         scratch_write(folder, names[i], "x", path);
     cr_expect(saver_next(folder, 0, &step));
@@ -264,6 +266,28 @@ Test(save, finds_the_files_that_it_names_and_no_others) {
     cr_expect_eq(step, UINT64_C(1234567890123));
     cr_expect_not(saver_next(folder, step + 1, &step));
     cr_expect_not(saver_next("/nonexistent", 0, &step));
+    cr_expect_eq(errno, ENOENT);
+}
+
+/* Which is not to be mistaken for one without checkpoints, or with older ones only. */
+Test(save, a_folder_that_cannot_be_read_now_is_told_from_an_empty_one) {
+    struct rlimit limit, none;
+    char path[SCRATCH_PATH];
+    uint64_t step;
+    scratch_write(folder, "step-000000007.safetensors", "x", path);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 0;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    bool next = saver_next(folder, 0, &step);
+    int next_errno = errno;
+    bool newest = saver_newest(folder, UINT64_MAX, &step);
+    int newest_errno = errno;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    cr_expect_not(next);
+    cr_expect_eq(next_errno, EMFILE);
+    cr_expect_not(newest);
+    cr_expect_eq(newest_errno, EMFILE);
 }
 
 Test(save, torn_files_are_told_from_whole_ones) {

@@ -50,6 +50,8 @@ static void expect_right(void) {
 Test(settings, defaults_need_a_folder_alone) {
     parse(NULL);
     expect_refused("--run-dir is missing: where should the run go?");
+    parse("--run-dir", "", NULL);
+    expect_refused("--run-dir is missing: where should the run go?");
     parse("--run-dir", "r", NULL);
     expect_right();
     cr_expect_eq(goal.digit, 0);

@@ -407,13 +407,30 @@ Test(train, a_high_loss_that_comes_down_is_none) {
     rig.settings.checkpoints = false;
     fake.bad_from = 7;
     fake.bad_loss = 106;
-    rig.settings.steps = rig.settings.schedule.steps = 26; /* 19 high ones */
+    fake.good_from = 26; /* 19 high ones */
+    rig.settings.steps = rig.settings.schedule.steps = 27;
     start();
     train_begin(rig.train, &rig.settings);
-    feed_steps(0, 26);
+    feed_steps(0, 27);
     wait_for_end();
     cr_expect_not(rig.sums.failed, "%s", rig.sums.error.text);
     cr_expect_str_eq(rig.sums.trouble, "");
+}
+
+Test(train, a_loss_that_is_high_at_the_end_has_exploded) {
+    rig.settings.checkpoints = false;
+    fake.bad_from = 7;
+    fake.bad_loss = 106;
+    train_badly(false, 12,
+                "the loss has exploded: over 105 since step 8, where an untrained network has 5.2");
+    cr_expect_eq(rig.sums.error.code, ERROR_DIVERGED);
+}
+
+Test(train, four_high_losses_at_the_end_are_not_enough) {
+    rig.settings.checkpoints = false;
+    fake.bad_from = 7;
+    fake.bad_loss = 106;
+    train_badly(true, 11, "");
 }
 
 Test(train, destroyed_without_a_begin) {
