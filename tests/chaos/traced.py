@@ -1,4 +1,7 @@
 """A short run on one machine of which some programs are traced; many go beside each other."""
+import argparse
+import concurrent.futures
+import signal
 import time
 
 from outcome import processes
@@ -12,6 +15,34 @@ LIMITS = ("256", "100")
 def trainer_options(steps, every):
     return ["--net", "tiny", "--precision", "f32", "--threads", "1", "--batch", "32", "--steps", str(steps), "--checkpoint-every", str(every),
             "--keep", "2", "--shift", "1", "--drain", "20", "--expect-evaluator"]  # fmt: skip
+
+
+def number(text):
+    """A whole number above 0: of 0 runs all would be well."""
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number above 0")
+    return int(text)
+
+
+def each(jobs, items, one):
+    """Calls one(item) for all, so many beside each other. Asked to stop, it ends after those in hand; False then."""
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        try:
+            for count, done in enumerate([pool.submit(one, item) for item in items], 1):
+                done.result()
+                if count % 200 == 0:
+                    print(f"{count} of {len(items)}", flush=True)
+        except KeyboardInterrupt:
+            for again in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(again, signal.SIG_IGN)
+            pool.shutdown(wait=False, cancel_futures=True)
+            print("asked to stop", flush=True)
+            return False
+    return True
+
+
+# Who is asked to stop ends what it started first.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class Traced(Pipeline):
