@@ -104,7 +104,9 @@ static void run_quick_alone(const char *name, enum precision precision, double a
 }
 
 Test(whole, quick_alone_f32) {
-    run_quick_alone("quick, alone", PRECISION_F32, 1e-5);
+    /* 1.5e-6 on AVX, AVX2 and AVX512. In SSE4.1's order of sums one such choice falls otherwise:
+     * 3e-5. */
+    run_quick_alone("quick, alone", PRECISION_F32, 5e-5);
 }
 Test(whole, quick_alone_bf16) {
     run_quick_alone("quick, alone", PRECISION_BF16, 2e-2);
