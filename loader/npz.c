@@ -359,6 +359,15 @@ static int read_split(zip_t *zip, const char *path, bool test, struct array arra
     return split_check_labels(split, who, error);
 }
 
+/* libzip has a code of its own for it since 1.11; before, a file without its end is no archive. */
+static bool is_truncated(int code) {
+#ifdef ZIP_ER_TRUNCATED_ZIP
+    if (code == ZIP_ER_TRUNCATED_ZIP)
+        return true;
+#endif
+    return code == ZIP_ER_NOZIP;
+}
+
 /* Says what a file is that libzip does not open. */
 static int refuse_archive(const char *path, int code, struct error *error) {
     uint8_t bytes[KIND_BYTES];
@@ -368,7 +377,7 @@ static int refuse_archive(const char *path, int code, struct error *error) {
         return names_refuse(error, path, "cannot be opened");
     size_t got = fread(bytes, 1, sizeof bytes, file);
     fclose(file);
-    if (kind_of(bytes, got) == KIND_ZIP && code == ZIP_ER_NOZIP)
+    if (kind_of(bytes, got) == KIND_ZIP && is_truncated(code))
         return error_set(error, ERROR_CORRUPT,
                          "%s: is a NumPy archive (.npz) that is cut short: the download was broken "
                          "off, fetch it again",
