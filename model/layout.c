@@ -78,6 +78,7 @@ static void permute(const struct parameter_layout *layout, float *own, float *fl
 
 static void convert(const struct net *net, const struct parameter_layout *layouts, float *own,
                     float *flat, bool all, int threads, bool import) {
+    (void)threads; /* of no use in a build without OpenMP */
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (int i = 0; i < net->parameter_count; i++) {
         const struct parameter *parameter = &net->parameters[i];
