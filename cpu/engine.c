@@ -74,7 +74,7 @@ static void fill_traits(const struct engine_config *config, struct engine_traits
     *traits = (struct engine_traits){.threads = threads_of(config)};
     snprintf(traits->instructions, sizeof traits->instructions, "%s%s", instructions_name(),
              amx && !own_tiles() ? ", no tiles of our own" : "");
-    snprintf(traits->library, sizeof traits->library, "oneDNN %d.%d.%d%s%.64s%s", version->major,
+    snprintf(traits->built_on, sizeof traits->built_on, "oneDNN %d.%d.%d%s%.64s%s", version->major,
              version->minor, version->patch, known ? " (" : "", known ? version->hash : "",
              known ? ")" : "");
     read_processor(traits->processor, sizeof traits->processor);

@@ -37,9 +37,9 @@ static void fill_traits(const struct cudaDeviceProp *device, struct engine_trait
     snprintf(traits->instructions, sizeof traits->instructions,
              "compute capability %d.%d, %d multiprocessors", device->major, device->minor,
              device->multiProcessorCount);
-    snprintf(traits->library, sizeof traits->library, "CUDA %d.%d, cuDNN %zu.%zu.%zu, cuBLASLt %zu",
-             runtime / 1000, runtime / 10 % 100, cudnn / 10000, cudnn / 100 % 100, cudnn % 100,
-             blas);
+    snprintf(traits->built_on, sizeof traits->built_on,
+             "CUDA %d.%d, cuDNN %zu.%zu.%zu, cuBLASLt %zu", runtime / 1000, runtime / 10 % 100,
+             cudnn / 10000, cudnn / 100 % 100, cudnn % 100, blas);
     snprintf(traits->processor, sizeof traits->processor, "%.80s", device->name);
     snprintf(traits->description, sizeof traits->description, "%.80s, %.0f GiB, cuDNN %zu.%zu",
              device->name, (double)device->totalGlobalMem / (double)(1 << 30), cudnn / 10000,

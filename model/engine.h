@@ -51,7 +51,7 @@ struct step_result {
 struct engine_traits {
     int threads;           /* compute threads; 0 where they do not matter (a GPU) */
     char instructions[64]; /* "AVX512_CORE_AMX"; "compute capability 9.0, 132 SMs" */
-    char library[128];     /* "oneDNN 2.6.3 (52b5f10...)"; "CUDA 13.0, cuDNN 9.12.0" */
+    char built_on[128];    /* "oneDNN 2.6.3 (52b5f10...)"; "CUDA 13.0, cuDNN 9.12.0" */
     char processor[96];    /* "AMD EPYC 9B14"; "NVIDIA H100" */
     char description[256]; /* all of it in short, for the log: "2 threads, AVX512, AMX bf16" */
 };

@@ -13,6 +13,6 @@ json_t *traits_to_json(const char *engine, const char *precision,
                        const struct engine_traits *traits) {
     return json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o}", "engine", engine, "precision",
                      precision, "threads", traits->threads, "instructions",
-                     text_of(traits->instructions), "library", text_of(traits->library),
+                     text_of(traits->instructions), "library", text_of(traits->built_on),
                      "processor", text_of(traits->processor), "program", text_of(build_text));
 }

@@ -278,7 +278,7 @@ static int choose_engine(struct start *start, const struct log *log, struct erro
     for (int i = 0; traits.threads > 0 && i < cut.count; i++)
         notices_add(&start->notices, "%s", cut.texts[i]);
     log_info(log, "engine %s, %s: %s; %s, %s", start->ops->name, settings->precision, reason,
-             traits.instructions, traits.library);
+             traits.instructions, traits.built_on);
     return 0;
 }
 

@@ -218,7 +218,7 @@ Test(cpu_engine, describes_the_machine) {
     cr_assert_eq(cpu_engine.probe(&config, &traits, &error), 0);
     cr_assert_eq(strncmp(traits.description, "2 threads, ", 11), 0, "%s", traits.description);
     cr_expect_eq(traits.threads, 2);
-    cr_expect_eq(strncmp(traits.library, "oneDNN ", 7), 0, "%s", traits.library);
+    cr_expect_eq(strncmp(traits.built_on, "oneDNN ", 7), 0, "%s", traits.built_on);
     cr_expect_neq(traits.instructions[0], '\0');
     cr_expect_neq(traits.processor[0], '\0');
     config.threads = 1;

@@ -203,8 +203,8 @@ Test(engine, names_what_its_bits_depend_on) {
     cr_assert_eq(digitsum_engine.ops->probe(&rig.config, &traits, &error), 0, "%s", error.text);
     cr_expect_eq(traits.threads, 0);
     cr_expect_str_eq(traits.instructions, "compute capability 9.0, 132 multiprocessors");
-    cr_expect_eq(strncmp(traits.library, "CUDA ", 5), 0, "%s", traits.library);
-    cr_expect(strstr(traits.library, ", cuDNN 9."), "%s", traits.library);
+    cr_expect_eq(strncmp(traits.built_on, "CUDA ", 5), 0, "%s", traits.built_on);
+    cr_expect(strstr(traits.built_on, ", cuDNN 9."), "%s", traits.built_on);
     cr_expect(strstr(traits.processor, "emulated device"), "%s", traits.processor);
     rig_close(&rig);
 }

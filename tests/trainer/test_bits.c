@@ -115,7 +115,7 @@ Test(bits, threads_that_were_recorded) {
 static json_t *here(void) {
     struct engine_traits traits = {.threads = 2,
                                    .instructions = "AVX2",
-                                   .library = "oneDNN 2.6.3",
+                                   .built_on = "oneDNN 2.6.3",
                                    .processor = "a processor"};
     json_t *now = traits_to_json("cpu", "f32", &traits);
     cr_assert_not_null(now);
