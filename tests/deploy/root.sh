@@ -39,8 +39,6 @@ root_checkout() {
 }
 
 root_make() {
-    # A mount of its own: only then may what runs inside have mounts of its own, as some tests do.
-    mount --bind "$root" "$root" || return 1
     debootstrap --variant=minbase "$release" "$root" "$mirror" >"$root.log" 2>&1 || {
         tail -n 20 "$root.log"
         return 1
