@@ -129,8 +129,8 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 
 # --- rooms -----------------------------------------------------------------------------------
-rooms := common loader augment model cpu trainer evaluator verify deploy
-programs := loader augment trainer evaluator verify pipeline watch
+rooms := common loader augment model cpu trainer evaluator report verify deploy
+programs := loader augment trainer evaluator report verify pipeline watch
 # Where main() is; the rest of that room is a library.
 $(foreach name,$(programs),$(eval $(name)_main := $(name)/main))
 pipeline_main := deploy/pipeline
@@ -144,6 +144,7 @@ cpu_needs := model cpu common
 common_needs := common
 trainer_needs := trainer model cpu common
 evaluator_needs := evaluator model cpu common
+report_needs := report evaluator common
 verify_needs := verify loader augment model cpu common
 deploy_needs := deploy common
 pipeline_needs := deploy common
@@ -157,7 +158,7 @@ libraries = $(foreach room,$(1),$(out)/lib/lib$(room).a)
 sources := $(foreach room,$(rooms),$(wildcard $(room)/*.c))
 everything = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h' '*.cu' '*.cuh' '*.cpp' '*.hpp' 2>/dev/null)
 
-.PHONY: all build run-pipeline watch verify
+.PHONY: all build run-pipeline watch verify report
 all: build
 build: $(programs:%=$(out)/bin/%) ## build the programs into build/bin/ (installs what is missing)
 
@@ -199,6 +200,9 @@ watch: $(out)/bin/watch ## print the reports of a run: RUN=first, or JOIN=tcp://
 verify: $(out)/bin/verify ## make all batches of a run again and compare: RUN=first
 	@$(with_args) exec $(out)/bin/verify $(if $(strip $(call given,RUN)),--run-dir=$(call quote,runs/$(call given,RUN))) $(call option,data,DATA) \
 	  $(call option,hold-out,HOLD_OUT) $(call flag,transpose,TRANSPOSE) "$$@"
+
+report: $(out)/bin/report ## draw the pictures of a run into its plots/: RUN=first
+	@$(with_args) exec $(out)/bin/report $(if $(strip $(call given,RUN)),$(call quote,runs/$(call given,RUN))) "$$@"
 
 $(out)/gen/proto/%.pb-c.c $(out)/gen/proto/%.pb-c.h: proto/%.proto
 	@mkdir -p $(@D)
@@ -257,6 +261,7 @@ tests_cuda_needs := model common
 tests_plans_needs := model cpu common
 tests_trainer_needs := trainer model cpu common
 tests_evaluator_needs := evaluator model cpu common
+tests_report_needs := report evaluator common
 tests_verify_needs := verify loader augment model cpu common
 tests_deploy_needs := deploy common
 tests_e2e_needs := deploy model cpu common

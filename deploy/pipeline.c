@@ -5,6 +5,7 @@
 #include "common/signals.h"
 #include "common/startup.h"
 #include "deploy/command.h"
+#include "deploy/draw.h"
 #include "deploy/launch.h"
 #include "deploy/summary.h"
 #include "deploy/telemetry.h"
@@ -497,6 +498,17 @@ static int conclude(struct run *run) {
     return reported == 0 ? 0 : 1;
 }
 
+/* The pictures show what is kept; that they cannot be drawn changes nothing of the run. */
+static void draw(const struct run *run) {
+    char binaries[PATH_MAX], now[PATH_MAX];
+    struct error error;
+    if (run->phase == KILLED || folder_moved(&run->folder, now))
+        return;
+    if (find_binaries(binaries, &error) != 0 ||
+        draw_pictures(binaries, &run->folder, run->signals, &error) != 0)
+        fprintf(stderr, "pipeline: warning: the pictures were not drawn: %s\n", error.text);
+}
+
 /* What could not begin: its reason, and, where a run of that name is in the way, what to do with
  * it. */
 static int refuse(struct run *run, const struct error *error) {
@@ -522,6 +534,7 @@ int main(int argc, char **argv) {
     if (run.options && launch_check(&run.launch, &error) == 0 && begin(&run, &error) == 0) {
         follow(&run);
         status = conclude(&run);
+        draw(&run);
     } else {
         supervisor_destroy(&run.supervisor); /* they write into the folder */
         status = refuse(&run, &error);

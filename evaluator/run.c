@@ -8,7 +8,6 @@
 #include "evaluator/file.h"
 #include "evaluator/follow.h"
 #include "evaluator/judge.h"
-#include "evaluator/plot.h"
 #include "evaluator/report.h"
 #include "evaluator/report_file.h"
 #include "evaluator/test_split.h"
@@ -22,8 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PLOT_PERIOD (30 * CLOCK_SECOND)
-
 struct run {
     const struct run_settings *settings;
     const struct log *log;
@@ -36,10 +33,8 @@ struct run {
     struct judge *judge;      /* engine and scoring of one checkpoint at a time */
     struct report_file *file; /* NULL without a run folder */
     struct events *events;
-    double began;  /* clock_seconds() at which the trainer began, as it told */
-    bool more;     /* there is something to score at once */
-    bool plotted;  /* the pictures show all that is in the file */
-    int64_t drawn; /* when they were drawn last */
+    double began; /* clock_seconds() at which the trainer began, as it told */
+    bool more;    /* there is something to score at once */
     struct log_limit bad;
 };
 
@@ -71,12 +66,6 @@ static int open_files(struct run *self, struct error *error) {
     if (report_cut(self->file))
         log_warning(self->log, "%s ended in a torn line of %zu bytes: cut off", path,
                     report_cut(self->file));
-    /* Whether the pictures show all lines is not known: they are drawn again at the end. */
-    size_t count;
-    report_list(self->file, &count);
-    self->plotted = count == 0;
-    snprintf(path, sizeof path, "%.1000s/plots", self->settings->run_dir);
-    plot_clean(path);
     return open_events(self, error);
 }
 
@@ -122,8 +111,6 @@ struct run *run_create(const struct run_settings *settings, const struct log *lo
     }
     self->settings = settings;
     self->log = log;
-    self->plotted = true;
-    self->drawn = clock_now();
     if (open_files(self, error) != 0 || open_peer(self, error) != 0)
         goto failed;
     self->follow = follow_create();
@@ -180,7 +167,6 @@ static int forget_from(struct run *self, uint64_t step, struct error *error) {
              "the run went back: its evaluations from step %" PRIu64
              " on, %zu in all, count no more",
              step, dropped);
-    self->plotted = false;
     return open_events(self, error);
 }
 
@@ -188,7 +174,6 @@ static int forget_from(struct run *self, uint64_t step, struct error *error) {
 static int keep(struct run *self, const struct evaluation *evaluation, struct error *error) {
     if (forget_from(self, evaluation->step, error) != 0)
         return -1;
-    self->plotted = false;
     if (events_append(self->events, evaluation, clock_wall(), error) != 0)
         return -1;
     return report_append(self->file, evaluation, error);
@@ -202,26 +187,6 @@ static int record(struct run *self, const struct evaluation *evaluation, struct 
     printf("%s\n", evaluation_line(evaluation, line));
     fflush(stdout);
     return tell(self, evaluation, error);
-}
-
-/* Pictures are drawn when nothing else is to be done, and at the end. */
-static void plot(struct run *self) {
-    struct error error;
-    char folder[1024];
-    size_t count;
-    /* The run may be over before we heard what its data is: then they stay as they are. */
-    if (self->plotted || !self->file || !*test_split_dataset(self->split))
-        return;
-    self->plotted = true;
-    self->drawn = clock_now();
-    const char *slash = strrchr(self->settings->run_dir, '/');
-    struct plot_title title = {.run = slash && slash[1] ? slash + 1 : self->settings->run_dir,
-                               .dataset = test_split_dataset(self->split),
-                               .synthetic = test_split_synthetic(self->split)};
-    const struct evaluation *list = report_list(self->file, &count);
-    snprintf(folder, sizeof folder, "%.1000s/plots", self->settings->run_dir);
-    if (plot_write(folder, &title, list, count, &error) != 0)
-        log_warning(self->log, "the plots could not be written: %s", error.text);
 }
 
 /* --- hearing ---------------------------------------------------------------------------------- */
@@ -417,13 +382,7 @@ static int judge_one_piece(struct run *self, struct error *error) {
     evaluation.digit_hits = score.digit_hits;
     evaluation.sum_hits = score.sum_hits;
     follow_done(self->follow);
-    if (record(self, &evaluation, error) != 0)
-        return -1;
-    /* Pictures while the run lasts: where nothing waits, and not so often that it costs training.
-     */
-    if (follow_waiting(self->follow) == 0 && clock_now() - self->drawn > PLOT_PERIOD)
-        plot(self);
-    return 1;
+    return record(self, &evaluation, error) == 0 ? 1 : -1;
 }
 
 int run_turn(struct run *self, long most, struct error *error) {
@@ -435,11 +394,8 @@ int run_turn(struct run *self, long most, struct error *error) {
     wait = due < wait ? due : wait;
     if (zmq_poll(items, split ? 3 : 2, wait < most ? wait : most) < 0 && errno != EINTR)
         return error_set(error, ERROR_IO, "waiting for messages: %s", zmq_strerror(errno));
-    if (hear(self, error) != 0) {
-        plot(self);
-        return -1;
-    }
-    if (test_split_work(self->split, clock_now(), error) != 0 || fetch(self, error) != 0)
+    if (hear(self, error) != 0 || test_split_work(self->split, clock_now(), error) != 0 ||
+        fetch(self, error) != 0)
         return -1;
     int status = judge_one_piece(self, error);
     self->more = status == 1;
@@ -450,6 +406,5 @@ int run_loop(struct run *self, struct error *error) {
     while (!signals_stop())
         if (run_turn(self, LONG_MAX, error) != 0)
             return error->code == ERROR_CLOSED ? 0 : -1;
-    plot(self);
     return error_set(error, ERROR_INTERRUPTED, "stopped by a signal");
 }

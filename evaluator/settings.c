@@ -9,7 +9,7 @@ static const struct option_row rows[] = {
     {"join", 'j', OPTION_TEXT, AT(join), 0, 0, NULL, "tcp://127.0.0.1:5555", "ADDR",
      "the trainer's address", 0},
     {"run-dir", 'd', OPTION_TEXT, AT(run_dir), 0, 0, NULL, NULL, "DIR",
-     "where evaluations.jsonl, plots and the event file go; without it they are not written", 0},
+     "where evaluations.jsonl and the event file go; without it they are not written", 0},
     {"device", 0, OPTION_CHOICE, AT(device), 0, 0, "auto|cpu|cuda", "auto", "DEVICE",
      "where to compute: auto takes a GPU where there is one", 0},
     {"precision", 0, OPTION_CHOICE, AT(precision), 0, 0, "auto|f32|tf32|bf16", "auto", "TYPE",

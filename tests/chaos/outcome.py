@@ -7,7 +7,7 @@ import subprocess
 
 # What a run may leave in its folder.
 LEFT = re.compile(r"(settings|summary)\.json|trainer\.lock|evaluations\.jsonl|batches\.txt|best\.safetensors|ballast"
-                  r"|checkpoints/step-\d+\.safetensors|plots/\w+\.(svg|png)|events/events\.out\.tfevents[\w.-]*")  # fmt: skip
+                  r"|checkpoints/step-\d+\.safetensors|events/events\.out\.tfevents[\w.-]*")  # fmt: skip
 
 
 class Outcome:

@@ -56,6 +56,8 @@ Test(pipeline, whole_run) {
     cr_expect(e2e_logged(&run, pipeline, "digit accuracy"));
     cr_expect_eq(e2e_logged(&run, pipeline, "SYNTHETIC"), strcmp(run.data, "synthetic") == 0);
     cr_expect_eq(e2e_summary_number(&run, "steps"), 60);
+    e2e_expect_file(&run, "plots/accuracy.svg");
+    e2e_expect_file(&run, "plots/loss.png");
     cr_expect_eq(e2e_count_processes(run.folder), 0, "a process is left");
     /* The name is taken now. */
     int again = start(&run, run.data, "60", NULL);
@@ -79,14 +81,33 @@ Test(pipeline, synthetic_digits_are_announced) {
     e2e_end(&run);
 }
 
+/* Something else than a folder stands where the pictures go. */
+Test(pipeline, pictures_that_cannot_be_drawn_are_only_a_warning) {
+    struct e2e run;
+    char path[400];
+    e2e_begin(&run);
+    int pipeline = start(&run, run.data, "40", NULL);
+    e2e_expect_file(&run, "settings.json");
+    snprintf(path, sizeof path, "%s/plots", run.run);
+    FILE *file = fopen(path, "we");
+    cr_assert_not_null(file);
+    fclose(file);
+    cr_expect_eq(e2e_wait(&run, pipeline), 0);
+    cr_expect(e2e_logged(&run, pipeline, "warning: the pictures were not drawn"));
+    cr_expect(e2e_logged(&run, pipeline, "plots: expected a folder"));
+    e2e_end(&run);
+}
+
 Test(pipeline, interrupted_once_saves_and_leaves_nothing) {
     struct e2e run;
     e2e_begin(&run);
     int pipeline = start(&run, run.data, "100000", NULL);
     e2e_expect_file(&run, "checkpoints/step-000000020.safetensors");
+    e2e_expect(&run, pipeline, "  digit "); /* an evaluation: something to draw */
     process_signal(&run.list[pipeline].process, SIGINT, false);
     cr_expect_eq(e2e_wait(&run, pipeline), 130);
     cr_expect(e2e_logged(&run, pipeline, "pipeline --run=run --runs="));
+    e2e_expect_file(&run, "plots/accuracy.svg");
     cr_expect_eq(e2e_count_processes(run.folder), 0, "a process is left");
     char steps[32];
     snprintf(steps, sizeof steps, "%.0f", e2e_summary_number(&run, "steps") + 20);

@@ -75,6 +75,8 @@ Test(training, learns_and_leaves_everything_in_its_form) {
     cr_expect_eq(e2e_summary_number(&run, "messages_rejected"), 0);
     e2e_expect_file(&run, "settings.json");
     e2e_expect_file(&run, "best.safetensors");
+    int report = e2e_start(&run, "report", "report", (const char *const[]){"@RUN", NULL});
+    cr_expect_eq(e2e_wait(&run, report), 0);
     e2e_expect_file(&run, "plots/accuracy.svg");
     expect_every_checkpoint_once(&run);
     e2e_end(&run);

@@ -1,5 +1,6 @@
 /* Event files over several sessions: each step once, times that grow, a session start that makes
  * TensorBoard forget what it has shown. */
+#include "common/crc32c.h"
 #include "evaluator/event_record.h"
 #include "evaluator/events.h"
 #include "evaluator/old_events.h"
@@ -194,4 +195,44 @@ Test(sessions, others_files_are_left_alone) {
     start(1000);
     add(100, 1001);
     cr_expect_eq(scratch_count(folder), 3, "but for what a crash left aside");
+}
+
+/* --- the records as TFRecord has them: lengths and masked CRC-32C --- */
+
+static uint32_t masked(const uint8_t *bytes, size_t size) {
+    uint32_t crc = crc32c(0, bytes, size);
+    return (crc >> 15 | crc << 17) + 0xa282ead8u;
+}
+
+static uint64_t little(const uint8_t *bytes, int size) {
+    uint64_t value = 0;
+    for (int i = size - 1; i >= 0; i--)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
+Test(sessions, records_that_tensorboard_reads) {
+    static uint8_t bytes[1 << 16];
+    start(1234.5);
+    for (uint64_t step = 1; step <= 3; step++)
+        add_event(step, 1235);
+    FILE *file = fopen(events_path(events), "re");
+    cr_assert_not_null(file);
+    size_t size = fread(bytes, 1, sizeof bytes, file), at = 0;
+    fclose(file);
+    int records = 0, named = 0;
+    while (at < size) {
+        cr_assert_leq(at + 12, size, "a torn record");
+        uint64_t length = little(bytes + at, 8);
+        cr_assert_leq(at + 16 + length, size, "a torn record");
+        cr_expect_eq(little(bytes + at + 8, 4), masked(bytes + at, 8));
+        cr_expect_eq(little(bytes + at + 12 + length, 4), masked(bytes + at + 12, length));
+        if (records == 0)
+            cr_expect_not_null(memmem(bytes + at + 12, length, "brain.Event:2", 13));
+        named += memmem(bytes + at + 12, length, "digit/accuracy", 14) != NULL;
+        at += 16 + length;
+        records++;
+    }
+    cr_expect_geq(records, 4);
+    cr_expect_eq(named, 3);
 }

@@ -1,6 +1,6 @@
-/* In the place of evaluator/chart.c: cairo would take a tenth of a second for each input. Holds a
+/* In the place of report/chart.c: cairo would take a tenth of a second for each input. Holds a
  * chart to what its header promises to whoever draws it. */
-#include "evaluator/chart.h"
+#include "report/chart.h"
 
 #include <math.h>
 #include <stdlib.h>

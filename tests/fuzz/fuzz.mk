@@ -3,7 +3,7 @@
 # and is run again each time, before anything else.
 fuzz_targets := idx gzip png csv npz net recipe checkpoint record report events wire control worker evaluator
 fuzz_programs := $(fuzz_targets:%=$(out)/fuzz/%)
-fuzz_needs := trainer evaluator augment loader model common
+fuzz_needs := trainer report evaluator augment loader model common
 fuzz_shared := $(out)/obj/tests/fuzz/input.o
 
 $(fuzz_programs): $(out)/fuzz/%: $(out)/obj/tests/fuzz/%.o $(fuzz_shared) $(call libraries,$(fuzz_needs))
@@ -12,7 +12,7 @@ $(fuzz_programs): $(out)/fuzz/%: $(out)/obj/tests/fuzz/%.o $(fuzz_shared) $(call
 
 # What only some of them need, or have in the place of ours.
 $(addprefix $(out)/fuzz/,worker evaluator): $(out)/obj/tests/fuzz/dialogue.o
-$(addprefix $(out)/fuzz/,report evaluator): $(out)/obj/tests/fuzz/chart.o
+$(out)/fuzz/report: $(out)/obj/tests/fuzz/chart.o
 
 $(out)/fuzz/seeds: $(out)/obj/tests/fuzz/seeds.o $(out)/obj/tests/fuzz/seeds_messages.o $(call libraries,model common)
 	@mkdir -p $(@D)

@@ -1,7 +1,7 @@
 /* Fuzz target: an evaluations.jsonl that an evaluator finds, and the pictures of what is in it.
  * What was read must be read again as it is. */
-#include "evaluator/plot.h"
 #include "evaluator/report_file.h"
+#include "report/pictures.h"
 #include "tests/fuzz/input.h"
 
 #include <fcntl.h>
@@ -11,21 +11,28 @@
 
 static char folder[INPUT_FOLDER], path[96], plots[96];
 
-static size_t read_once(const struct plot_title *title) {
+static size_t read_once(void) {
     struct error error;
     size_t count = 0;
     struct report_file *file = report_open(path, &error);
     if (!file)
         return SIZE_MAX;
-    const struct evaluation *list = report_list(file, &count);
-    if (title && plot_write(plots, title, list, count, &error) != 0)
-        abort();
+    report_list(file, &count);
     report_close(&file);
     return count;
 }
 
+static void draw(void) {
+    struct error error;
+    struct results results;
+    if (results_read(folder, &results, &error) != 0)
+        return;
+    if (pictures_draw(&results, plots, &error) != 0)
+        abort();
+    results_free(&results);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
-    static const struct plot_title title = {"fuzz", "MNIST", false};
     if (!folder[0]) {
         input_folder("report", folder);
         snprintf(path, sizeof path, "%s/evaluations.jsonl", folder);
@@ -35,8 +42,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     if (file < 0 || write(file, bytes, size) != (ssize_t)size)
         abort();
     close(file);
-    size_t count = read_once(&title);
-    if (count != SIZE_MAX && read_once(NULL) != count)
+    draw();
+    size_t count = read_once();
+    if (count != SIZE_MAX && read_once() != count)
         abort();
     return 0;
 }

@@ -1,5 +1,5 @@
 /* Ticks that people count in: 1, 2, 5 and the powers of ten. */
-#include "evaluator/axis.h"
+#include "report/axis.h"
 
 #include <assert.h>
 #include <math.h>

@@ -1,10 +1,10 @@
 /* Draws one chart with cairo: lines over x with their bands, clean axes, the last value of each
  * line beside its end. Knows nothing of evaluations. */
-#ifndef EVALUATOR_CHART_H
-#define EVALUATOR_CHART_H
+#ifndef REPORT_CHART_H
+#define REPORT_CHART_H
 
 #include "common/error.h"
-#include "evaluator/axis.h"
+#include "report/axis.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,9 +1,6 @@
-/* Plots and the event file: whole files whatever the evaluations are, and records that others can
- * read: lengths and masked CRC-32C as TFRecord has them. */
-#include "common/crc32c.h"
-#include "evaluator/axis.h"
-#include "evaluator/events.h"
-#include "evaluator/plot.h"
+/* The pictures: whole files whatever the evaluations are. */
+#include "report/axis.h"
+#include "report/pictures.h"
 #include "tests/support/scratch.h"
 
 #include <criterion/criterion.h>
@@ -33,7 +30,7 @@ static size_t read_file(const char *folder, const char *name, uint8_t *bytes, si
     return got;
 }
 
-Test(plot, draws_any_number_of_evaluations) {
+Test(pictures, draws_any_number_of_evaluations) {
     char folder[64], plots[80];
     static const size_t counts[] = {0, 1, 2, 1000};
     static uint8_t bytes[1 << 16];
@@ -45,9 +42,11 @@ Test(plot, draws_any_number_of_evaluations) {
         list[i] = evaluation_of(i + 1);
     list[1].loss = NAN;
     list[999].digit_hits = 10000; /* no error at all, on a logarithmic scale */
-    struct plot_title title = {"a <run> & more", "synthetic digits", true};
+    struct results results = {
+        .run = "a <run> & more", .dataset = "synthetic digits", .synthetic = true, .list = list};
     for (int i = 0; i < 4; i++) {
-        cr_assert_eq(plot_write(plots, &title, list, counts[i], &error), 0, "%s", error.text);
+        results.count = counts[i];
+        cr_assert_eq(pictures_draw(&results, plots, &error), 0, "%s", error.text);
         cr_expect_eq(scratch_count(plots), 4, "with %zu evaluations", counts[i]);
         read_file(plots, "accuracy.svg", bytes, sizeof bytes);
         cr_expect(memcmp(bytes, "<?xml", 5) == 0 || memcmp(bytes, "<svg", 4) == 0);
@@ -56,40 +55,38 @@ Test(plot, draws_any_number_of_evaluations) {
     }
     char path[SCRATCH_PATH];
     scratch_write(plots, "loss.png.part", "half", path); /* a crash */
-    plot_clean(plots);
+    cr_expect_eq(pictures_draw(&results, plots, &error), 0, "%s", error.text);
     cr_expect_eq(scratch_count(plots), 4);
-    cr_expect_eq(plot_write("/nowhere/at/all", &title, list, 1, &error), -1);
+    cr_expect_eq(pictures_draw(&results, "/nowhere/at/all", &error), -1);
     cr_expect_eq(error.code, ERROR_IO);
     free(list);
     scratch_end(folder);
 }
 
-Test(plot, long_runs_are_thinned_out_but_for_their_end) {
+Test(pictures, long_runs_are_thinned_out_but_for_their_end) {
     enum { MANY = 20000 };
     char folder[64], plots[80];
     static uint8_t one[1 << 20], other[1 << 20];
     struct evaluation *list = calloc(MANY, sizeof *list);
     struct error error;
-    struct plot_title title = {"run", "MNIST", false};
+    struct results results = {.run = "run", .dataset = "MNIST", .list = list, .count = MANY};
     scratch_begin(folder);
     snprintf(plots, sizeof plots, "%s/plots", folder);
     for (uint64_t i = 0; i < MANY; i++)
         list[i] = evaluation_of(i + 1);
-    cr_assert_eq(plot_write(plots, &title, list, MANY, &error), 0, "%s", error.text);
+    cr_assert_eq(pictures_draw(&results, plots, &error), 0, "%s", error.text);
     size_t size = read_file(plots, "accuracy.svg", one, sizeof one);
     cr_expect_lt(size, sizeof one / 2, "%zu bytes", size);
     list[MANY - 1].digit_hits = 1234;
-    cr_assert_eq(plot_write(plots, &title, list, MANY, &error), 0, "%s", error.text);
+    cr_assert_eq(pictures_draw(&results, plots, &error), 0, "%s", error.text);
     size_t again = read_file(plots, "accuracy.svg", other, sizeof other);
     cr_expect(size != again || memcmp(one, other, size) != 0, "the last one is not shown");
     free(list);
     scratch_end(folder);
 }
 
-/* A band goes along the upper ends of the intervals and back along the lower ones, and nowhere
- * else: not to where a text before it ended. */
 /* The step between two ticks was rounded to 0, and no number of them reached the end. */
-Test(plot, axis_of_next_to_nothing_ends, .timeout = 20) {
+Test(pictures, axis_of_next_to_nothing_ends, .timeout = 20) {
     static const double ends[] = {5e-324, 1e-308, 1e-301, 1e-299, -1, NAN, INFINITY, 1e9};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         struct axis axis = axis_linear(ends[i]);
@@ -111,16 +108,18 @@ static char *next_band(char *text) {
     return NULL;
 }
 
-Test(plot, bands_have_two_points_for_each_evaluation) {
+/* A band goes along the upper ends of the intervals and back along the lower ones, and nowhere
+ * else: not to where a text before it ended. */
+Test(pictures, bands_have_two_points_for_each_evaluation) {
     char folder[64], plots[80];
     static char text[1 << 18];
     struct evaluation list[3] = {evaluation_of(10), evaluation_of(20), evaluation_of(30)};
-    struct plot_title title = {"run", "MNIST", false};
+    struct results results = {.run = "run", .dataset = "MNIST", .list = list, .count = 3};
     struct error error;
     int bands = 0;
     scratch_begin(folder);
     snprintf(plots, sizeof plots, "%s/plots", folder);
-    cr_assert_eq(plot_write(plots, &title, list, 3, &error), 0, "%s", error.text);
+    cr_assert_eq(pictures_draw(&results, plots, &error), 0, "%s", error.text);
     text[read_file(plots, "accuracy.svg", (uint8_t *)text, sizeof text - 1)] = '\0';
     for (char *band = text; (band = next_band(band)); band++, bands++) {
         char *path = strstr(band, "d=\"M "), *end = path ? strstr(path, "/>") : NULL;
@@ -134,46 +133,26 @@ Test(plot, bands_have_two_points_for_each_evaluation) {
     scratch_end(folder);
 }
 
-static uint32_t masked(const uint8_t *bytes, size_t size) {
-    uint32_t crc = crc32c(0, bytes, size);
-    return (crc >> 15 | crc << 17) + 0xa282ead8u;
-}
-
-static uint64_t little(const uint8_t *bytes, int count) {
-    uint64_t value = 0;
-    for (int i = count - 1; i >= 0; i--)
-        value = value << 8 | bytes[i];
-    return value;
-}
-
-Test(events, records_that_tensorboard_reads) {
+/* Nobody may take figures on synthetic digits for MNIST's: not where the dataset is not known
+ * either. The box is the only fill of its colour. */
+Test(pictures, warn_of_data_that_is_not_known_to_be_MNIST) {
+    static const struct {
+        const char *dataset;
+        bool synthetic, warns;
+    } cases[] = {{"MNIST", false, false}, {"synthetic digits", true, true}, {"", false, true}};
     char folder[64];
-    static uint8_t bytes[1 << 16];
+    static char text[1 << 18];
+    struct evaluation evaluation = evaluation_of(10);
     struct error error;
     scratch_begin(folder);
-    struct events *events = events_open(folder, 1234.5, NULL, 0, &error);
-    cr_assert_not_null(events, "%s", error.text);
-    for (uint64_t step = 1; step <= 3; step++) {
-        struct evaluation evaluation = evaluation_of(step);
-        cr_assert_eq(events_append(events, &evaluation, 1235, &error), 0, "%s", error.text);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct results results = {
+            .run = "run", .synthetic = cases[i].synthetic, .list = &evaluation, .count = 1};
+        strcpy(results.dataset, cases[i].dataset);
+        cr_assert_eq(pictures_draw(&results, folder, &error), 0, "%s", error.text);
+        text[read_file(folder, "loss.svg", (uint8_t *)text, sizeof text - 1)] = '\0';
+        bool warns = strstr(text, "rgb(75%,11%,11%)") || strstr(text, "rgb(75%, 11%, 11%)");
+        cr_expect_eq(warns, cases[i].warns, "'%s'", cases[i].dataset);
     }
-    size_t size = read_file("", events_path(events) + 1, bytes, sizeof bytes), at = 0;
-    int records = 0, named = 0;
-    while (at < size) {
-        cr_assert_leq(at + 12, size, "a torn record");
-        uint64_t length = little(bytes + at, 8);
-        cr_assert_leq(at + 16 + length, size, "a torn record");
-        cr_expect_eq(little(bytes + at + 8, 4), masked(bytes + at, 8));
-        cr_expect_eq(little(bytes + at + 12 + length, 4), masked(bytes + at + 12, length));
-        if (records == 0)
-            cr_expect_not_null(memmem(bytes + at + 12, length, "brain.Event:2", 13));
-        named += memmem(bytes + at + 12, length, "digit/accuracy", 14) != NULL;
-        at += 16 + length;
-        records++;
-    }
-    cr_expect_geq(records, 4);
-    cr_expect_eq(named, 3);
-    events_close(&events);
-    cr_expect_null(events);
     scratch_end(folder);
 }

@@ -1,6 +1,6 @@
 /* Axes as pure functions: from a range of values to ticks and positions. Draws nothing. */
-#ifndef EVALUATOR_AXIS_H
-#define EVALUATOR_AXIS_H
+#ifndef REPORT_AXIS_H
+#define REPORT_AXIS_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* Layout: the plot area with room at the right for the lines' names, title and subtitle above. All
  * lengths are in points of a page of WIDTH × HEIGHT. */
-#include "evaluator/chart.h"
+#include "report/chart.h"
 
 #include <cairo-svg.h>
 #include <cairo.h>
