@@ -2,6 +2,7 @@
  * order, and reports. What each process does is its own business; what is started and how is in
  * launch.h, what a death means in supervise.h, what people see in form.h and view.h. */
 #include "common/clock.h"
+#include "common/program.h"
 #include "common/signals.h"
 #include "common/startup.h"
 #include "deploy/command.h"
@@ -317,14 +318,11 @@ static void follow(struct run *run) {
 
 /* --- beginning and report --- */
 
-/* The folder of our own executable: the other programs lie beside it. */
+/* The other programs lie beside this one. */
 static int find_binaries(char path[static PATH_MAX], struct error *error) {
-    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
-    if (length < 0)
-        return error_set_errno(error, "cannot find out where this program lies");
-    path[length] = '\0';
-    *strrchr(path, '/') = '\0';
-    return 0;
+    if (*program_folder(path))
+        return 0;
+    return error_set(error, ERROR_IO, "cannot find out where this program lies: is /proc mounted?");
 }
 
 /* Signals come through a descriptor. Blocked before any thread is started, so for all of them. A

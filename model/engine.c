@@ -2,6 +2,7 @@
  * a shared object, so that this program starts where NVIDIA's libraries are missing. */
 #include "model/engine.h"
 
+#include "common/program.h"
 #include "model/engine_plugin.h"
 
 #include <assert.h>
@@ -43,18 +44,15 @@ static int find_object(char path[PATH_MAX], struct error *error) {
         return 0;
     }
     char own[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
-    own[length > 0 ? length : 0] = '\0';
-    char *slash = strrchr(own, '/');
-    if (slash)
-        slash[1] = '\0';
-    for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++)
-        if (snprintf(path, PATH_MAX, "%s%s", own, places[i]) < PATH_MAX && access(path, R_OK) == 0)
+    program_folder(own);
+    for (size_t i = 0; *own && i < sizeof places / sizeof *places; i++)
+        if (snprintf(path, PATH_MAX, "%s/%s", own, places[i]) < PATH_MAX && access(path, R_OK) == 0)
             return 0;
-    return error_set(error, ERROR_UNSUPPORTED,
-                     "this build has no CUDA engine (no %s in %s../lib; it is built where nvcc and "
-                     "cuDNN are found)",
-                     CUDA_FILE, slash ? own : "");
+    return error_set(
+        error, ERROR_UNSUPPORTED,
+        "this build has no CUDA engine (no %s in %s/../lib; it is built where nvcc and "
+        "cuDNN are found)",
+        CUDA_FILE, own);
 }
 
 /* Opens it and checks that it was built with this program. It stays open until the process ends:

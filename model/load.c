@@ -1,6 +1,7 @@
 /* Where network files lie, and how one is read. */
 #include "model/net.h"
 
+#include "common/program.h"
 #include "common/suggest.h"
 
 #include <assert.h>
@@ -60,15 +61,6 @@ static struct net *load_path(const char *path, struct error *error) {
         net = read_file(file, path, error);
     close(file);
     return net;
-}
-
-/* The folder that holds the running program, or "" where /proc does not say. */
-static void program_folder(char folder[static PATH_MAX]) {
-    ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
-    folder[length > 0 ? length : 0] = '\0';
-    char *slash = strrchr(folder, '/');
-    if (slash)
-        *slash = '\0';
 }
 
 static bool is_path(const char *text) {
