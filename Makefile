@@ -86,7 +86,7 @@ CC ?= cc
 # compiler and others know no such name: then the machine's), and x86_64 alone.
 multiarch = $(eval multiarch := $(shell m=$$($(CC) -print-multiarch 2>/dev/null); echo "$${m:-$$($(CC) -dumpmachine)}"))$(multiarch)
 processor = $(firstword $(subst -, ,$(multiarch)))
-PKGS := libzmq libprotobuf-c libpng zlib libzip libconfig jansson libcurl libcrypto cairo
+PKGS := libzmq libprotobuf-c libpng zlib libzip libconfig jansson libcrypto cairo
 # What pkg-config says is kept in a file: asked once, and only after the packages are there. make
 # reads its own file again when it has written this one.
 ifneq ($(filter-out help clean format check check-% fresh-check arm64-check,$(or $(MAKECMDGOALS),build)),)

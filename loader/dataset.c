@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* The digest of MNIST as a dataset. The headers of the files hold nothing that the readers do not
- * check, so this one value says what the four in FETCH_MNIST say (a test holds them together). */
+ * check, so this one value says what the four in loader/fetch say (a test holds them together). */
 static const char MNIST_SHA256[] =
     "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16";
 
@@ -216,11 +216,10 @@ static int open_keras(struct dataset *self, const struct dataset_request *reques
 /* Downloads the four files of MNIST. */
 static int obtain_mnist(const struct dataset_request *request, struct layout *layout,
                         struct error *error) {
-    struct fetch_settings settings = request->fetch ? *request->fetch : fetch_defaults();
     if (fetch_cache(layout->path, error))
         return -1;
     log_info(request->log, "MNIST is not on this machine: downloading it into %s", layout->path);
-    if (fetch_download(&settings, layout->path, error))
+    if (fetch_download(layout->path, NULL, request->log, error) != 0)
         return -1;
     return idx_locate(layout->path, &layout->files, error);
 }
@@ -239,7 +238,7 @@ static int open_mnist(struct dataset *self, const struct dataset_request *reques
     if (obtain_mnist(request, &layout, &failure)) {
         if (!or_synthetic || failure.code == ERROR_INTERRUPTED)
             return error_set(error, failure.code, "%s", failure.text);
-        log_warning(request->log, "MNIST cannot be had (%s): drawing synthetic digits instead",
+        log_warning(request->log, "MNIST is unavailable (%s): drawing synthetic digits instead",
                     failure.text);
         return open_synthetic(self, request, error);
     }

@@ -37,8 +37,7 @@ struct dataset_request {
                      and the name says so; before the limits; 0: the test split itself */
     uint32_t train_limit, test_limit; /* keep only the first N samples; 0 keeps all. The first of a
                                          PNG tree are those of the lowest labels */
-    const struct fetch_settings *fetch; /* NULL: fetch_defaults() */
-    const struct log *log;              /* what was found or tried, line by line; may be NULL */
+    const struct log *log;            /* what was found or tried, line by line; may be NULL */
 };
 
 /* Opens and checks everything; nothing is read later. NULL with the reader's sentence.

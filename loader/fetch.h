@@ -1,5 +1,5 @@
-/* Where MNIST lies, or else comes from: the search on disk, and the download with its checks. What
- * is in the files is read by idx. */
+/* Where MNIST lies, or else comes from: the search on disk, and the download by the script
+ * loader/fetch. What is in the files is read by idx. */
 #ifndef LOADER_FETCH_H
 #define LOADER_FETCH_H
 
@@ -10,34 +10,6 @@
 
 #include <limits.h>
 #include <stdbool.h>
-#include <stdint.h>
-
-/* A file as the mirrors have it. */
-struct fetch_file {
-    const char *name;   /* without .gz */
-    const char *sha256; /* of the decompressed bytes: 64 digits */
-    uint64_t size;      /* of the decompressed bytes */
-};
-
-/* Called while a file comes, some times a second; total is 0 as long as it is not known. */
-typedef void fetch_progress(void *context, const char *name, uint64_t done, uint64_t total);
-
-struct fetch_settings {
-    const char *const *mirrors;     /* NULL-ended; each ends in '/' and has NAME.gz in it */
-    const struct fetch_file *files; /* `count` of them */
-    int count;
-    long connect_seconds;     /* most until a connection stands */
-    long stall_seconds;       /* longest time below 1,000 bytes a second */
-    fetch_progress *progress; /* may be NULL */
-    void *context;
-    const struct log *log; /* a line for each mirror that failed; may be NULL */
-};
-
-/* MNIST's four files, in the order of enum idx_file. */
-extern const struct fetch_file FETCH_MNIST[IDX_FILES];
-
-/* MNIST, two public mirrors, 5 s to connect, 10 s of stalling; no progress, no log. */
-struct fetch_settings fetch_defaults(void);
 
 /* $XDG_CACHE_HOME/digitsum/mnist, or ~/.cache/digitsum/mnist. Returns 0, or -1 with ERROR_INVALID
  * where neither XDG_CACHE_HOME nor HOME is set. */
@@ -55,12 +27,15 @@ int fetch_find(struct notices *notices, char folder[PATH_MAX], struct idx_files 
  * where there is none. Reads nothing. */
 bool fetch_find_keras(char path[PATH_MAX]);
 
-/* Downloads every file from the first mirror that has it right, into `folder`, which is made where
- * it is missing. All are held in memory and checked (size, SHA-256 of what they inflate to) before
- * the first is written; each is written aside, synced and renamed. So the folder holds whole files
- * or, after any failure or signal, nothing new. Returns 0, or -1: ERROR_INTERRUPTED when
- * signals_stop() turned true, otherwise the last mirror's failure (ERROR_TIMEOUT, ERROR_IO,
- * ERROR_CORRUPT) with the address in the sentence, or ERROR_IO for the folder. */
-int fetch_download(const struct fetch_settings *settings, const char *folder, struct error *error);
+/* Downloads MNIST's four files into `folder`, which is made where it is missing, with the script
+ * loader/fetch: from the first mirror that has each right, by its SHA-256. `list` names the files
+ * in their place (a test's own); NULL: MNIST's. The folder then holds whole files or, after any
+ * failure or signal, nothing new but the folder .part, which the next download goes on from.
+ * Failures that another mirror made up for are logged (`log` may be NULL). A terminal at standard
+ * error sees progress. Returns 0, or -1: ERROR_INTERRUPTED when signals_stop() turned true,
+ * otherwise why the last mirror failed (ERROR_TIMEOUT, ERROR_IO, ERROR_CORRUPT) with the address in
+ * the sentence, or ERROR_IO for the folder, or where curl is not installed. */
+int fetch_download(const char *folder, const char *list, const struct log *log,
+                   struct error *error);
 
 #endif

@@ -60,14 +60,6 @@ static const struct options_program program = {
     .count = sizeof rows / sizeof rows[0],
 };
 
-/* One line on a terminal, rewritten; nothing elsewhere. */
-static void show_download(void *context, const char *name, uint64_t done, uint64_t total) {
-    (void)context;
-    if (isatty(2))
-        fprintf(stderr, "\r\033[K  %s  %.1f of %.1f MB", name, (double)done / 1e6,
-                (double)total / 1e6);
-}
-
 /* --find: makes sure that the data is there before anything is started, with a person watching, and
  * prints on standard output what --data should say from here on. */
 static int find_data(const struct settings *settings, const struct log *log, struct error *error) {
@@ -86,22 +78,17 @@ static int find_data(const struct settings *settings, const struct log *log, str
     if (found < 0)
         return -1;
     if (!found && !fetch_find_keras(folder)) {
-        struct fetch_settings fetch = fetch_defaults();
-        fetch.log = log;
-        fetch.progress = show_download;
         int status = fetch_cache(folder, &reason);
         if (status == 0) {
             log_info(log, "MNIST is not on this machine: downloading it into %s", folder);
-            status = fetch_download(&fetch, folder, &reason);
-            if (isatty(2))
-                fputs("\r\033[K", stderr);
+            status = fetch_download(folder, NULL, log, &reason);
         }
         if (status != 0 && (!automatic || reason.code == ERROR_INTERRUPTED)) {
             *error = reason;
             return -1;
         }
         if (status != 0) {
-            log_warning(log, "MNIST cannot be had: %s", reason.text);
+            log_warning(log, "MNIST is unavailable: %s", reason.text);
             data = "synthetic";
         }
     }
@@ -111,14 +98,11 @@ static int find_data(const struct settings *settings, const struct log *log, str
 
 static struct dataset *open_dataset(const struct settings *settings, const struct log *log,
                                     struct error *error) {
-    struct fetch_settings fetch = fetch_defaults();
-    fetch.log = log;
     struct dataset_request request = {.data = settings->data,
                                       .transpose = settings->transpose,
                                       .hold_out = (uint32_t)settings->hold_out,
                                       .train_limit = (uint32_t)settings->train_limit,
                                       .test_limit = (uint32_t)settings->test_limit,
-                                      .fetch = &fetch,
                                       .log = log};
     return dataset_open(&request, error);
 }

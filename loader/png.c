@@ -1,4 +1,6 @@
-/* One PNG file. */
+/* One PNG file. Not by libpng's simplified API (png_image_*), which applies gamma: it turns
+ * colours, palettes, transparency and gray with a gAMA chunk into other bytes than those that are
+ * stored. */
 #include "loader/png.h"
 #include "common/batch.h"
 #include "loader/kind.h"

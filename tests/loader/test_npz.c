@@ -362,11 +362,9 @@ Test(npz, keras_cache_is_found) {
     cr_expect_str_eq(path, name);
     setenv("MNIST_DIR", "/nowhere", 1);
     setenv("XDG_CACHE_HOME", archive.folder, 1);
-    static const char *const nobody[] = {"http://127.0.0.1:1/", NULL};
+    setenv("DIGITSUM_MIRRORS", "http://127.0.0.1:1/", 1);
     cr_assert_eq(chdir(archive.folder), 0);
-    struct fetch_settings fetch = fetch_defaults();
-    fetch.mirrors = nobody;
-    struct dataset_request request = {.data = "mnist", .fetch = &fetch};
+    struct dataset_request request = {.data = "mnist"};
     struct error error = {0};
     cr_expect_null(dataset_open(&request, &error));
     cr_expect(strstr(error.text, "127.0.0.1"), "the download is tried: %s", error.text);
