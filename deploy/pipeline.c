@@ -6,7 +6,6 @@
 #include "common/signals.h"
 #include "common/startup.h"
 #include "deploy/command.h"
-#include "deploy/draw.h"
 #include "deploy/launch.h"
 #include "deploy/summary.h"
 #include "deploy/telemetry.h"
@@ -22,19 +21,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* How long each way of ending may take before the next, rougher one. */
 static const int64_t stop_time = 20 * CLOCK_SECOND; /* the trainer: checkpoint, STOP to all */
 static const int64_t leave_time = 2 * CLOCK_SECOND; /* workers, once the trainer has ended */
 static const int64_t term_time = 5 * CLOCK_SECOND;  /* after SIGTERM */
+static const int64_t draw_time = 30 * CLOCK_SECOND; /* the pictures */
 
 enum phase {
     RUNNING,
     STOPPING,    /* the trainer was asked to */
     LEAVING,     /* the trainer has ended: the others have been told and leave */
     TERMINATING, /* SIGTERM was sent to all that is left */
-    KILLED
+    KILLED,
+    DRAWING /* all have ended: the pictures are drawn */
 };
 
 #define TRAINER_HINT "; to go on: "
@@ -199,7 +201,7 @@ static void pause_all(struct run *run) {
 
 /* A terminal that closes sends SIGHUP more than once: that asks, but never insists. */
 static void ask_to_end(struct run *run, bool counts) {
-    if (run->insisted && counts) {
+    if (run->phase == DRAWING || (run->insisted && counts)) {
         view_line(run->view, "ending everything at once");
         kill_all(run);
         return;
@@ -263,6 +265,9 @@ static void follow_processes(struct run *run) {
             trainer_ended(run, &event);
             break;
         case SUPERVISE_LEFT:
+            if (strcmp(event.name, "report") == 0 && event.status != 0)
+                view_line(run->view, "warning: the pictures were not drawn: report %s: %s",
+                          process_status_text(event.status, text), event.words);
             break;
         }
     }
@@ -347,6 +352,30 @@ static int open_signals(struct error *error) {
 
 static void file_of(const struct run *run, const char *name, char path[static PATH_MAX + 32]) {
     snprintf(path, PATH_MAX + 32, "%s/%s", run->folder.path, name);
+}
+
+/* The pictures of what is kept. That they cannot be drawn, or shall not, changes nothing of the
+ * run. */
+static void draw(struct run *run) {
+    char binaries[PATH_MAX], program[PATH_MAX + 8], path[PATH_MAX + 32];
+    const char *argv[] = {program, run->folder.path, NULL};
+    struct process_spec spec = {.name = "report", .argv = argv, .log = path};
+    struct stat lines;
+    struct error error;
+    enum phase ended = run->phase;
+    file_of(run, "evaluations.jsonl", path);
+    if (ended == KILLED || stat(path, &lines) != 0 || lines.st_size == 0)
+        return;
+    file_of(run, "logs/report.log", path);
+    if (find_binaries(binaries, &error) == 0) {
+        snprintf(program, sizeof program, "%s/report", binaries);
+        enter(run, DRAWING, draw_time);
+        if (supervisor_start(run->supervisor, &spec, false, &error) == 0)
+            follow(run);
+        else
+            view_line(run->view, "warning: the pictures were not drawn: %s", error.text);
+    }
+    run->phase = ended;
 }
 
 /* What can be pasted, and what may be long, has a line of its own. */
@@ -496,17 +525,6 @@ static int conclude(struct run *run) {
     return reported == 0 ? 0 : 1;
 }
 
-/* The pictures show what is kept; that they cannot be drawn changes nothing of the run. */
-static void draw(const struct run *run) {
-    char binaries[PATH_MAX], now[PATH_MAX];
-    struct error error;
-    if (run->phase == KILLED || folder_moved(&run->folder, now))
-        return;
-    if (find_binaries(binaries, &error) != 0 ||
-        draw_pictures(binaries, &run->folder, run->signals, &error) != 0)
-        fprintf(stderr, "pipeline: warning: the pictures were not drawn: %s\n", error.text);
-}
-
 /* What could not begin: its reason, and, where a run of that name is in the way, what to do with
  * it. */
 static int refuse(struct run *run, const struct error *error) {
@@ -531,8 +549,8 @@ int main(int argc, char **argv) {
         run.options = options_parse(&launch_program, argc, argv, &run.launch, &error);
     if (run.options && launch_check(&run.launch, &error) == 0 && begin(&run, &error) == 0) {
         follow(&run);
-        status = conclude(&run);
         draw(&run);
+        status = conclude(&run);
     } else {
         supervisor_destroy(&run.supervisor); /* they write into the folder */
         status = refuse(&run, &error);

@@ -27,8 +27,6 @@ struct test_split {
     int64_t since;            /* when it was asked for */
     uint32_t total, got;      /* rows; total 0: not known yet */
     uint8_t *images, *labels; /* one allocation, of images */
-    char dataset[256];
-    bool synthetic;
     uint8_t sha256[32];
 };
 
@@ -154,8 +152,6 @@ static int make_room(struct test_split *self, const Digitsum__Dataset *dataset,
         return error_set(error, ERROR_MEMORY, "no memory for %u test images", dataset->test);
     self->labels = self->images + (size_t)dataset->test * IMAGE_PIXELS;
     self->total = dataset->test;
-    self->synthetic = dataset->synthetic;
-    snprintf(self->dataset, sizeof self->dataset, "%s", dataset->name);
     memcpy(self->sha256, dataset->sha256.data, 32);
     return 0;
 }
@@ -232,12 +228,4 @@ const uint8_t *test_split_images(const struct test_split *self) {
 
 const uint8_t *test_split_labels(const struct test_split *self) {
     return self->labels;
-}
-
-const char *test_split_dataset(const struct test_split *self) {
-    return self->dataset;
-}
-
-bool test_split_synthetic(const struct test_split *self) {
-    return self->synthetic;
 }

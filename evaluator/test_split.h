@@ -34,7 +34,5 @@ bool test_split_whole(const struct test_split *self);
 uint32_t test_split_count(const struct test_split *self);
 const uint8_t *test_split_images(const struct test_split *self);
 const uint8_t *test_split_labels(const struct test_split *self);
-const char *test_split_dataset(const struct test_split *self);
-bool test_split_synthetic(const struct test_split *self);
 
 #endif

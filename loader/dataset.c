@@ -216,12 +216,9 @@ static int open_keras(struct dataset *self, const struct dataset_request *reques
 /* Downloads the four files of MNIST. */
 static int obtain_mnist(const struct dataset_request *request, struct layout *layout,
                         struct error *error) {
-    if (fetch_cache(layout->path, error))
-        return -1;
-    log_info(request->log, "MNIST is not on this machine: downloading it into %s", layout->path);
-    if (fetch_download(layout->path, NULL, request->log, error) != 0)
-        return -1;
-    return idx_locate(layout->path, &layout->files, error);
+    return fetch_obtain(layout->path, request->log, error) == 0
+               ? idx_locate(layout->path, &layout->files, error)
+               : -1;
 }
 
 static int open_mnist(struct dataset *self, const struct dataset_request *request,

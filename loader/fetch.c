@@ -75,6 +75,8 @@ bool fetch_find_keras(char path[PATH_MAX]) {
 
 /* --- the download ----------------------------------------------------------------------------- */
 
+enum { REASON = 400 }; /* bytes of why a download failed */
+
 static int find_script(char path[static PATH_MAX], struct error *error) {
     static const char *const places[] = {"../share/digitsum/fetch", "../../loader/fetch",
                                          "../../../loader/fetch"};
@@ -97,44 +99,25 @@ static pid_t start(const char *script, const char *folder, const char *list, int
     _exit(127);
 }
 
-/* Each line of the script is a failure: the last one is why it ended, those before are logged. */
-struct failures {
-    const struct log *log;
-    char last[400], line[400];
-    size_t length; /* of `line`, which is not whole yet */
-};
-
-static void take(struct failures *failures, const char *bytes, size_t size) {
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] != '\n') {
-            if (failures->length < sizeof failures->line - 1)
-                failures->line[failures->length++] = bytes[i];
-            continue;
-        }
-        failures->line[failures->length] = '\0';
-        failures->length = 0;
-        if (failures->last[0])
-            log_warning(failures->log, "%s", failures->last);
-        memcpy(failures->last, failures->line, sizeof failures->last);
-    }
-}
-
-/* Until the script has closed its output; a signal that asks us to end is passed on to it. */
-static void follow(pid_t pid, int output, struct failures *failures) {
+/* Reads why it failed until the script has closed its output; a signal that asks us to end is
+ * passed on to it. */
+static void follow(pid_t pid, int output, char reason[static REASON]) {
     struct pollfd items[] = {{.fd = output, .events = POLLIN},
                              {.fd = signals_descriptor(), .events = POLLIN}};
-    char bytes[512];
+    size_t length = 0;
     ssize_t got = 1;
     while (got != 0) {
-        if (poll(items, 2, -1) < 0 && errno != EINTR)
-            return;
+        int ready = poll(items, 2, -1);
         if (items[1].fd >= 0 && signals_stop()) {
             kill(pid, SIGTERM);
             items[1].fd = -1; /* stays readable */
         }
-        if (items[0].revents && (got = read(output, bytes, sizeof bytes)) > 0)
-            take(failures, bytes, (size_t)got);
+        if (ready > 0 && items[0].revents &&
+            (got = read(output, reason + length, REASON - 1 - length)) > 0)
+            length += (size_t)got;
     }
+    reason[length] = '\0';
+    reason[strcspn(reason, "\n")] = '\0';
 }
 
 static enum error_code code_of(int status) {
@@ -144,34 +127,36 @@ static enum error_code code_of(int status) {
                                                             : ERROR_IO;
 }
 
-int fetch_download(const char *folder, const char *list, const struct log *log,
-                   struct error *error) {
-    char script[PATH_MAX];
+int fetch_download(const char *folder, const char *list, struct error *error) {
+    char script[PATH_MAX], reason[REASON] = "";
     int output[2], status = 0;
-    struct failures failures = {.log = log};
     if (find_script(script, error) != 0)
         return -1;
     if (pipe2(output, O_CLOEXEC) != 0)
         return error_set_errno(error, "%s: cannot make a pipe", script);
     pid_t pid = start(script, folder, list, output[1]);
-    int reason = errno;
+    if (pid < 0)
+        error_set_errno(error, "%s: cannot start it", script);
     close(output[1]);
     if (pid > 0) {
-        follow(pid, output[0], &failures);
+        follow(pid, output[0], reason);
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
             ;
     }
     close(output[0]);
-    if (pid < 0) {
-        errno = reason;
-        return error_set_errno(error, "%s: cannot start it", script);
-    }
+    if (pid < 0)
+        return -1;
     if (signals_stop())
         return error_set(error, ERROR_INTERRUPTED, "the download was interrupted");
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
-    if (!failures.last[0])
-        snprintf(failures.last, sizeof failures.last, "%.300s ended without a reason", script);
     return error_set(error, WIFEXITED(status) ? code_of(WEXITSTATUS(status)) : ERROR_IO, "%s",
-                     failures.last);
+                     reason[0] ? reason : "the download ended without a reason");
+}
+
+int fetch_obtain(char folder[PATH_MAX], const struct log *log, struct error *error) {
+    if (fetch_cache(folder, error) != 0)
+        return -1;
+    log_info(log, "MNIST is not on this machine: downloading it into %s", folder);
+    return fetch_download(folder, NULL, error);
 }

@@ -30,12 +30,15 @@ bool fetch_find_keras(char path[PATH_MAX]);
 /* Downloads MNIST's four files into `folder`, which is made where it is missing, with the script
  * loader/fetch: from the first mirror that has each right, by its SHA-256. `list` names the files
  * in their place (a test's own); NULL: MNIST's. The folder then holds whole files or, after any
- * failure or signal, nothing new but the folder .part, which the next download goes on from.
- * Failures that another mirror made up for are logged (`log` may be NULL). A terminal at standard
- * error sees progress. Returns 0, or -1: ERROR_INTERRUPTED when signals_stop() turned true,
- * otherwise why the last mirror failed (ERROR_TIMEOUT, ERROR_IO, ERROR_CORRUPT) with the address in
- * the sentence, or ERROR_IO for the folder, or where curl is not installed. */
-int fetch_download(const char *folder, const char *list, const struct log *log,
-                   struct error *error);
+ * failure or signal, nothing new but the folder .part, which the next download goes on from. On
+ * standard error a terminal gets progress, and each failure that another mirror may make up for a
+ * line. Returns 0, or -1: ERROR_INTERRUPTED when signals_stop() turned true, otherwise why the last
+ * mirror failed (ERROR_TIMEOUT, ERROR_IO, ERROR_CORRUPT) with the address in the sentence, or
+ * ERROR_IO for the folder, or where curl is not installed. */
+int fetch_download(const char *folder, const char *list, struct error *error);
+
+/* Downloads MNIST into the cache, and logs that (`log` may be NULL); `folder` gets its path. -1 as
+ * fetch_cache and fetch_download. */
+int fetch_obtain(char folder[PATH_MAX], const struct log *log, struct error *error);
 
 #endif

@@ -77,20 +77,13 @@ static int find_data(const struct settings *settings, const struct log *log, str
         log_warning(log, "%s", notices.texts[i]);
     if (found < 0)
         return -1;
-    if (!found && !fetch_find_keras(folder)) {
-        int status = fetch_cache(folder, &reason);
-        if (status == 0) {
-            log_info(log, "MNIST is not on this machine: downloading it into %s", folder);
-            status = fetch_download(folder, NULL, log, &reason);
-        }
-        if (status != 0 && (!automatic || reason.code == ERROR_INTERRUPTED)) {
+    if (!found && !fetch_find_keras(folder) && fetch_obtain(folder, log, &reason) != 0) {
+        if (!automatic || reason.code == ERROR_INTERRUPTED) {
             *error = reason;
             return -1;
         }
-        if (status != 0) {
-            log_warning(log, "MNIST is unavailable: %s", reason.text);
-            data = "synthetic";
-        }
+        log_warning(log, "MNIST is unavailable: %s", reason.text);
+        data = "synthetic";
     }
     printf("%s\n", data);
     return 0;

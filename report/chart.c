@@ -4,10 +4,10 @@
 
 #include <cairo-svg.h>
 #include <cairo.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
 enum { WIDTH = 960, HEIGHT = 560, PNG_SCALE = 2 };
 enum { LEFT = 84, RIGHT = 800, TOP = 112, BOTTOM = 494 }; /* the plot area */
@@ -245,29 +245,9 @@ static void draw_chart(cairo_t *cr, const struct chart *chart) {
 
 /* --- the two forms --- */
 
-struct buffer {
-    uint8_t *bytes;
-    size_t size, room;
-};
-
-static cairo_status_t collect(void *closure, const unsigned char *data, unsigned int length) {
-    struct buffer *buffer = closure;
-    if (buffer->room - buffer->size < length) {
-        size_t room = 2 * (buffer->size + length);
-        uint8_t *bytes = realloc(buffer->bytes, room);
-        if (!bytes)
-            return CAIRO_STATUS_WRITE_ERROR;
-        buffer->bytes = bytes;
-        buffer->room = room;
-    }
-    memcpy(buffer->bytes + buffer->size, data, length);
-    buffer->size += length;
-    return CAIRO_STATUS_SUCCESS;
-}
-
-/* Draws upon `surface` and finishes it; consumes the surface. */
+/* Draws upon `surface`, finishes it and consumes it. `png`: the file an image is written to. */
 static cairo_status_t draw_surface(cairo_surface_t *surface, const struct chart *chart,
-                                   double scale, struct buffer *png) {
+                                   double scale, const char *png) {
     cairo_t *cr = cairo_create(surface);
     cairo_font_options_t *options = cairo_font_options_create();
     /* Without hinting the letters have the same widths in both forms. */
@@ -279,7 +259,7 @@ static cairo_status_t draw_surface(cairo_surface_t *surface, const struct chart 
     draw_chart(cr, chart);
     cairo_status_t status = cairo_status(cr);
     if (status == CAIRO_STATUS_SUCCESS && png)
-        status = cairo_surface_write_to_png_stream(surface, collect, png);
+        status = cairo_surface_write_to_png(surface, png);
     cairo_font_options_destroy(options);
     cairo_destroy(cr);
     cairo_surface_finish(surface);
@@ -289,30 +269,31 @@ static cairo_status_t draw_surface(cairo_surface_t *surface, const struct chart 
     return status;
 }
 
-static int hand_over(cairo_status_t status, struct buffer *buffer, const char *form,
-                     uint8_t **bytes, size_t *size, struct error *error) {
-    if (status != CAIRO_STATUS_SUCCESS) {
-        free(buffer->bytes);
-        return error_set(error, status == CAIRO_STATUS_NO_MEMORY ? ERROR_MEMORY : ERROR_IO,
-                         "cannot draw the %s: cairo says: %s", form,
-                         cairo_status_to_string(status));
-    }
-    *bytes = buffer->bytes;
-    *size = buffer->size;
-    return 0;
+static int write_form(const struct chart *chart, const char *path, bool svg, struct error *error) {
+    const char *suffix = svg ? "svg" : "png";
+    char name[PATH_MAX], aside[PATH_MAX];
+    if (snprintf(name, sizeof name, "%s.%s", path, suffix) >= PATH_MAX ||
+        snprintf(aside, sizeof aside, "%s.%s.part", path, suffix) >= PATH_MAX)
+        return error_set(error, ERROR_INVALID, "%s: the path is too long", path);
+    cairo_status_t status =
+        svg ? draw_surface(cairo_svg_surface_create(aside, WIDTH, HEIGHT), chart, 1, NULL)
+            : draw_surface(cairo_image_surface_create(CAIRO_FORMAT_RGB24, PNG_SCALE * WIDTH,
+                                                      PNG_SCALE * HEIGHT),
+                           chart, PNG_SCALE, aside);
+    int result = 0;
+    if (status == CAIRO_STATUS_NO_MEMORY)
+        result = error_set(error, ERROR_MEMORY, "%s: no memory to draw it", aside);
+    else if (status != CAIRO_STATUS_SUCCESS)
+        result = error_set(error, ERROR_IO, "%s: %s", aside, cairo_status_to_string(status));
+    else if (rename(aside, name) != 0)
+        result = error_set_errno(error, "%s: cannot take its place", name);
+    if (result != 0)
+        unlink(aside);
+    return result;
 }
 
-int chart_svg(const struct chart *chart, uint8_t **bytes, size_t *size, struct error *error) {
-    struct buffer buffer = {0};
-    cairo_surface_t *surface = cairo_svg_surface_create_for_stream(collect, &buffer, WIDTH, HEIGHT);
-    cairo_status_t status = draw_surface(surface, chart, 1, NULL);
-    return hand_over(status, &buffer, "SVG", bytes, size, error);
-}
-
-int chart_png(const struct chart *chart, uint8_t **bytes, size_t *size, struct error *error) {
-    struct buffer buffer = {0};
-    cairo_surface_t *surface =
-        cairo_image_surface_create(CAIRO_FORMAT_RGB24, PNG_SCALE * WIDTH, PNG_SCALE * HEIGHT);
-    cairo_status_t status = draw_surface(surface, chart, PNG_SCALE, &buffer);
-    return hand_over(status, &buffer, "PNG", bytes, size, error);
+int chart_write(const struct chart *chart, const char *path, struct error *error) {
+    return write_form(chart, path, true, error) != 0 || write_form(chart, path, false, error) != 0
+               ? -1
+               : 0;
 }

@@ -8,7 +8,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #define CHART_SERIES 2 /* most lines of one chart */
 #define CHART_LABEL 32 /* bytes of an axis label, NUL included */
@@ -38,11 +37,9 @@ struct chart {
     struct chart_series series[CHART_SERIES];
 };
 
-/* The chart as an SVG document, 960×560; *bytes is the caller's to free. -1 with ERROR_IO (what
- * cairo says) or ERROR_MEMORY. */
-int chart_svg(const struct chart *chart, uint8_t **bytes, size_t *size, struct error *error);
-
-/* The same as a PNG image of 1920×1120. */
-int chart_png(const struct chart *chart, uint8_t **bytes, size_t *size, struct error *error);
+/* Writes the chart to <path>.svg, 960×560, and <path>.png, 1920×1120: aside, as <file>.part, and
+ * then renamed, so that a viewer never sees half of one. -1 with ERROR_IO (what cairo says),
+ * ERROR_MEMORY or ERROR_INVALID; the file in question, if any, is then as it was. */
+int chart_write(const struct chart *chart, const char *path, struct error *error);
 
 #endif

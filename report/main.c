@@ -11,14 +11,12 @@ struct settings {
     const char *run_dir;
 };
 
+/* clang-format off */
 static const struct option_row rows[] = {
-    {.name = "run-dir",
-     .letter = 'd',
-     .kind = OPTION_TEXT,
-     .offset = offsetof(struct settings, run_dir),
-     .argument = "DIR",
-     .help = "folder of the run"},
+    {.name = "run-dir", .letter = 'd', .kind = OPTION_TEXT, .argument = "DIR",
+     .offset = offsetof(struct settings, run_dir), .help = "folder of the run"},
 };
+/* clang-format on */
 
 static const struct options_program program = {
     .name = "report",

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define TEXT 256
 #define POINTS_MAX 1000 /* more than a picture has columns to tell apart */
@@ -180,44 +179,25 @@ static void fill_loss(struct picture *picture, struct chart *chart) {
 /* --- all of them --- */
 
 static const struct {
-    const char *name; /* of its files */
+    const char *name; /* of its two files */
     void (*fill)(struct picture *picture, struct chart *chart);
 } pictures[] = {{"accuracy", fill_accuracy}, {"loss", fill_loss}};
-
-static const struct {
-    const char *suffix;
-    int (*draw)(const struct chart *, uint8_t **, size_t *, struct error *);
-} forms[] = {{"svg", chart_svg}, {"png", chart_png}};
-
-static int draw_file(const struct chart *chart, size_t form, const char *path,
-                     struct error *error) {
-    uint8_t *bytes;
-    size_t size;
-    if (signals_stop())
-        return error_set(error, ERROR_INTERRUPTED, "stopped by a signal");
-    if (forms[form].draw(chart, &bytes, &size, error) != 0)
-        return error_prefix(error, "%s", path);
-    int result = file_replace(path, bytes, size, error);
-    free(bytes);
-    return result;
-}
 
 int pictures_draw(const struct results *results, const char *folder, struct error *error) {
     struct picture picture;
     struct chart chart;
-    char path[PATH_MAX + 32], aside[PATH_MAX + 40];
+    char path[PATH_MAX];
     int result = 0;
     if (file_make_folder(folder, error) != 0 || picture_begin(&picture, results, error) != 0)
         return -1;
-    for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++) {
+    for (size_t i = 0; i < sizeof pictures / sizeof *pictures && result == 0; i++) {
         pictures[i].fill(&picture, &chart);
-        for (size_t form = 0; form < sizeof forms / sizeof *forms && result == 0; form++) {
-            snprintf(path, sizeof path, "%.*s/%s.%s", PATH_MAX, folder, pictures[i].name,
-                     forms[form].suffix);
-            snprintf(aside, sizeof aside, "%s.part", path);
-            unlink(aside); /* of a process that was killed */
-            result = draw_file(&chart, form, path, error);
-        }
+        if (signals_stop())
+            result = error_set(error, ERROR_INTERRUPTED, "stopped by a signal");
+        else if (snprintf(path, sizeof path, "%s/%s", folder, pictures[i].name) >= PATH_MAX)
+            result = error_set(error, ERROR_INVALID, "%s: the path is too long", folder);
+        else
+            result = chart_write(&chart, path, error);
     }
     picture_end(&picture);
     return result;

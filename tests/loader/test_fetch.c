@@ -77,7 +77,7 @@ static int download(const char *first, const char *second) {
     char mirrors[400];
     snprintf(mirrors, sizeof mirrors, "%s %s", first, second);
     setenv("DIGITSUM_MIRRORS", mirrors, 1);
-    return fetch_download(target, list, NULL, &error);
+    return fetch_download(target, list, &error);
 }
 
 static void expect_whole(void) {
@@ -336,7 +336,7 @@ Test(fetch, mnist_by_the_digests_of_the_script) {
         cr_skip_test("MNIST is not on this machine as the mirrors have it");
     snprintf(address, sizeof address, "file://%s/", path);
     setenv("DIGITSUM_MIRRORS", address, 1);
-    cr_assert_eq(fetch_download(target, NULL, NULL, &error), 0, "%s", error.text);
+    cr_assert_eq(fetch_download(target, NULL, &error), 0, "%s", error.text);
     cr_expect_eq(scratch_count(target), IDX_FILES);
     struct dataset_request request = {.data = target};
     struct dataset *dataset = dataset_open(&request, &error);
