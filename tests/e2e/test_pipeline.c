@@ -4,13 +4,15 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 TestSuite(pipeline, .timeout = 600);
 
 /* Starts `pipeline` on 2,000 images with the runs folder in this test's own. */
-static int start(struct e2e *run, const char *data, const char *steps, const char *more) {
+static int start_as(struct e2e *run, const char *program, const char *data, const char *steps,
+                    const char *more) {
     char data_option[64], steps_option[64];
     snprintf(data_option, sizeof data_option, "--data=%s", data);
     snprintf(steps_option, sizeof steps_option, "--steps=%s", steps);
@@ -27,7 +29,11 @@ static int start(struct e2e *run, const char *data, const char *steps, const cha
                                 steps_option,
                                 more,
                                 NULL};
-    return e2e_start(run, "pipeline", "pipeline", args);
+    return e2e_start(run, program, "pipeline", args);
+}
+
+static int start(struct e2e *run, const char *data, const char *steps, const char *more) {
+    return start_as(run, "pipeline", data, steps, more);
 }
 
 /* Goes on with it to `steps` without a word on its data, but for the limits. */
@@ -95,6 +101,30 @@ Test(pipeline, pictures_that_cannot_be_drawn_are_only_a_warning) {
     cr_expect_eq(e2e_wait(&run, pipeline), 0);
     cr_expect(e2e_logged(&run, pipeline, "warning: the pictures were not drawn"));
     cr_expect(e2e_logged(&run, pipeline, "plots: expected a folder"));
+    e2e_end(&run);
+}
+
+/* With a report that never ends beside the real programs. The run itself has ended well. */
+Test(pipeline, interrupted_while_drawing_the_run_has_ended_well) {
+    struct e2e run;
+    char bin[300], path[400], real[400], command[2800];
+    e2e_begin(&run);
+    snprintf(bin, sizeof bin, "%s/bin", run.folder);
+    e2e_program("", real, sizeof real);
+    snprintf(command, sizeof command,
+             "mkdir '%s' && cp '%s/pipeline' '%s' && for name in loader augment trainer evaluator; "
+             "do ln -s \"$(realpath '%s')/$name\" '%s'; done && "
+             "printf '#!/bin/sh\\nexec sleep 1000\\n' >'%s/report' && chmod +x '%s/report'",
+             bin, real, bin, real, bin, bin, bin);
+    cr_assert_eq(system(command), 0);
+    snprintf(path, sizeof path, "%s/pipeline", bin);
+    int pipeline = start_as(&run, path, run.data, "20", NULL);
+    e2e_expect_file(&run, "logs/report.log");
+    process_signal(&run.list[pipeline].process, SIGINT, false);
+    cr_expect_eq(e2e_wait(&run, pipeline), 0);
+    cr_expect(e2e_logged(&run, pipeline, "warning: the pictures were not drawn"));
+    cr_expect(e2e_logged(&run, pipeline, "Done:"));
+    cr_expect_eq(e2e_count_processes(bin), 0, "a process is left");
     e2e_end(&run);
 }
 
