@@ -69,12 +69,7 @@ static int begin_run(struct exchange *self, const struct peer_run *run, struct e
     if (self->pairs)
         zmq_close(self->pairs);
     stage_destroy(&self->stage);
-    const struct warps warps = {.shift = run->warps.shift,
-                                .rotate = run->warps.rotate,
-                                .scale = run->warps.scale,
-                                .shear = run->warps.shear,
-                                .elastic = run->warps.elastic};
-    self->stage = stage_create(run->seed, &warps, (int)self->settings.threads, error);
+    self->stage = stage_create(run->seed, &run->warps, (int)self->settings.threads, error);
     self->pairs = peer_new_data_socket(self->context, ZMQ_PUSH, PAIRS_QUEUE, error);
     if (!self->stage || !self->pairs ||
         endpoint_resolve(peer_trainer(self->peer), run->pairs, address, error) != 0)

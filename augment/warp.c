@@ -14,27 +14,6 @@ enum {
     SPACING = 7    /* pixels between the displacement's nodes */
 };
 
-int warps_check(const struct warps *warps, struct error *error) {
-    const struct {
-        const char *name;
-        float value, most;
-    } rows[] = {{"shift", warps->shift, 14},
-                {"rotate", warps->rotate, 45},
-                {"scale", warps->scale, 0.5f},
-                {"shear", warps->shear, 45},
-                {"elastic", warps->elastic, 8}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (!(rows[i].value >= 0 && rows[i].value <= rows[i].most))
-            return error_set(error, ERROR_CORRUPT, "a warp's %s of %g: expected 0 to %g",
-                             rows[i].name, (double)rows[i].value, (double)rows[i].most);
-    return 0;
-}
-
-bool warps_any(const struct warps *warps) {
-    return warps->shift != 0 || warps->rotate != 0 || warps->scale != 0 || warps->shear != 0 ||
-           warps->elastic != 0;
-}
-
 /* --- parameters --------------------------------------------------------------------------------
  */
 

@@ -5,19 +5,10 @@
 #define AUGMENT_WARP_H
 
 #include "common/batch.h"
-#include "common/error.h"
+#include "common/warps.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/* The largest change to either side; 0 is none. */
-struct warps {
-    float shift;   /* pixels along both axes, 0 … 14 */
-    float rotate;  /* degrees around the middle, 0 … 45 */
-    float scale;   /* share: 0.1 is 0.9 to 1.1; 0 … 0.5 */
-    float shear;   /* degrees along the rows, 0 … 45 */
-    float elastic; /* pixels: standard deviation of a smooth displacement, 0 … 8 */
-};
 
 #define WARP_NODES 7 /* of the displacement's grid along each axis: one every 7 pixels */
 
@@ -29,13 +20,6 @@ struct warp {
     bool elastic;
     int32_t nodes[2][WARP_NODES][WARP_NODES]; /* [x, y][row][column], 1/4096 pixels */
 };
-
-/* Whether all are within these bounds: beyond them the arithmetic below would overflow. -1 with
- * ERROR_CORRUPT. */
-int warps_check(const struct warps *warps, struct error *error);
-
-/* Whether anything is to be done at all. */
-bool warps_any(const struct warps *warps);
 
 /* Draws the warp of a sample. */
 void warp_draw(const struct warps *warps, uint64_t seed, uint32_t epoch, uint32_t sample,

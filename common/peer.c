@@ -213,13 +213,7 @@ static void welcome(struct peer *self, const Digitsum__Welcome *text) {
     run->batch = text->batch;
     run->steps = text->steps;
     run->made = text->made;
-    if (text->warps) {
-        run->warps = *text->warps;
-        run->warps.base.n_unknown_fields = 0;
-        run->warps.base.unknown_fields = NULL;
-    } else {
-        run->warps = (Digitsum__Warps)DIGITSUM__WARPS__INIT;
-    }
+    run->warps = warps_from_message(text->warps);
     snprintf(run->pairs, sizeof run->pairs, "%s", text->pairs_endpoint);
     run->generation++;
     if (text->heartbeat_ms)

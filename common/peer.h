@@ -6,6 +6,7 @@
 #include "common/endpoint.h"
 #include "common/log.h"
 #include "common/notices.h"
+#include "common/warps.h"
 #include "common/wire.h"
 
 #define PEER_NAME 64 /* bytes, NUL included */
@@ -33,7 +34,7 @@ struct peer_run {
     uint32_t batch;
     uint64_t steps; /* 0 while unknown */
     uint64_t made;  /* step of the newest checkpoint there was when we joined */
-    Digitsum__Warps warps;
+    struct warps warps;
     char pairs[ENDPOINT_MAXIMUM];
     int generation; /* counts WELCOMEs: a change means that all sockets to the run are stale */
 };

@@ -32,7 +32,8 @@ static void refuse(struct coordinator *self, const struct wire_address *to, cons
 static void welcome(struct coordinator *self, const struct member *member) {
     const struct settings *settings = self->settings.settings;
     Digitsum__Warps warps;
-    settings_warps(settings, &warps);
+    const struct warps limits = settings_warps(settings);
+    warps_to_message(&limits, &warps);
     Digitsum__Welcome body = DIGITSUM__WELCOME__INIT;
     body.run = self->run;
     body.seed = (uint64_t)settings->seed;

@@ -17,6 +17,8 @@ enum { RUN_DIR_MOST = 380 }; /* bytes: names of files follow it in buffers of 51
 
 #define AT(field) offsetof(struct settings, field)
 #define RESULT (OPTION_RECIPE | OPTION_SETTING)
+#define WARP_ROW(name, max, unit, help)                                                            \
+    {#name, 0, OPTION_REAL, AT(name), 0, max, NULL, "0", unit, help, RESULT},
 
 /* clang-format off */
 static const struct option_row rows[] = {
@@ -100,12 +102,7 @@ static const struct option_row rows[] = {
      "of the sum's loss", RESULT},
 
     {.help = "Warps: the largest change to either side, drawn anew for each image; 0 is none"},
-    {"shift", 0, OPTION_REAL, AT(shift), 0, 14, NULL, "0", "PIXELS", "along both axes", RESULT},
-    {"rotate", 0, OPTION_REAL, AT(rotate), 0, 45, NULL, "0", "DEGREES", "around the middle", RESULT},
-    {"scale", 0, OPTION_REAL, AT(scale), 0, 0.5, NULL, "0", "SHARE", "0.1 is 0.9 to 1.1", RESULT},
-    {"shear", 0, OPTION_REAL, AT(shear), 0, 45, NULL, "0", "DEGREES", "along the rows", RESULT},
-    {"elastic", 0, OPTION_REAL, AT(elastic), 0, 8, NULL, "0", "PIXELS",
-     "standard deviation of a smooth displacement", RESULT},
+    WARPS(WARP_ROW)
 
     {.help = "The run"},
     {"checkpoint-every", 0, OPTION_INT, AT(checkpoint_every), 0, 1e12, NULL, "0", "N",
@@ -385,11 +382,9 @@ void settings_schedule(const struct settings *settings, uint64_t steps, uint32_t
         (void)parse_milestones(settings->milestones, schedule); /* settings_check has */
 }
 
-void settings_warps(const struct settings *settings, Digitsum__Warps *warps) {
-    *warps = (Digitsum__Warps)DIGITSUM__WARPS__INIT;
-    warps->shift = (float)settings->shift;
-    warps->rotate = (float)settings->rotate;
-    warps->scale = (float)settings->scale;
-    warps->shear = (float)settings->shear;
-    warps->elastic = (float)settings->elastic;
+struct warps settings_warps(const struct settings *settings) {
+    struct warps warps;
+#define TAKE(name, max, unit, help) warps.name = (float)settings->name;
+    WARPS(TAKE)
+    return warps;
 }

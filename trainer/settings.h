@@ -5,8 +5,8 @@
 #include "common/endpoint.h"
 #include "common/notices.h"
 #include "common/options.h"
+#include "common/warps.h"
 #include "model/engine.h"
-#include "proto/digitsum.pb-c.h"
 #include "trainer/schedule.h"
 
 struct settings {
@@ -25,7 +25,8 @@ struct settings {
     double step_epochs, gamma;
     const char *milestones;
     double label_smoothing, digit_weight, sum_weight, warmup, final_rate;
-    double shift, rotate, scale, shear, elastic;
+#define SETTINGS_WARP(name, max, unit, help) double name;
+    WARPS(SETTINGS_WARP)
     /* the run */
     int64_t checkpoint_every, keep, unscored, window, hedge, drain;
     double checkpoint_epochs;
@@ -60,6 +61,6 @@ void settings_optimizer(const struct settings *settings, struct optimizer *optim
 /* `steps`: of the whole run; `samples`: of an epoch. */
 void settings_schedule(const struct settings *settings, uint64_t steps, uint32_t samples,
                        struct schedule *schedule);
-void settings_warps(const struct settings *settings, Digitsum__Warps *warps);
+struct warps settings_warps(const struct settings *settings);
 
 #endif

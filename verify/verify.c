@@ -64,11 +64,7 @@ static int take_settings(struct verify *self, const struct checkpoint *newest,
     }
     self->seed = newest->seed;
     self->batch = (uint32_t)batch;
-    self->warps = (struct warps){.shift = (float)number(settings, "shift"),
-                                 .rotate = (float)number(settings, "rotate"),
-                                 .scale = (float)number(settings, "scale"),
-                                 .shear = (float)number(settings, "shear"),
-                                 .elastic = (float)number(settings, "elastic")};
+    self->warps = warps_from_json(settings);
     memcpy(self->trained_on, newest->dataset, sizeof self->trained_on);
     json_decref(settings);
     return 0;

@@ -48,12 +48,7 @@ static void augment(const struct peer_run *run) {
     static const uint32_t samples[2] = {0, UINT32_MAX}, epochs[2] = {UINT32_MAX, 1};
     uint8_t pairs[6];
     struct error error;
-    const struct warps warps = {.shift = run->warps.shift,
-                                .rotate = run->warps.rotate,
-                                .scale = run->warps.scale,
-                                .shear = run->warps.shear,
-                                .elastic = run->warps.elastic};
-    struct stage *stage = stage_create(run->seed, &warps, 1, &error);
+    struct stage *stage = stage_create(run->seed, &run->warps, 1, &error);
     if (stage)
         stage_run(stage, 2, images, labels, samples, epochs, images, pairs);
     stage_destroy(&stage);

@@ -314,10 +314,9 @@ Test(settings, become_a_schedule) {
 }
 
 Test(settings, become_warps) {
-    Digitsum__Warps warps;
     parse("--shift", "1.5", "--rotate", "8", "--scale", "0.25", "--shear", "4", "--elastic", "2",
           NULL);
-    settings_warps(&settings, &warps);
+    struct warps warps = settings_warps(&settings);
     cr_expect_eq(warps.shift, 1.5f);
     cr_expect_eq(warps.rotate, 8);
     cr_expect_eq(warps.scale, 0.25f);
