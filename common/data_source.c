@@ -1,6 +1,8 @@
 /* See data_source.h. */
 #include "common/data_source.h"
 
+#include "common/file.h"
+
 #include <errno.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -11,32 +13,8 @@
 #include <unistd.h>
 
 enum {
-    PATH_SIZE = PATH_MAX + 32,
     TEXT_SIZE = 16 * SOURCE_DATA /* two paths; a byte of a text is at most six in JSON */
 };
-
-static int write_file(const char *path, const char *text, struct error *error) {
-    char part[PATH_SIZE + 8];
-    snprintf(part, sizeof part, "%s.part", path);
-    FILE *file = fopen(part, "we");
-    if (!file)
-        return error_set_errno(error, "cannot write %s", part);
-    bool failed = fprintf(file, "%s\n", text) < 0 || fflush(file) != 0 || fsync(fileno(file)) != 0;
-    int reason = errno;
-    if (fclose(file) != 0 && !failed) {
-        failed = true;
-        reason = errno;
-    }
-    if (!failed && rename(part, path) != 0) {
-        failed = true;
-        reason = errno;
-    }
-    if (!failed)
-        return 0;
-    unlink(part);
-    errno = reason;
-    return error_set_errno(error, "cannot write %s", path);
-}
 
 static bool is_folder(const char *path) {
     struct stat status;
@@ -117,7 +95,9 @@ void data_source_restore(const struct data_source *source) {
 }
 
 int data_source_write(const struct data_source *source, const char *folder, struct error *error) {
-    char path[PATH_SIZE];
+    char path[PATH_MAX];
+    if (path_join(path, folder, "data.json", error) != 0)
+        return -1;
     json_t *values = json_pack("{ss, sI, sb}", "data", source->data, "hold_out",
                                (json_int_t)source->hold_out, "transpose", (int)source->transpose);
     if (values && source->mnist[0] &&
@@ -127,9 +107,8 @@ int data_source_write(const struct data_source *source, const char *folder, stru
     }
     char *text = values ? json_dumps(values, JSON_INDENT(2)) : NULL;
     int status;
-    snprintf(path, sizeof path, "%s/data.json", folder);
     if (text)
-        status = write_file(path, text, error);
+        status = file_write(path, text, strlen(text), error);
     else
         status = error_set(error, ERROR_INVALID,
                            "cannot write %s: the path of the data is not UTF-8; rename it", path);
@@ -139,18 +118,16 @@ int data_source_write(const struct data_source *source, const char *folder, stru
 }
 
 int data_source_read(struct data_source *source, const char *folder, struct error *error) {
-    char path[PATH_SIZE];
-    snprintf(path, sizeof path, "%s/data.json", folder);
-    FILE *file = fopen(path, "re");
-    if (!file && errno == ENOENT)
-        return 0;
-    if (!file)
-        return error_set_errno(error, "cannot read %s", path);
+    char path[PATH_MAX];
+    uint8_t *text;
+    size_t size;
+    if (path_join(path, folder, "data.json", error) != 0)
+        return -1;
+    if (file_read(path, TEXT_SIZE, &text, &size, error) != 0)
+        return errno == ENOENT ? 0 : -1;
     json_error_t where;
-    char text[TEXT_SIZE];
-    json_t *values =
-        json_loadb(text, fread(text, 1, sizeof text, file), JSON_REJECT_DUPLICATES, &where);
-    fclose(file);
+    json_t *values = json_loadb((const char *)text, size, JSON_REJECT_DUPLICATES, &where);
+    free(text);
     const char *data = json_string_value(json_object_get(values, "data"));
     const char *mnist = json_string_value(json_object_get(values, "mnist_dir"));
     const json_t *hold_out = json_object_get(values, "hold_out");

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ _Static_assert(sizeof UNKNOWN - 1 == RECORD_LINE, "as long as a known line");
 
 struct record {
     FILE *file;
-    char path[512];
+    char path[PATH_MAX];
 };
 
 /* A line that ends as it should: 1 a digest, 0 unknown, -1 neither. */

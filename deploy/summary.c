@@ -1,6 +1,8 @@
 /* See summary.h. */
 #include "deploy/summary.h"
 
+#include "common/file.h"
+
 #include "deploy/text.h"
 
 #include <errno.h>
@@ -118,28 +120,14 @@ static void read_warnings(const json_t *array, struct notices *warnings) {
 
 int summary_read(const char *path, struct summary *summary, struct error *error) {
     struct summary read = {0};
-    char *text = NULL;
+    uint8_t *text;
+    size_t size;
     json_t *values = NULL;
     int status = -1;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return error_set_errno(error, "cannot read %s", path);
-    text = malloc(SUMMARY_MAXIMUM + 1);
-    size_t size = text ? fread(text, 1, SUMMARY_MAXIMUM + 1, file) : 0;
     json_error_t where;
-    if (!text) {
-        error_set(error, ERROR_MEMORY, "no memory to read %s", path);
-        goto done;
-    }
-    if (ferror(file)) {
-        error_set_errno(error, "cannot read %s", path);
-        goto done;
-    }
-    if (size > SUMMARY_MAXIMUM) {
-        error_set(error, ERROR_CORRUPT, "%s is larger than %d bytes", path, SUMMARY_MAXIMUM);
-        goto done;
-    }
-    values = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
+    if (file_read(path, SUMMARY_MAXIMUM, &text, &size, error) != 0)
+        return -1;
+    values = json_loadb((const char *)text, size, JSON_REJECT_DUPLICATES, &where);
     if (!json_is_object(values)) {
         error_set(error, ERROR_CORRUPT, "%s is not a JSON object: %s", path,
                   values ? "it is something else" : where.text);
@@ -165,7 +153,6 @@ int summary_read(const char *path, struct summary *summary, struct error *error)
 done:
     json_decref(values);
     free(text);
-    fclose(file);
     return status;
 }
 

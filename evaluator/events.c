@@ -1,8 +1,8 @@
 /* See events.h. */
 #include "evaluator/events.h"
+#include "common/file.h"
 
 #include "evaluator/event_record.h"
-#include "evaluator/file.h"
 #include "evaluator/old_events.h"
 #include "proto/tensorboard.pb-c.h"
 

@@ -1,8 +1,8 @@
 /* See old_events.h. */
 #include "evaluator/old_events.h"
+#include "common/file.h"
 
 #include "evaluator/event_record.h"
-#include "evaluator/file.h"
 #include "proto/tensorboard.pb-c.h"
 
 #include <dirent.h>
@@ -99,35 +99,16 @@ static struct rest sift(struct cleaning *self, uint8_t *bytes, size_t size) {
     return rest;
 }
 
-/* The bytes of a regular file, or NULL where there is nothing to clean: error->code is then
- * ERROR_NONE, or says what went wrong. */
-static uint8_t *read_whole(const char *path, size_t *size, struct error *error) {
-    struct stat status;
-    uint8_t *bytes = NULL;
-    error->code = ERROR_NONE;
-    if (lstat(path, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0 ||
-        status.st_size > OLD_EVENTS_MAXIMUM)
-        return NULL;
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        error_set_errno(error, "%s: cannot be opened", path);
-        return NULL;
-    }
-    bytes = malloc((size_t)status.st_size);
-    if (!bytes)
-        error_set(error, ERROR_MEMORY, "%s: no memory for %lld bytes", path,
-                  (long long)status.st_size);
-    *size = bytes ? fread(bytes, 1, (size_t)status.st_size, file) : 0;
-    fclose(file);
-    return bytes;
-}
-
 /* Cut at its end where that is all, so that who reads along need not begin anew. */
 static int clean_file(struct cleaning *self, const char *path, struct error *error) {
     size_t size;
-    uint8_t *bytes = read_whole(path, &size, error);
-    if (!bytes)
-        return error->code == ERROR_NONE ? 0 : -1;
+    uint8_t *bytes;
+    struct stat about;
+    if (lstat(path, &about) != 0 || !S_ISREG(about.st_mode) || about.st_size == 0 ||
+        about.st_size > OLD_EVENTS_MAXIMUM)
+        return 0; /* not ours */
+    if (file_read(path, OLD_EVENTS_MAXIMUM, &bytes, &size, error) != 0)
+        return -1;
     struct rest rest = sift(self, bytes, size);
     int status = 0;
     if (rest.foreign || (!rest.dropped && rest.points > 0))
@@ -135,7 +116,7 @@ static int clean_file(struct cleaning *self, const char *path, struct error *err
     else if (rest.points == 0)
         status = unlink(path) ? error_set_errno(error, "%s: cannot be removed", path) : 0;
     else if (!rest.prefix)
-        status = file_replace(path, bytes, rest.size, error);
+        status = file_write(path, bytes, rest.size, error);
     else if (truncate(path, (off_t)rest.size))
         status = error_set_errno(error, "%s: cannot be cut", path);
     free(bytes);

@@ -1,7 +1,6 @@
 /* See report_file.h. */
 #include "evaluator/report_file.h"
-
-#include "evaluator/file.h"
+#include "common/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,11 +1,11 @@
 /* See run.h. */
 #include "evaluator/run.h"
+#include "common/file.h"
 
 #include "common/clock.h"
 #include "common/peer.h"
 #include "common/signals.h"
 #include "evaluator/events.h"
-#include "evaluator/file.h"
 #include "evaluator/follow.h"
 #include "evaluator/judge.h"
 #include "evaluator/report.h"
@@ -42,24 +42,24 @@ struct run {
 
 /* A new event file, beside those of before without what counts no more. */
 static int open_events(struct run *self, struct error *error) {
-    char folder[1024];
+    char folder[PATH_MAX];
     size_t count;
     const struct evaluation *list = report_list(self->file, &count);
     events_close(&self->events);
-    snprintf(folder, sizeof folder, "%.1000s/events", self->settings->run_dir);
-    if (file_make_folder(folder, error) != 0)
+    if (path_join(folder, self->settings->run_dir, "events", error) != 0 ||
+        file_make_folder(folder, error) != 0)
         return -1;
     self->events = events_open(folder, clock_wall(), list, count, error);
     return self->events ? 0 : -1;
 }
 
 static int open_files(struct run *self, struct error *error) {
-    char path[1024];
+    char path[PATH_MAX];
     if (!self->settings->run_dir)
         return 0;
-    if (file_make_folder(self->settings->run_dir, error) != 0)
+    if (path_join(path, self->settings->run_dir, "evaluations.jsonl", error) != 0 ||
+        file_make_folder(self->settings->run_dir, error) != 0)
         return -1;
-    snprintf(path, sizeof path, "%.1000s/evaluations.jsonl", self->settings->run_dir);
     self->file = report_open(path, error);
     if (!self->file)
         return -1;

@@ -1,5 +1,6 @@
 /* From --data to files. */
 #include "loader/layout.h"
+#include "common/file.h"
 #include "common/suggest.h"
 #include "loader/kind.h"
 #include "loader/names.h"
@@ -47,7 +48,7 @@ static bool find_archive(struct layout *layout) {
             archives = mnist ? -1 : archives + 1;
             found = names.list[i];
         }
-    if (found && archives <= 1 && names_join(path, layout->path, found, NULL) == 0 &&
+    if (found && archives <= 1 && path_join(path, layout->path, found, NULL) == 0 &&
         names_is_file(path)) {
         memcpy(layout->path, path, sizeof path);
         is_there = true;

@@ -1,5 +1,6 @@
 /* Finding IDX files. */
 #include "loader/locate.h"
+#include "common/file.h"
 #include "loader/names.h"
 
 #include <stdio.h>
@@ -154,7 +155,7 @@ static void look_inside(struct found *found, const struct form *form, const char
     if (names_list(&names, folder, NAMES_MAX, NULL) == 0)
         for (int i = 0; i < names.count; i++)
             if (parse(names.list[i], &inner) && inner.file == form->file &&
-                names_join(path, folder, names.list[i], NULL) == 0 && names_is_file(path)) {
+                path_join(path, folder, names.list[i], NULL) == 0 && names_is_file(path)) {
                 memcpy(inner.set, form->set, sizeof inner.set);
                 inner.rank += 16 + rank_of_size(path);
                 offer(found, &inner, path);
@@ -169,7 +170,7 @@ static void look_in_split(struct found *found, const char *folder) {
     char path[PATH_MAX];
     if (names_list(&names, folder, NAMES_MAX, NULL) == 0)
         for (int i = 0; i < names.count; i++)
-            if (parse(names.list[i], &form) && names_join(path, folder, names.list[i], NULL) == 0 &&
+            if (parse(names.list[i], &form) && path_join(path, folder, names.list[i], NULL) == 0 &&
                 names_is_file(path)) {
                 form.rank += 16 + rank_of_size(path);
                 offer(found, &form, path);
@@ -184,7 +185,7 @@ static void look(struct found *found, const char *folder, const struct names *na
     for (int i = 0; i < names->count; i++) {
         bool parsed = parse(names->list[i], &form);
         if ((!parsed && names_split(names->list[i]) < 0) ||
-            names_join(path, folder, names->list[i], NULL) != 0)
+            path_join(path, folder, names->list[i], NULL) != 0)
             continue;
         if (parsed && names_is_file(path)) {
             form.rank += rank_of_size(path);
@@ -242,7 +243,7 @@ static const char *other_of_name(const char *folder, const struct names *names, 
     struct form form;
     for (int i = 0; i < names->count; i++)
         if (parse(names->list[i], &form) && (int)form.file == file &&
-            names_join(path, folder, names->list[i], NULL) == 0 && !names_is_file(path)) {
+            path_join(path, folder, names->list[i], NULL) == 0 && !names_is_file(path)) {
             *name = names->list[i];
             return names_is_folder(path) ? "is a folder without such a file"
                    : access(path, F_OK)  ? "is a link to nothing"
@@ -368,7 +369,7 @@ static int locate_deeper(const char *folder, struct idx_files *files) {
     for (int depth = 0; status != 0 && most == 0 && depth < 3; depth++) {
         const char *only =
             names_list(&names, here, NAMES_MAX, NULL) == 0 ? names_only_folder(here, &names) : NULL;
-        bool found = only && names_join(inner, here, only, NULL) == 0;
+        bool found = only && path_join(inner, here, only, NULL) == 0;
         names_free(&names);
         if (!found)
             break;
@@ -422,7 +423,7 @@ static int locate_csv(const char *folder, const char *wanted, bool alone, struct
         goto done;
     }
     for (int i = 0; i < names.count; i++)
-        if (parse_csv(names.list[i], &form) && names_join(path, folder, names.list[i], NULL) == 0 &&
+        if (parse_csv(names.list[i], &form) && path_join(path, folder, names.list[i], NULL) == 0 &&
             names_is_file(path))
             offer(found, &form, path);
     const struct set *set = choose(found, wanted);

@@ -1,5 +1,6 @@
 /* Names in folders. */
 #include "loader/names.h"
+#include "common/file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -37,14 +38,6 @@ bool names_is_system(const char *name) {
         if (names_equal(name, left_behind[i]))
             return true;
     return false;
-}
-
-int names_join(char path[PATH_MAX], const char *folder, const char *name, struct error *error) {
-    int size = snprintf(path, PATH_MAX, "%s/%s", folder, name);
-    if (size < 0 || size >= PATH_MAX)
-        return error_set(error, ERROR_INVALID, "%.200s…: the path is longer than %d bytes", folder,
-                         PATH_MAX);
-    return 0;
 }
 
 bool names_is_file(const char *path) {
@@ -131,7 +124,7 @@ const char *names_only_folder(const char *folder, const struct names *names) {
     const char *only = NULL;
     char path[PATH_MAX];
     for (int i = 0; i < names->count; i++)
-        if (names_join(path, folder, names->list[i], NULL) == 0 && names_is_folder(path)) {
+        if (path_join(path, folder, names->list[i], NULL) == 0 && names_is_folder(path)) {
             if (only)
                 return NULL;
             only = names->list[i];
@@ -142,12 +135,12 @@ const char *names_only_folder(const char *folder, const struct names *names) {
 bool names_find_folder(const char *folder, const char *name, char path[PATH_MAX]) {
     struct names names = {0};
     bool found = false;
-    if (names_join(path, folder, name, NULL) == 0 && names_is_folder(path))
+    if (path_join(path, folder, name, NULL) == 0 && names_is_folder(path))
         return true;
     if (names_list(&names, folder, NAMES_MAX, NULL) == 0)
         for (int i = 0; i < names.count && !found; i++)
             found = names_equal(names.list[i], name) &&
-                    names_join(path, folder, names.list[i], NULL) == 0 && names_is_folder(path);
+                    path_join(path, folder, names.list[i], NULL) == 0 && names_is_folder(path);
     names_free(&names);
     return found;
 }

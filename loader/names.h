@@ -29,9 +29,6 @@ bool names_ends(const char *name, const char *suffix);
  * Thumbs.db, desktop.ini, __MACOSX, @eaDir, lost+found and their like. */
 bool names_is_system(const char *name);
 
-/* Writes "folder/name" into `path`. 0, or -1 with ERROR_INVALID where it is too long. */
-int names_join(char path[PATH_MAX], const char *folder, const char *name, struct error *error);
-
 /* Whether there is a regular file, or a folder, at the end of all links. What the system gives no
  * answer about (an I/O error, no memory) passes for a file: to open it will say why. */
 bool names_is_file(const char *path);

@@ -1,5 +1,6 @@
 /* Trees of PNG files. */
 #include "loader/tree.h"
+#include "common/file.h"
 #include "loader/kind.h"
 #include "loader/names.h"
 #include "loader/png.h"
@@ -25,7 +26,7 @@ static bool is_label(const char *name) {
 
 static bool is_folder(const char *folder, const char *name) {
     char path[PATH_MAX];
-    return names_join(path, folder, name, NULL) == 0 && names_is_folder(path);
+    return path_join(path, folder, name, NULL) == 0 && names_is_folder(path);
 }
 
 /* The first folder that has the first of these names that is there, spelt so before spelt
@@ -95,10 +96,10 @@ static int settle(const char *folder, const struct names *names, bool alone, str
                          "%s: holds no folder " TEST_WORDS "; it holds %s; HOLD_OUT=N (--hold-out) "
                          "scores N training images in its place",
                          folder, there);
-    if (train ? names_join(tree->train, folder, train, error)
+    if (train ? path_join(tree->train, folder, train, error)
               : snprintf(tree->train, PATH_MAX, "%s", folder) >= PATH_MAX)
         return -1;
-    if (test && names_join(tree->test, folder, test, error))
+    if (test && path_join(tree->test, folder, test, error))
         return -1;
     list_others(folder, names, train, test, tree);
     return 1;
@@ -122,7 +123,7 @@ int tree_locate(const char *folder, bool alone, struct tree *tree, struct error 
         const char *only = status == 0 ? names_only_folder(here, &names) : NULL;
         if (status == 0)
             status = settle(here, &names, alone, tree, error);
-        if (status == 0 && (!only || names_join(inner, here, only, NULL) != 0))
+        if (status == 0 && (!only || path_join(inner, here, only, NULL) != 0))
             depth = 3;
         else if (status == 0)
             memcpy(here, inner, sizeof here);
@@ -170,7 +171,7 @@ static int list_label(struct listing *listing, const char *split, const char *na
                       struct tree_passed *passed, struct error *error) {
     char folder[PATH_MAX];
     struct names *names = &listing->labels[name[0] - '0'];
-    if (names_join(folder, split, name, error) || names_list(names, folder, SPLIT_MAXIMUM, error))
+    if (path_join(folder, split, name, error) || names_list(names, folder, SPLIT_MAXIMUM, error))
         return -1;
     int kept = 0;
     for (int i = 0; i < names->count; i++)
@@ -195,7 +196,7 @@ static int list_split(struct listing *listing, const char *folder, struct tree_p
     int status = names_list(&names, folder, NAMES_MAX, error);
     for (int i = 0; !status && i < names.count; i++) {
         const char *name = names.list[i];
-        if (names_join(path, folder, name, error))
+        if (path_join(path, folder, name, error))
             status = -1;
         else if (!names_is_folder(path))
             pass_over(passed, folder, NULL, name);

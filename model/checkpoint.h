@@ -72,19 +72,4 @@ int checkpoint_load(const char *path, uint8_t **bytes, size_t *size, struct erro
 
 void checkpoint_destroy(struct checkpoint **checkpoint);
 
-/* Writes bytes to `path` by way of a temporary file in the same folder, fsync, rename, fsync of the
- * folder. On failure (-1 with ERROR_IO) nothing is left behind and an older file at `path` is as it
- * was; only where the last step, the sync of the folder, fails is the new one in place already. The
- * temporary file is ".checkpoint-<pid>-<n>.tmp". */
-int checkpoint_write(const char *path, const uint8_t *bytes, size_t size, struct error *error);
-
-/* Syncs the folder that holds `path`, so that its name survives a power cut. -1 with ERROR_IO. */
-int checkpoint_sync(const char *path, struct error *error);
-
-/* Removes from a folder the temporary files of checkpoint_write whose process is gone: killed in
- * the middle of a write; those of the own process id, too, so call it before a write: in a
- * container every trainer is process 1. `alone`: nobody else can be writing there, and what other
- * ids that are in use by now have left goes as well. Files of other names stay. */
-void checkpoint_sweep(const char *folder, bool alone);
-
 #endif

@@ -1,6 +1,7 @@
 /* Where network files lie, and how one is read. */
 #include "model/net.h"
 
+#include "common/file.h"
 #include "common/program.h"
 #include "common/suggest.h"
 
@@ -8,7 +9,6 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,50 +16,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Reads up to one byte more than a network may have: net_parse then says that it is too long. */
-static struct net *read_file(int file, const char *path, struct error *error) {
-    struct net *net = NULL;
-    size_t size = 0;
-    char *text = malloc(NET_TEXT_MAXIMUM + 1);
-    if (!text) {
-        error_set(error, ERROR_MEMORY, "%s: no memory to read the network", path);
-        return NULL;
-    }
-    while (size < NET_TEXT_MAXIMUM + 1) {
-        ssize_t got = read(file, text + size, NET_TEXT_MAXIMUM + 1 - size);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            error_set_errno(error, "cannot read the network %s", path);
-            goto done;
-        }
-        if (got == 0)
-            break;
-        size += (size_t)got;
-    }
-    net = net_parse(text, size, path, error);
-done:
-    free(text);
-    return net;
-}
-
 static struct net *load_path(const char *path, struct error *error) {
-    struct stat status;
-    struct net *net = NULL;
-    /* O_NONBLOCK: a FIFO must not hold us. */
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0) {
-        error_set_file(error, "cannot open the network %s", path);
+    uint8_t *text;
+    size_t size;
+    if (file_read(path, NET_TEXT_MAXIMUM, &text, &size, error) != 0) {
+        if (errno != 0)
+            error_set_file(error, "cannot read the network %s", path);
+        else if (error && error->code != ERROR_MEMORY) /* not a regular file, or too large */
+            error->code = ERROR_INVALID;
         return NULL;
     }
-    if (fstat(file, &status))
-        error_set_errno(error, "cannot read the network %s", path);
-    else if (!S_ISREG(status.st_mode))
-        error_set(error, ERROR_INVALID, "cannot read the network %s: it is not a regular file",
-                  path);
-    else
-        net = read_file(file, path, error);
-    close(file);
+    struct net *net = net_parse((const char *)text, size, path, error);
+    free(text);
     return net;
 }
 

@@ -1,4 +1,5 @@
 /* report: draws the pictures of a run from its folder. */
+#include "common/file.h"
 #include "common/options.h"
 #include "common/signals.h"
 #include "common/startup.h"
@@ -31,12 +32,12 @@ static const struct options_program program = {
 
 static int report(const struct settings *settings, struct error *error) {
     struct results results;
-    char folder[PATH_MAX + 8];
+    char folder[PATH_MAX];
     if (!settings->run_dir)
         return error_set(error, ERROR_INVALID, "which run? report runs/first");
-    if (results_read(settings->run_dir, &results, error) != 0)
+    if (path_join(folder, settings->run_dir, "plots", error) != 0 ||
+        results_read(settings->run_dir, &results, error) != 0)
         return -1;
-    snprintf(folder, sizeof folder, "%.*s/plots", PATH_MAX, settings->run_dir);
     int status = pictures_draw(&results, folder, error);
     if (status == 0)
         printf("%zu evaluations drawn into %s\n", results.count, folder);

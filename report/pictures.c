@@ -1,8 +1,8 @@
 /* See pictures.h. What each chart shows, on which scale, under which words. */
 #include "report/pictures.h"
+#include "common/file.h"
 
 #include "common/signals.h"
-#include "evaluator/file.h"
 #include "report/chart.h"
 
 #include <limits.h>
@@ -194,8 +194,8 @@ int pictures_draw(const struct results *results, const char *folder, struct erro
         pictures[i].fill(&picture, &chart);
         if (signals_stop())
             result = error_set(error, ERROR_INTERRUPTED, "stopped by a signal");
-        else if (snprintf(path, sizeof path, "%s/%s", folder, pictures[i].name) >= PATH_MAX)
-            result = error_set(error, ERROR_INVALID, "%s: the path is too long", folder);
+        else if (path_join(path, folder, pictures[i].name, error) != 0)
+            result = -1;
         else
             result = chart_write(&chart, path, error);
     }

@@ -1,6 +1,8 @@
 /* See results.h. */
 #include "report/results.h"
 
+#include "common/file.h"
+
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
@@ -15,11 +17,9 @@
  * with the reason. */
 static FILE *open_file(const char *folder, const char *name, char path[static PATH_MAX],
                        int *status, struct error *error) {
-    *status = 0;
-    if (snprintf(path, PATH_MAX, "%s/%s", folder, name) >= PATH_MAX) {
-        *status = error_set(error, ERROR_INVALID, "%s: the path is too long", folder);
+    *status = path_join(path, folder, name, error);
+    if (*status != 0)
         return NULL;
-    }
     FILE *file = fopen(path, "re");
     if (!file && errno != ENOENT)
         *status = error_set_file(error, "%s: cannot open", path);

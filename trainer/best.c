@@ -1,5 +1,6 @@
 /* See best.h. */
 #include "trainer/best.h"
+#include "common/file.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,8 +18,8 @@ static bool better(double digit, double sum, uint64_t step, double than_digit, d
     return one > other + equal || (one > other - equal && step < than_step);
 }
 
-static void file_of(const struct best *self, char path[static 512]) {
-    snprintf(path, 512, "%s/best.safetensors", self->folder);
+static void file_of(const struct best *self, char path[static PATH_MAX]) {
+    path_join(path, self->folder, "best.safetensors", NULL); /* best_begin: it fits */
 }
 
 /* For file systems that have no second names. */
@@ -27,7 +28,7 @@ static int copy(const char *path, const char *to, struct error *error) {
     size_t size = 0;
     if (checkpoint_load(path, &bytes, &size, error) != 0)
         return -1;
-    int status = checkpoint_write(to, bytes, size, error);
+    int status = file_write(to, bytes, size, error);
     free(bytes);
     return status;
 }
@@ -35,9 +36,9 @@ static int copy(const char *path, const char *to, struct error *error) {
 /* Makes best.safetensors the same file as `path`, and returns when that survives a power cut: the
  * other name may go at once. */
 static int put_in_place(const struct best *self, const char *path, struct error *error) {
-    char best[512], aside[520];
+    char best[PATH_MAX], aside[PATH_MAX];
     file_of(self, best);
-    snprintf(aside, sizeof aside, "%s.tmp", best);
+    path_join(aside, self->folder, "best.safetensors.tmp", NULL);
     unlink(aside);
     bool linked = link(path, aside) == 0;
     if (!linked && errno != ENOENT)
@@ -48,7 +49,7 @@ static int put_in_place(const struct best *self, const char *path, struct error 
         return -1;
     }
     unlink(aside); /* rename does nothing where both names are the same file already */
-    return checkpoint_sync(best, error);
+    return file_sync_folder(best, error);
 }
 
 void best_begin(struct best *self, const char *folder, const struct log *log) {
@@ -65,7 +66,7 @@ struct found {
 };
 
 static void look(const struct best *self, struct found *found) {
-    char path[512];
+    char path[PATH_MAX];
     struct error bad;
     file_of(self, path);
     *found = (struct found){0};
@@ -104,9 +105,9 @@ static const struct score_line *next_best(const struct scores *scores, uint64_t 
  */
 static const struct score_line *find_best(const struct best *self, const struct scores *scores,
                                           uint64_t start, const struct found *found,
-                                          char path[static 512]) {
-    char folder[480];
-    snprintf(folder, sizeof folder, "%s/checkpoints", self->folder);
+                                          char path[static PATH_MAX]) {
+    char folder[PATH_MAX];
+    path_join(folder, self->folder, "checkpoints", NULL);
     const struct score_line *line = NULL;
     path[0] = '\0';
     while ((line = next_best(scores, start, found, line))) {
@@ -126,12 +127,12 @@ static const struct score_line *find_best(const struct best *self, const struct 
  */
 static int publish_found(struct best *self, const struct found *found, uint64_t start,
                          const struct score_line *line, struct error *error) {
-    char path[512], folder[480], best[512];
+    char path[PATH_MAX], folder[PATH_MAX], best[PATH_MAX];
     file_of(self, best);
-    snprintf(folder, sizeof folder, "%s/checkpoints", self->folder);
+    path_join(folder, self->folder, "checkpoints", NULL);
     saver_file(folder, found->saved.step, path);
     if (found->saved.step <= start && access(path, F_OK) != 0 &&
-        (link(best, path) == 0 ? checkpoint_sync(path, error) : copy(best, path, error)) != 0)
+        (link(best, path) == 0 ? file_sync_folder(path, error) : copy(best, path, error)) != 0)
         return -1;
     log_info(self->log,
              "best.safetensors is of step %" PRIu64
@@ -150,7 +151,7 @@ static int publish_found(struct best *self, const struct found *found, uint64_t 
 
 int best_restore(struct best *self, const struct scores *scores, uint64_t start,
                  struct error *error) {
-    char path[512];
+    char path[PATH_MAX];
     struct found found;
     look(self, &found);
     const struct score_line *first = next_best(scores, start, &found, NULL);

@@ -13,7 +13,7 @@
 #include "trainer/scores.h"
 
 struct best {
-    char folder[400]; /* of the run */
+    char folder[PATH_MAX]; /* of the run */
     const struct log *log;
     uint64_t step; /* 0: none yet */
     double digit, sum;

@@ -1,4 +1,5 @@
 /* See coordinator.h: life, the loop, the end of a run. */
+#include "common/file.h"
 #include "trainer/coordinator_private.h"
 
 #include "common/signals.h"
@@ -95,21 +96,15 @@ static int open_sockets(struct coordinator *self, struct error *error) {
 /* The record goes on where the checkpoint does. */
 static int open_record(struct coordinator *self, struct error *error) {
     const struct checkpoint *start = self->settings.start;
-    char path[480];
+    char path[PATH_MAX];
     bool lost;
-    snprintf(path, sizeof path, "%.460s/batches.txt", self->settings.settings->run_dir);
+    if (path_join(path, self->settings.settings->run_dir, "batches.txt", error) != 0)
+        return -1;
     self->record = record_open(path, start->step, start->chain, &lost, error);
     if (self->record && lost)
         log_warning(self->log, "%s does not lead to step %" PRIu64 ": what came before is unknown",
                     path, start->step);
     return self->record ? 0 : -1;
-}
-
-/* The folder of the checkpoints, whose own name must survive a power cut as theirs do. */
-static int make_folder(const char *folder, struct error *error) {
-    if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-        return error_set_errno(error, "making %s", folder);
-    return checkpoint_sync(folder, error);
 }
 
 struct coordinator *coordinator_create(const struct coordinator_settings *settings,
@@ -125,16 +120,17 @@ struct coordinator *coordinator_create(const struct coordinator_settings *settin
     self->summary.seconds_to_target = settings->seconds_to_target;
     for (int i = 0; settings->notices && i < settings->notices->count; i++)
         coordinator_warn(self, settings->notices->texts[i]);
-    char folder[480];
-    snprintf(folder, sizeof folder, "%.460s/checkpoints",
-             settings->settings->run_dir ? settings->settings->run_dir : ".");
+    char folder[PATH_MAX];
+    if (path_join(folder, settings->settings->run_dir ? settings->settings->run_dir : ".",
+                  "checkpoints", error) != 0)
+        goto failed;
     if (RAND_bytes((unsigned char *)&self->run, sizeof self->run) != 1 || self->run == 0) {
         error_set(error, ERROR_IO, "the system has no random numbers for a run id");
         goto failed;
     }
     if (open_sockets(self, error) != 0)
         goto failed;
-    if (settings->settings->run_dir && make_folder(folder, error) != 0)
+    if (settings->settings->run_dir && file_make_folder(folder, error) != 0)
         goto failed;
     self->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     self->members = calloc(1, sizeof *self->members);
@@ -151,8 +147,8 @@ struct coordinator *coordinator_create(const struct coordinator_settings *settin
         sscanf(settings->dataset + 2 * i, "%2hhx", &self->members->dataset.sha256[i]);
     if (settings->settings->run_dir) {
         /* What an earlier incarnation was writing when it was killed. */
-        checkpoint_sweep(folder, settings->alone);
-        checkpoint_sweep(settings->settings->run_dir, settings->alone);
+        file_sweep(folder, settings->alone);
+        file_sweep(settings->settings->run_dir, settings->alone);
         if (scoring_restore(self, folder, error) != 0 || open_record(self, error) != 0)
             goto failed;
     }

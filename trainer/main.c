@@ -1,5 +1,6 @@
 /* The trainer: options → open → run → close. */
 #include "common/clock.h"
+#include "common/file.h"
 #include "common/shell.h"
 #include "common/signals.h"
 #include "common/startup.h"
@@ -16,9 +17,9 @@
 /* The last line: what happened, what is safe, and the command that goes on: the one that was given,
  * with --resume. `run_dir` is NULL where nothing had begun, or nothing is kept. */
 static void tell(const struct error *error, const char *run_dir, char **argv) {
-    char folder[480];
+    char folder[PATH_MAX];
     uint64_t step;
-    snprintf(folder, sizeof folder, "%.460s/checkpoints", run_dir ? run_dir : "");
+    path_join(folder, run_dir ? run_dir : "", "checkpoints", NULL);
     fprintf(stderr, "trainer: %s", error->text);
     if (run_dir && saver_newest(folder, UINT64_MAX, &step)) {
         bool resumes = false;
@@ -41,7 +42,7 @@ static void tell(const struct error *error, const char *run_dir, char **argv) {
  * summary is written in every case; that it cannot be is an error only where nothing else went
  * wrong. `stuck`: see coordinator_stuck. */
 static int train(const struct start *start, double began, const struct log *log,
-                 char path[static 512], bool *stuck, struct error *error) {
+                 char path[static PATH_MAX], bool *stuck, struct error *error) {
     const struct settings *settings = &start->settings;
     const struct checkpoint *from = start->checkpoint;
     struct summary summary = {0};
@@ -66,7 +67,7 @@ static int train(const struct start *start, double began, const struct log *log,
         return -1;
     }
     if (settings->run_dir && strcmp(settings->engine, "null") != 0)
-        strcpy(path, settings->run_dir); /* settings_check: it fits */
+        snprintf(path, PATH_MAX, "%s", settings->run_dir);
     int status = coordinator_run(coordinator, &summary, error);
     struct error unwritten;
     if (settings->run_dir && summary_write(&summary, settings->run_dir, &unwritten) != 0 &&
@@ -84,7 +85,7 @@ int main(int argc, char **argv) {
     struct error error = {0};
     struct log log = {0};
     struct start start = {0};
-    char path[512] = "";
+    char path[PATH_MAX] = "";
     bool stuck = false;
     /* Batches are freed and made anew all the time: keep their pages instead of returning them. */
     mallopt(M_MMAP_THRESHOLD, 64 << 20);

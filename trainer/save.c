@@ -1,5 +1,6 @@
 /* See save.h. */
 #include "trainer/save.h"
+#include "common/file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,13 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SAVED_MOST = 256 };
+enum { FOLDER_MAX = PATH_MAX - 64, SAVED_MOST = 256 };
 
 struct saver {
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    char folder[400];
+    char folder[PATH_MAX];
     int wake; /* borrowed */
     bool full, ending;
     bool broken;                /* one could not be written: no later one may be */
@@ -28,8 +29,10 @@ struct saver {
     int first, count;
 };
 
-void saver_file(const char *folder, uint64_t step, char path[static 512]) {
-    snprintf(path, 512, "%s/step-%09" PRIu64 ".safetensors", folder, step);
+void saver_file(const char *folder, uint64_t step, char path[static PATH_MAX]) {
+    char name[64];
+    snprintf(name, sizeof name, "step-%09" PRIu64 ".safetensors", step);
+    path_join(path, folder, name, NULL); /* saver_start: it fits */
 }
 
 /* The whole file that is at `path` already, if it holds the same state: what was written is never
@@ -61,10 +64,10 @@ static void write_snapshot(struct saver *self, struct saved *saved) {
     uint8_t *bytes = NULL;
     size_t size = 0;
     if (there_already(saved->path, snapshot, &bytes, &size))
-        saved->failed = checkpoint_sync(saved->path, &saved->error) != 0;
+        saved->failed = file_sync_folder(saved->path, &saved->error) != 0;
     else
         saved->failed = checkpoint_encode(snapshot, &bytes, &size, &saved->error) != 0 ||
-                        checkpoint_write(saved->path, bytes, size, &saved->error) != 0;
+                        file_write(saved->path, bytes, size, &saved->error) != 0;
     if (!saved->failed) {
         saved->size = size;
         sha256_bytes(bytes, size, saved->sha256);
@@ -106,11 +109,11 @@ struct saver *saver_start(const char *folder, int wake, struct error *error) {
         error_set(error, ERROR_MEMORY, "no memory for the checkpoint writer");
         return NULL;
     }
-    if (strlen(folder) >= sizeof self->folder) {
+    if (strlen(folder) >= FOLDER_MAX) {
         error_set(error, ERROR_INVALID,
                   "the folder for checkpoints has a path of %zu bytes: at "
-                  "most %zu",
-                  strlen(folder), sizeof self->folder - 1);
+                  "most %d",
+                  strlen(folder), FOLDER_MAX - 1);
         free(self);
         return NULL;
     }
@@ -187,7 +190,7 @@ void saver_destroy(struct saver **pointer) {
 /* The step that a file's name names, or UINT64_MAX for any name that saver_file does not give. */
 static uint64_t step_of(const char *name) {
     uint64_t step;
-    char path[512];
+    char path[PATH_MAX];
     if (sscanf(name, "step-%" SCNu64, &step) != 1)
         return UINT64_MAX;
     saver_file(".", step, path);
@@ -257,7 +260,7 @@ int saver_describe_file(const char *path, struct saved *saved, struct error *err
 }
 
 int saver_describe(const char *folder, uint64_t step, struct saved *saved, struct error *error) {
-    char path[512];
+    char path[PATH_MAX];
     saver_file(folder, step, path);
     if (saver_describe_file(path, saved, error) != 0)
         return -1;

@@ -6,9 +6,10 @@
 #include "common/log.h"
 #include "model/checkpoint.h"
 
+#include <limits.h>
 /* A checkpoint that is whole and on disk, as the socket side learns of it. */
 struct saved {
-    char path[512];
+    char path[PATH_MAX];
     uint64_t step;
     double epoch;
     uint64_t samples;
@@ -41,7 +42,7 @@ bool saver_take(struct saver *self, struct saved *saved);
 bool saver_idle(struct saver *self);
 
 /* Writes the path of a step's file. */
-void saver_file(const char *folder, uint64_t step, char path[static 512]);
+void saver_file(const char *folder, uint64_t step, char path[static PATH_MAX]);
 
 /* The smallest step ≥ `from` that has a file in the folder. False when there is none: errno is 0
  * then, or says why the folder cannot be read (ENOENT: there is none). */

@@ -1,6 +1,8 @@
 /* See scores.h. */
 #include "trainer/scores.h"
 
+#include "common/file.h"
+
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -65,11 +67,12 @@ static int add(struct scores *scores, size_t *room, const struct score_line *lin
 }
 
 int scores_read(const char *folder, struct scores *scores, struct error *error) {
-    char path[600], text[LINE_MAX_BYTES];
+    char path[PATH_MAX], text[LINE_MAX_BYTES];
     size_t room = 0;
     int status = 0;
     *scores = (struct scores){0};
-    snprintf(path, sizeof path, "%.560s/evaluations.jsonl", folder);
+    if (path_join(path, folder, "evaluations.jsonl", error) != 0)
+        return -1;
     FILE *file = fopen(path, "re");
     if (!file)
         return errno == ENOENT ? 0 : error_set_errno(error, "opening %s", path);

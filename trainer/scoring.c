@@ -1,5 +1,6 @@
 /* What evaluators still owe: what was scored before a restart, when training waits for them, and
  * whether all is scored at the end. */
+#include "common/file.h"
 #include "trainer/coordinator_private.h"
 
 #include <errno.h>
@@ -72,9 +73,9 @@ int scoring_restore(struct coordinator *self, const char *folder, struct error *
 }
 
 void scoring_find_missing(struct coordinator *self, const struct train_settings *settings) {
-    char folder[480], path[512];
-    snprintf(folder, sizeof folder, "%.460s/checkpoints",
-             self->settings.settings->run_dir ? self->settings.settings->run_dir : ".");
+    char folder[PATH_MAX], path[PATH_MAX];
+    path_join(folder, self->settings.settings->run_dir ? self->settings.settings->run_dir : ".",
+              "checkpoints", NULL);
     /* Without lines nobody can tell what was scored: by an evaluator elsewhere, or by none. */
     for (uint64_t step = 1; self->scores.count > 0 && step <= self->settings.start->step; step++) {
         if (!train_checkpoint_due(settings, step) || scores_find(&self->scores, step) ||

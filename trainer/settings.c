@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { RUN_DIR_MOST = 380 }; /* bytes: names of files follow it in buffers of 512 */
+enum { RUN_DIR_MAX = 380 }; /* bytes: a sentence about one of its files fits a struct error */
 
 #define AT(field) offsetof(struct settings, field)
 #define RESULT (OPTION_RECIPE | OPTION_SETTING)
@@ -216,9 +216,9 @@ int settings_check(const struct settings *settings, struct goal *goal, struct er
                          settings->bind);
     if (settings->run_dir ? !*settings->run_dir : strcmp(settings->engine, "full") == 0)
         return error_set(error, ERROR_INVALID, "--run-dir is missing: where should the run go?");
-    if (settings->run_dir && strlen(settings->run_dir) > RUN_DIR_MOST)
+    if (settings->run_dir && strlen(settings->run_dir) > RUN_DIR_MAX)
         return error_set(error, ERROR_INVALID, "--run-dir: a path of %zu bytes: at most %d",
-                         strlen(settings->run_dir), RUN_DIR_MOST);
+                         strlen(settings->run_dir), RUN_DIR_MAX);
     if (settings->resume && !settings->run_dir)
         return error_set(error, ERROR_INVALID, "--resume needs --run-dir");
     if (settings->epochs > 0 && settings->steps > 0)

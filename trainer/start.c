@@ -1,5 +1,6 @@
 /* See start.h. */
 #include "trainer/start.h"
+#include "common/file.h"
 
 #include "model/init.h"
 #include "model/traits.h"
@@ -20,8 +21,9 @@ enum { LOCK_PATIENCE = 1000 }; /* ms: a trainer that was just killed may take so
 
 /* The newest checkpoint that is whole; those that are not are skipped with a line each. */
 static struct checkpoint *newest(const char *run_dir, const struct log *log, struct error *error) {
-    char folder[480], path[512];
-    snprintf(folder, sizeof folder, "%.460s/checkpoints", run_dir);
+    char folder[PATH_MAX], path[PATH_MAX];
+    if (path_join(folder, run_dir, "checkpoints", error) != 0)
+        return NULL;
     for (uint64_t step = UINT64_MAX; saver_newest(folder, step, &step);) {
         saver_file(folder, step, path);
         struct error bad;
@@ -51,10 +53,11 @@ static struct checkpoint *newest(const char *run_dir, const struct log *log, str
 /* A run that kept going although its weights were no use left checkpoints of them. */
 static int check_weights(const struct start *start, struct error *error) {
     const struct checkpoint *from = start->checkpoint;
-    char folder[480], path[512];
+    char folder[PATH_MAX], path[PATH_MAX];
     if (start->settings.keep_going || health_finite(&from->state, from->net->total))
         return 0;
-    snprintf(folder, sizeof folder, "%.460s/checkpoints", start->settings.run_dir);
+    if (path_join(folder, start->settings.run_dir, "checkpoints", error) != 0)
+        return -1;
     saver_file(folder, from->step, path);
     return error_set(error, ERROR_DIVERGED,
                      "--resume: %s holds weights that are not finite numbers: remove it to go on "
@@ -114,9 +117,10 @@ static int take_settings(struct start *start, struct error *error) {
  * by a queue, on whatever machine. */
 static int lock_folder(struct start *start, const struct log *log, struct error *error) {
     const char *folder = start->settings.run_dir;
-    char path[512];
+    char path[PATH_MAX];
     struct error reason;
-    snprintf(path, sizeof path, "%.460s/trainer.lock", folder);
+    if (path_join(path, folder, "trainer.lock", error) != 0)
+        return -1;
     if (lock_take(&start->lock, path, LOCK_PATIENCE, &reason) == 0)
         return 0;
     if (reason.code == ERROR_UNSUPPORTED) {
@@ -133,14 +137,16 @@ static int lock_folder(struct start *start, const struct log *log, struct error 
 /* Two runs in one folder would be mixed up for good: the record of what was trained on begins anew,
  * and --resume takes the newest checkpoint, whichever run it is of. */
 static int refuse_old_run(const struct settings *settings, struct error *error) {
-    char path[480];
+    char path[PATH_MAX];
     uint64_t step;
     struct stat status;
-    snprintf(path, sizeof path, "%.440s/checkpoints", settings->run_dir);
+    if (path_join(path, settings->run_dir, "checkpoints", error) != 0)
+        return -1;
     bool checkpoints = saver_next(path, 0, &step);
     if (!checkpoints && errno != 0 && errno != ENOENT)
         return error_set_errno(error, "looking for an earlier run in %s", path);
-    snprintf(path, sizeof path, "%.440s/evaluations.jsonl", settings->run_dir);
+    if (path_join(path, settings->run_dir, "evaluations.jsonl", error) != 0)
+        return -1;
     bool evaluations = stat(path, &status) == 0 && status.st_size > 0;
     if (checkpoints)
         return error_set(error, ERROR_INVALID,
@@ -163,7 +169,7 @@ static int take_new_folder(struct start *start, const struct log *log, struct er
     start->made_folder = mkdir(folder, 0777) == 0;
     if (!start->made_folder && errno != EEXIST)
         return error_set_errno(error, "making %s", folder);
-    if (checkpoint_sync(folder, error) != 0) /* its name in the folder that it is in */
+    if (file_sync_folder(folder, error) != 0) /* its name in the folder that it is in */
         return -1;
     return lock_folder(start, log, error) != 0 ? -1 : refuse_old_run(&start->settings, error);
 }
@@ -308,13 +314,12 @@ static int write_settings(struct start *start, struct error *error) {
     if (all && start->computed_with)
         json_object_set(all, "computed_with", start->computed_with);
     char *text = all ? json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
-    char path[600];
-    int status = -1;
-    snprintf(path, sizeof path, "%.560s/settings.json", start->settings.run_dir);
-    if (!text)
-        error_set(error, ERROR_MEMORY, "no memory to write %s", path);
-    else
-        status = checkpoint_write(path, (const uint8_t *)text, strlen(text), error);
+    char path[PATH_MAX];
+    int status = path_join(path, start->settings.run_dir, "settings.json", error);
+    if (status == 0 && !text)
+        status = error_set(error, ERROR_MEMORY, "no memory to write %s", path);
+    if (status == 0)
+        status = file_write(path, text, strlen(text), error);
     free(text);
     json_decref(all);
     return status;
@@ -430,12 +435,12 @@ int start_prepare(struct start *start, int argc, char **argv, struct log *log,
 }
 
 void start_discard(const struct start *start) {
-    char path[600];
+    char path[PATH_MAX];
     if (!start->made_folder)
         return;
-    snprintf(path, sizeof path, "%.560s/settings.json", start->settings.run_dir);
+    path_join(path, start->settings.run_dir, "settings.json", NULL);
     unlink(path);
-    snprintf(path, sizeof path, "%.560s/trainer.lock", start->settings.run_dir);
+    path_join(path, start->settings.run_dir, "trainer.lock", NULL);
     unlink(path); /* ours still: nobody else can have begun here */
     rmdir(start->settings.run_dir);
 }

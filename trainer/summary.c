@@ -1,5 +1,6 @@
 /* See summary.h. */
 #include "trainer/summary.h"
+#include "common/file.h"
 
 #include "model/checkpoint.h"
 
@@ -56,11 +57,12 @@ int summary_write(const struct summary *summary, const char *folder, struct erro
     if (!text) {
         status = error_set(error, ERROR_MEMORY, "no memory to write the summary");
     } else {
-        char path[1024];
-        snprintf(path, sizeof path, "%s/summary.json", folder);
+        char path[PATH_MAX];
         size_t size = strlen(text);
         text[size] = '\n'; /* where the NUL was: a text file ends with a newline */
-        status = checkpoint_write(path, (const uint8_t *)text, size + 1, error);
+        status = path_join(path, folder, "summary.json", error);
+        if (status == 0)
+            status = file_write(path, text, size + 1, error);
     }
     free(text);
     json_decref(values);
@@ -68,8 +70,8 @@ int summary_write(const struct summary *summary, const char *folder, struct erro
 }
 
 void summary_earlier(const char *folder, double *seconds, double *seconds_to_target) {
-    char path[1024];
-    snprintf(path, sizeof path, "%s/summary.json", folder);
+    char path[PATH_MAX];
+    path_join(path, folder, "summary.json", NULL);
     json_t *values = json_load_file(path, 0, NULL);
     double spent = json_number_value(json_object_get(values, "seconds"));
     const json_t *target = json_object_get(values, "seconds_to_target");

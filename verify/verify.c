@@ -3,6 +3,7 @@
 
 #include "augment/stage.h"
 #include "common/chain.h"
+#include "common/file.h"
 #include "common/record.h"
 #include "common/signals.h"
 #include "loader/gather.h"
@@ -19,7 +20,7 @@
 struct head {
     uint64_t step;
     uint8_t chain[SHA256_SIZE];
-    char path[512];
+    char path[PATH_MAX];
 };
 
 struct verify {
@@ -73,9 +74,10 @@ static int take_settings(struct verify *self, const struct checkpoint *newest,
 /* Reads what of all checkpoints counts here; the names sort by step. */
 static int read_checkpoints(struct verify *self, const char *run_dir, struct verify_result *result,
                             struct error *error) {
-    char pattern[512];
+    char pattern[PATH_MAX];
     glob_t found = {0};
-    snprintf(pattern, sizeof pattern, "%.460s/checkpoints/step-*.safetensors", run_dir);
+    if (path_join(pattern, run_dir, "checkpoints/step-*.safetensors", error) != 0)
+        return -1;
     int status = 0;
     if (glob(pattern, 0, NULL, &found) == 0)
         self->heads = calloc(found.gl_pathc, sizeof *self->heads);
@@ -101,8 +103,9 @@ static int read_checkpoints(struct verify *self, const char *run_dir, struct ver
 }
 
 static int read_record(struct verify *self, const char *run_dir, struct error *error) {
-    char path[512];
-    snprintf(path, sizeof path, "%.460s/batches.txt", run_dir);
+    char path[PATH_MAX];
+    if (path_join(path, run_dir, "batches.txt", error) != 0)
+        return -1;
     if (record_read(path, &self->digests, &self->known, &self->recorded, error) == 0)
         return 0;
     if (error->code != ERROR_IO)

@@ -2,6 +2,7 @@
  * the real binaries: runs that go on after their end, evaluators that are away, files that cannot
  * be read.
  */
+#include "common/file.h"
 #include "common/sha256.h"
 #include "model/checkpoint.h"
 #include "tests/e2e/run.h"
@@ -329,7 +330,7 @@ Test(scored, a_run_of_another_format_is_refused_in_one_line) {
         sha256_bytes(bytes, size, digest);
         sha256_hex(digest, hex);
         memcpy(key + 10, hex, 64);
-        cr_assert_eq(checkpoint_write(path, bytes, size, NULL), 0);
+        cr_assert_eq(file_write(path, bytes, size, NULL), 0);
         free(bytes);
     }
     int trainer = resume(&run, (const char *const[]){NULL});

@@ -1,5 +1,6 @@
 /* verify on a real run: it agrees with what loaders, augmenters and trainer did, whoever was killed
  * meanwhile, and names what does not follow. */
+#include "common/file.h"
 #include "common/record.h"
 #include "model/checkpoint.h"
 #include "tests/e2e/run.h"
@@ -70,7 +71,7 @@ static void forge_chain(const struct e2e *run) {
     cr_assert_not_null(checkpoint, "%s", error.text);
     checkpoint->chain[5] ^= 1;
     cr_assert_eq(checkpoint_encode(checkpoint, &bytes, &size, &error), 0);
-    cr_assert_eq(checkpoint_write(path, bytes, size, &error), 0);
+    cr_assert_eq(file_write(path, bytes, size, &error), 0);
     free(bytes);
     checkpoint_destroy(&checkpoint);
 }

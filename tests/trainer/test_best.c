@@ -1,5 +1,6 @@
 /* best.safetensors while a run lasts, and found again after a restart: from the lines of
  * evaluations.jsonl, from the file itself, and where either is missing, damaged or stale. */
+#include "common/file.h"
 #include "tests/support/scratch.h"
 #include "tests/trainer/tiny.h"
 #include "trainer/best.h"
@@ -55,13 +56,13 @@ static const char *logged(void) {
 static struct saved write_step(uint64_t step) {
     struct checkpoint checkpoint;
     struct saved saved;
-    char path[512];
+    char path[PATH_MAX];
     uint8_t *bytes;
     size_t size;
     tiny_checkpoint(&checkpoint, net, step, 128, 60000);
     cr_assert_eq(checkpoint_encode(&checkpoint, &bytes, &size, &error), 0, "%s", error.text);
     saver_file(checkpoints, step, path);
-    cr_assert_eq(checkpoint_write(path, bytes, size, &error), 0, "%s", error.text);
+    cr_assert_eq(file_write(path, bytes, size, &error), 0, "%s", error.text);
     cr_assert_eq(saver_describe(checkpoints, step, &saved, &error), 0, "%s", error.text);
     state_free(&checkpoint.state);
     free(bytes);

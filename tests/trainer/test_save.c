@@ -59,7 +59,7 @@ Test(save, writes_what_it_is_given_and_tells_of_it) {
     struct saver *saver = start(folder);
     struct saved saved, described;
     struct stat status;
-    char path[512], weights[SHA256_HEX];
+    char path[PATH_MAX], weights[SHA256_HEX];
     cr_expect(saver_idle(saver));
     cr_expect_not(saver_take(saver, &saved));
     give(saver, 469, true, true);
@@ -249,7 +249,7 @@ Test(save, finds_the_files_that_it_names_and_no_others) {
                                         "step-00000000b.safetensors",
                                         "astep-000000011.safetensors",
                                         "best.safetensors",
-                                        ".checkpoint-1-0.tmp"};
+                                        ".digitsum-1-0.tmp"};
     char path[SCRATCH_PATH];
     uint64_t step;
     cr_expect_not(saver_next(folder, 0, &step), "an empty folder");
@@ -300,7 +300,7 @@ Test(save, torn_files_are_told_from_whole_ones) {
     cr_expect_eq(saver_describe(folder, 10, &saved, &error), -1);
     cr_expect_eq(error.code, ERROR_IO);
 
-    char path[512];
+    char path[PATH_MAX];
     saver_file(folder, 9, path);
     FILE *file = fopen(path, "r+");
     cr_assert_not_null(file);
@@ -349,10 +349,11 @@ Test(save, the_end_of_an_epoch_is_seen_in_the_file) {
 }
 
 Test(save, a_path_that_does_not_fit_is_refused) {
-    char longest[401];
-    memset(longest, 'x', 400);
-    longest[400] = '\0';
+    char longest[PATH_MAX - 63];
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
     cr_expect_null(saver_start(longest, wake, &error));
     cr_expect_eq(error.code, ERROR_INVALID);
-    cr_expect_str_eq(error.text, "the folder for checkpoints has a path of 400 bytes: at most 399");
+    cr_expect_str_eq(error.text,
+                     "the folder for checkpoints has a path of 4032 bytes: at most 4031");
 }

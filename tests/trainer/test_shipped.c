@@ -71,7 +71,7 @@ Test(shipped, networks_of_the_studies) {
 
 /* A section is a network, perhaps with a recipe's name; `recipe = FILE` is a file. */
 static void visit_list(const char *path) {
-    char line[512], name[256], file[400];
+    char line[PATH_MAX], name[256], file[400];
     FILE *list = fopen(path, "re");
     cr_assert_not_null(list, "%s", path);
     while (fgets(line, sizeof line, list)) {

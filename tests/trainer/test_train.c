@@ -162,7 +162,7 @@ Test(train, a_whole_run) {
     }
     SAVED(true, 5, 10);
 
-    char path[512];
+    char path[PATH_MAX];
     uint8_t chain[SHA256_SIZE];
     saver_file(rig.folder, 10, path);
     struct checkpoint *last = checkpoint_read(path, &rig.error);

@@ -1,6 +1,7 @@
 /* verify_run on a run folder made by hand: a few steps over a dataset of 24 images. */
 #include "augment/stage.h"
 #include "common/chain.h"
+#include "common/file.h"
 #include "loader/gather.h"
 #include "model/checkpoint.h"
 #include "tests/support/scratch.h"
@@ -66,7 +67,7 @@ static void write_checkpoint(uint64_t step, const char *settings) {
     char path[SCRATCH_PATH];
     snprintf(path, sizeof path, "%s/checkpoints/step-%09llu.safetensors", folder,
              (unsigned long long)step);
-    cr_assert_eq(checkpoint_write(path, bytes, size, &error), 0, "%s", error.text);
+    cr_assert_eq(file_write(path, bytes, size, &error), 0, "%s", error.text);
     free(bytes);
     free(checkpoint.settings);
     state_free(&checkpoint.state);
