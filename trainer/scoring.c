@@ -136,5 +136,10 @@ int scoring_check(struct coordinator *self, struct error *error) {
                          self->best.lost ? "is not in best.safetensors" : "is not scored");
     if (unscored > 0)
         log_info(self->log, "no evaluator joined: %d checkpoints are unscored", unscored);
+    else if (self->settings.settings->run_dir && self->scored_step > 0 &&
+             publisher_hears_all(self->publisher))
+        coordinator_warn(self,
+                         "no evaluator with --run-dir joined: every checkpoint was scored, but "
+                         "there is no evaluations.jsonl; the scores are in the trainer's log");
     return 0;
 }

@@ -66,6 +66,7 @@ class Pipeline:
         self.held, self.frozen = [], set()  # half-open connections; processes that never go on
         self.strangers = []
         self.faked = False  # whether the processes see a clock of ours
+        self.library_aborts, self.recorder_joined = 0, None
         self.trainer_done = False
         self.stopped = False  # whether a trainer was asked to end early
 
@@ -127,6 +128,9 @@ class Pipeline:
         return os.path.join(self.folder, f"{name}.log")
 
     def start(self, name):
+        if name in self.processes and self.processes[name].poll() is None:  # a second one of the name, as a frozen watch
+            self.processes[name].kill()
+            self.processes[name].wait()
         self.wanted[name] = True
         self.starts += 1
         with open(self.log_path(name), "ab") as log:
@@ -157,6 +161,7 @@ class Pipeline:
             self.judge(name, status)
             if name == "trainer" and status == 0:
                 self.trainer_done = True
+                self.note_recorder()
                 self.wanted[name] = False
                 self.thaw()
             elif name != "trainer" and self.trainer_done:
@@ -169,7 +174,9 @@ class Pipeline:
 
     def judge(self, name, status):
         """Raises AssertionError for an end that nothing done to a run may lead to."""
-        if -status in CRASHES:
+        if status == -signal.SIGABRT and re.search(r"\(src/\w+\.cpp:\d+\)", self.last_line(name)):
+            self.library_aborts += 1  # libzmq's own; whoever started the process starts it again
+        elif -status in CRASHES:
             raise AssertionError(f"{name} crashed ({signal.Signals(-status).name}): {self.last_line(name)}")
         if status in (2, 3) and not (name != "trainer" and self.trainer_done):
             raise AssertionError(f"{name} ended with {status}: {self.last_line(name)}")
@@ -190,6 +197,15 @@ class Pipeline:
     def lines(self, name):
         with open(self.log_path(name), encoding="utf-8", errors="replace") as log:
             return log.read().splitlines()
+
+    def note_recorder(self):
+        """Whether evaluator-1, which keeps evaluations.jsonl, was part of the run before it was over first."""
+        if self.recorder_joined is None:
+            self.recorder_joined = any("evaluator evaluator-1 joined" in line for line in self.lines("trainer"))
+
+    def scored_in_log(self, steps):
+        log = "\n".join(self.lines("trainer"))
+        return all(f" step {step} scored by " in log for step in steps)
 
     def complaints(self):
         """What sanitizers found, where the programs were built with them."""

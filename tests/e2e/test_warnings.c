@@ -40,6 +40,26 @@ Test(warnings, several_loaders_say_the_same_once) {
     e2e_end(&run);
 }
 
+/* Everything was scored, and status 0 is right; but the file that people look for is not there. */
+Test(warnings, scores_that_nobody_records_are_told) {
+    static const char words[] = "no evaluator with --run-dir joined:";
+    struct e2e run;
+    e2e_begin(&run);
+    e2e_loader(&run, "loader", "256");
+    int evaluator =
+        e2e_start(&run, "evaluator", "evaluator",
+                  (const char *const[]){"--join", "@ADDRESS", "--name", "evaluator", NULL});
+    int trainer =
+        e2e_trainer(&run, (const char *const[]){"--steps", "8", "--expect-evaluator", NULL});
+    e2e_expect(&run, trainer, "evaluator joined");
+    e2e_augment(&run, "augment");
+    cr_expect_eq(e2e_wait(&run, trainer), 0);
+    cr_expect_eq(e2e_wait(&run, evaluator), 0);
+    cr_expect_eq(e2e_count(&run, trainer, words), 1);
+    cr_expect_eq(warnings_like(&run, words), 1);
+    e2e_end(&run);
+}
+
 static int diverging(struct e2e *run, const char *more) {
     const char *args[] = {"--bind",
                           "@ADDRESS",
