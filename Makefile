@@ -86,14 +86,14 @@ CC ?= cc
 # compiler and others know no such name: then the machine's), and x86_64 alone.
 multiarch = $(eval multiarch := $(shell m=$$($(CC) -print-multiarch 2>/dev/null); echo "$${m:-$$($(CC) -dumpmachine)}"))$(multiarch)
 processor = $(firstword $(subst -, ,$(multiarch)))
-PKGS := libzmq libprotobuf-c libpng zlib libzip libconfig jansson libcrypto cairo
+PKGS := libzmq libprotobuf-c libpng zlib libzip jansson libcrypto cairo
 # What pkg-config says is kept in a file: asked once, and only after the packages are there. make
 # reads its own file again when it has written this one.
 ifneq ($(filter-out help clean format check check-% fresh-check arm64-check,$(or $(MAKECMDGOALS),build)),)
 include build/packages.mk
 endif
 # What passes the door of an engine, as a number: program and shared object must agree on it.
-door := -DENGINE_DOOR=$(shell cat model/engine.h model/optimizer.h model/net.h common/batch.h common/error.h | cksum | cut -d' ' -f1)u
+door := -DENGINE_DOOR=$(shell cat model/engine.h model/optimizer.h model/graph.h common/batch.h common/error.h | cksum | cut -d' ' -f1)u
 CPPFLAGS += -D_GNU_SOURCE -I. -I$(out)/gen $(packages_cflags) $(door) $(if $(SAN),-DNO_CLONES)
 # Libraries that were unpacked rather than installed are found there now and when programs start.
 ifneq ($(strip $(DEPS)),)

@@ -6,6 +6,7 @@
 #include "common/options.h"
 #include "model/engine.h"
 #include "model/init.h"
+#include "model/net.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -64,11 +64,10 @@ struct options;
 struct options *options_parse(const struct options_program *program, int argc, char **argv,
                               void *target, struct error *error);
 
-/* Sets, from a libconfig file, the options that the command line did not set. Keys that are
- * unknown, twice there or not OPTION_RECIPE, and values of another kind or out of bounds, are
- * ERROR_INVALID with "quick.recipe:12: "; as error_set_file when it cannot be read. In keys '_' may
- * stand for '-'. What text_check refuses is refused. After an error, earlier lines may have been
- * stored. */
+/* Sets, from a recipe (`key = value` lines, common/lines.h), the options that the command line did
+ * not set. Keys that are unknown, twice there or not OPTION_RECIPE, and values of another kind or
+ * out of bounds, are ERROR_INVALID with "quick.recipe:12:1: "; as error_set_file when it cannot be
+ * read. In keys '_' may stand for '-'. After an error, earlier lines may have been stored. */
 int options_read_file(struct options *options, const char *path, struct error *error);
 
 /* The same from a JSON object (the settings in a checkpoint), for rows whose use has any bit of

@@ -1,9 +1,8 @@
-/* Options from files: recipes (libconfig) and recorded settings (JSON). */
+/* Options from files: recipes and recorded settings (JSON). */
+#include "common/lines.h"
 #include "common/options_private.h"
 #include "common/suggest.h"
-#include "common/text.h"
 
-#include <libconfig.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +35,61 @@ static const char *hint_at(const struct options *self, const char *key, unsigned
     return suggest_hint(&suggestion, hint);
 }
 
+static const struct lines_form form = {"recipe", "one setting a line, such as: rate = 0.01"};
+
+/* Checks a value also where the command line has the last word: a mistake is a mistake. */
+static int read_setting(struct options *self, const struct lines *lines, bool *set,
+                        struct error *error) {
+    const struct word *word = &lines->words[0];
+    char where[128], hint[SUGGEST_HINT];
+    size_t i;
+    if (!word->value || lines->count > 1)
+        return lines_fail(lines, &lines->words[word->value ? 1 : 0], "expected %s", form.rule);
+    const struct option_row *row = find(self, word->text, &i);
+    if (!row)
+        return lines_fail(lines, word, "unknown setting '%.200s'%s", word->text,
+                          hint_at(self, word->text, OPTION_RECIPE, hint));
+    if (!(row->use & OPTION_RECIPE))
+        return lines_fail(lines, word, "'%s' may stand on the command line alone", word->text);
+    if (set[i])
+        return lines_fail(lines, word, "'%s' is set twice", word->text);
+    if (row->kind == OPTION_FLAG && strcmp(word->value, "true") != 0 &&
+        strcmp(word->value, "false") != 0)
+        return lines_fail(lines, word, "'%s' must be true or false, not '%.200s'", word->text,
+                          word->value);
+    set[i] = true;
+    unsigned char before[sizeof(double)];
+    void *field = (char *)self->target + row->offset;
+    size_t size = row->kind == OPTION_FLAG ? sizeof(bool) : sizeof before;
+    memcpy(before, field, size);
+    snprintf(where, sizeof where, "%.100s:%d:%d: ", lines->origin, word->line, word->column);
+    int status = options_set(self, row, word->value, where, error);
+    if (self->given[i])
+        memcpy(field, before, size);
+    return status;
+}
+
+int options_read_file(struct options *self, const char *path, struct error *error) {
+    const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    struct error unread;
+    size_t size;
+    char *text = lines_read(path, form.kind, &size, error);
+    bool *set = calloc(self->program->count + 1, sizeof *set);
+    if (!text || !set) {
+        free(set);
+        free(text);
+        return text ? error_set(error, ERROR_MEMORY, "no memory for the recipe %s", path) : -1;
+    }
+    struct lines lines;
+    int more = lines_begin(&lines, text, size, name, &form, error ? error : &unread);
+    while (more == 0 && (more = lines_next(&lines)) == 1)
+        more = read_setting(self, &lines, set, lines.error);
+    lines_end(&lines);
+    free(set);
+    free(text);
+    return more;
+}
+
 static const char *kind_wanted(const struct option_row *row) {
     switch (row->kind) {
     case OPTION_INT:
@@ -48,110 +102,8 @@ static const char *kind_wanted(const struct option_row *row) {
     }
 }
 
-/* A scalar as the text that stands for it on a command line; -1 for lists and groups, and for kinds
- * that the row does not take. */
-static int config_text(const config_setting_t *setting, const struct option_row *row, char *text,
-                       size_t size) {
-    bool number = row->kind == OPTION_INT || row->kind == OPTION_REAL;
-    switch (config_setting_type(setting)) {
-    case CONFIG_TYPE_INT:
-    case CONFIG_TYPE_INT64:
-        snprintf(text, size, "%lld", config_setting_get_int64(setting));
-        return number ? 0 : -1;
-    case CONFIG_TYPE_FLOAT:
-        snprintf(text, size, "%.17g", config_setting_get_float(setting));
-        return number ? 0 : -1;
-    case CONFIG_TYPE_BOOL:
-        snprintf(text, size, "%s", config_setting_get_bool(setting) ? "true" : "false");
-        return row->kind == OPTION_FLAG ? 0 : -1;
-    case CONFIG_TYPE_STRING:
-        return row->kind == OPTION_TEXT || row->kind == OPTION_CHOICE ? 0 : -1;
-    default:
-        return -1;
-    }
-}
-
-/* Whether an earlier setting of the file means the same row, in either spelling. */
-static bool is_repeated(const struct options *self, const config_setting_t *root, int at,
-                        size_t row) {
-    for (int i = 0; i < at; i++) {
-        size_t other;
-        const config_setting_t *setting = config_setting_get_elem(root, (unsigned)i);
-        if (find(self, config_setting_name(setting), &other) && other == row)
-            return true;
-    }
-    return false;
-}
-
-static int read_setting(struct options *self, const config_setting_t *root, int at,
-                        const char *name, struct error *error) {
-    const config_setting_t *setting = config_setting_get_elem(root, (unsigned)at);
-    const char *key = config_setting_name(setting);
-    char where[128], text[64], hint[SUGGEST_HINT];
-    size_t i;
-    snprintf(where, sizeof where, "%.100s:%u: ", name, config_setting_source_line(setting));
-    const struct option_row *row = find(self, key, &i);
-    if (!row)
-        return error_set(error, ERROR_INVALID, "%sunknown setting '%.200s'%s", where, key,
-                         hint_at(self, key, OPTION_RECIPE, hint));
-    if (!(row->use & OPTION_RECIPE))
-        return error_set(error, ERROR_INVALID, "%s'%s' may stand on the command line alone", where,
-                         key);
-    if (is_repeated(self, root, at, i))
-        return error_set(error, ERROR_INVALID, "%s'%s' is set twice", where, key);
-    if (config_text(setting, row, text, sizeof text) != 0)
-        return error_set(error, ERROR_INVALID, "%s'%s' must be %s", where, key, kind_wanted(row));
-    if (self->given[i])
-        return 0;
-    const char *string = config_setting_get_string(setting);
-    return options_set(self, row, string ? string : text, where, error);
-}
-
-/* libconfig reads files itself, but ends the process when that fails. */
-static char *read_text(const char *path, const char *name, struct error *error) {
-    char *text = calloc(1, TEXT_MAXIMUM + 2);
-    FILE *file = fopen(path, "re");
-    if (!text) {
-        error_set(error, ERROR_MEMORY, "no memory for the recipe %s", path);
-    } else if (!file) {
-        error_set_file(error, "opening the recipe %s", path);
-    } else {
-        size_t size = fread(text, 1, TEXT_MAXIMUM + 1, file);
-        if (ferror(file))
-            error_set_file(error, "reading the recipe %s", path);
-        else if (text_check(text, size, name, "a recipe", error) == 0)
-            goto done;
-    }
-    free(text);
-    text = NULL;
-done:
-    if (file)
-        fclose(file);
-    return text;
-}
-
-int options_read_file(struct options *self, const char *path, struct error *error) {
-    const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    char *text = read_text(path, name, error);
-    if (!text)
-        return -1;
-    config_t config;
-    int status = 0;
-    config_init(&config);
-    if (config_read_string(&config, text_begin(text)) != CONFIG_TRUE) {
-        status = error_set(error, ERROR_INVALID, "%s:%d: %s", name, config_error_line(&config),
-                           config_error_text(&config));
-    } else {
-        const config_setting_t *root = config_root_setting(&config);
-        for (int i = 0; status == 0 && i < config_setting_length(root); i++)
-            status = read_setting(self, root, i, name, error);
-    }
-    config_destroy(&config);
-    free(text);
-    return status;
-}
-
-/* As config_text; `text` is of `size` bytes, for what is not text already. */
+/* A scalar as the text that stands for it on a command line, in `text` (of `size` bytes) where it
+ * is not text already; NULL for lists and objects, and for kinds that the row does not take. */
 static const char *json_text(const json_t *value, const struct option_row *row, char *text,
                              size_t size) {
     switch (row->kind) {

@@ -2,6 +2,7 @@
  * model/links.h. */
 #include "cpu/arena.h"
 #include "cpu/engine_private.h"
+#include "model/node.h"
 
 #include <stdio.h>
 

@@ -10,7 +10,7 @@
 #define CPU_TILES_H
 
 #include "cpu/arena.h"
-#include "model/net.h"
+#include "model/graph.h"
 
 /* Whether this process may use tiles; asks the system for permission. */
 bool tiles_available(void);

@@ -5,7 +5,7 @@
 
 #include "cuda/backend.h"
 #include "cuda/kernels/kernels.h"
-#include "model/net.h"
+#include "model/graph.h"
 
 enum conv_pass {
     CONV_FORWARD, /* y = x * w (+ bias) (rectified) */

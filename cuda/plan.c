@@ -2,6 +2,7 @@
  * to whose gradient is model/links.h. */
 #include "cuda/engine_private.h"
 #include "cuda/matmul.h"
+#include "model/node.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -21,7 +21,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 #define TENSOR_NAME (NET_NAME + 32)
 #define METADATA_KEYS 11 /* without computed_with */
 
-static const char format_name[] = "digitsum-2";
+static const char format_name[] = "digitsum-3";
 static const char zero_digits[DIGITS + 1] =
     "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -403,10 +403,11 @@ static int read_metadata(struct decoder *decoder) {
     if (!format)
         return -1;
     if (strcmp(format, format_name) != 0)
-        return error_set(decoder->error, ERROR_UNSUPPORTED,
-                         "checkpoint %s: its format is '%.32s', and this program reads '%s': go on "
-                         "with the version that wrote it",
-                         decoder->origin, format, format_name);
+        return error_set(
+            decoder->error, ERROR_UNSUPPORTED,
+            "checkpoint %s: its format is '%.32s', and this program reads '%s', where a "
+            "network is one node a line: go on with the version that wrote it",
+            decoder->origin, format, format_name);
     size_t keys = METADATA_KEYS + (json_object_get(decoder->metadata, "computed_with") != NULL);
     if (json_object_size(decoder->metadata) != keys)
         return corrupt(decoder, "__metadata__ has %zu strings instead of %zu",

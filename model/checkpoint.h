@@ -2,7 +2,7 @@
  *
  * Tensors (all F32): every parameter under its name ("conv1.weight"), then where present
  * "ema.<name>", "moment1.<name>", "moment2.<name>" (trainable only). `__metadata__` (strings):
- * format = "digitsum-2", step, epoch, samples, seed, updates, network (the text), settings (the
+ * format = "digitsum-3", step, epoch, samples, seed, updates, network (the text), settings (the
  * run's settings as JSON), computed_with (engine, threads, library …, as JSON: model/traits.h; may
  * be absent), dataset (its SHA-256, hex), chain (head of the chain over consumed batches, hex),
  * sha256 (hex; of the whole file with these 64 digits taken as '0', so that no bit of the file can

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #define FILE_MAX                                                                                   \
-    (8 + (uint64_t)CHECKPOINT_HEADER_MAXIMUM + 4 * sizeof(float) * (uint64_t)NET_PARAMETERS_MAXIMUM)
+    (8 + (uint64_t)CHECKPOINT_HEADER_MAXIMUM + 4 * sizeof(float) * (uint64_t)NET_PARAMETERS_MAX)
 
 int checkpoint_load(const char *path, uint8_t **bytes, size_t *size, struct error *error) {
     return file_read(path, FILE_MAX, bytes, size, error) == 0 ? 0

@@ -8,7 +8,7 @@
 
 #include "common/batch.h"
 #include "common/error.h"
-#include "model/net.h"
+#include "model/graph.h"
 #include "model/optimizer.h"
 
 enum precision { PRECISION_F32, PRECISION_BF16 };

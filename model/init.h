@@ -2,7 +2,7 @@
 #ifndef MODEL_INIT_H
 #define MODEL_INIT_H
 
-#include "model/net.h"
+#include "model/graph.h"
 
 /* Fills flat[net->total]. Weights and biases of conv and dense: uniform in ±1/sqrt(fan_in), as
  * PyTorch does by default (He et al. 2015 with a = sqrt 5). Draws Philox numbers keyed by (seed,

@@ -4,7 +4,7 @@
 #ifndef MODEL_LINKS_H
 #define MODEL_LINKS_H
 
-#include "model/net.h"
+#include "model/graph.h"
 
 struct node_links {
     int users;

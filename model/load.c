@@ -1,7 +1,6 @@
 /* Where network files lie, and how one is read. */
 #include "model/net.h"
 
-#include "common/file.h"
 #include "common/program.h"
 #include "common/suggest.h"
 
@@ -13,23 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-static struct net *load_path(const char *path, struct error *error) {
-    uint8_t *text;
-    size_t size;
-    if (file_read(path, NET_TEXT_MAXIMUM, &text, &size, error) != 0) {
-        if (errno != 0)
-            error_set_file(error, "cannot read the network %s", path);
-        else if (error && error->code != ERROR_MEMORY) /* not a regular file, or too large */
-            error->code = ERROR_INVALID;
-        return NULL;
-    }
-    struct net *net = net_parse((const char *)text, size, path, error);
-    free(text);
-    return net;
-}
 
 static bool is_path(const char *text) {
     size_t length = strlen(text);
@@ -123,7 +106,11 @@ int net_locate(const char *path_or_name, char *path, size_t size, struct error *
 
 struct net *net_load(const char *path_or_name, struct error *error) {
     char path[PATH_MAX + NET_NAME + 64];
-    if (net_locate(path_or_name, path, sizeof path, error) != 0)
-        return NULL;
-    return load_path(path, error);
+    size_t size;
+    char *text = NULL;
+    if (net_locate(path_or_name, path, sizeof path, error) == 0)
+        text = lines_read(path, "network", &size, error);
+    struct net *net = text ? net_parse(text, size, path, error) : NULL;
+    free(text);
+    return net;
 }

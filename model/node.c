@@ -1,4 +1,4 @@
-/* The table of node kinds. To add a kind: an enumerator and attributes in net.h, functions and a
+/* The table of node kinds. To add a kind: an enumerator and attributes in graph.h, functions and a
  * row here, then one file in each engine. */
 #include "model/node.h"
 
@@ -6,43 +6,43 @@
 #include <stdio.h>
 #include <string.h>
 
-#define VALUES ((double)NET_VALUES_MAXIMUM)
-#define KERNEL_MAXIMUM 255 /* keeps every product of sizes far below 2^63 */
-#define RATE_MAXIMUM 1000
+#define VALUES ((double)NET_VALUES_MAX)
+#define KERNEL_MAX 255 /* keeps every product of sizes far below 2^63 */
+#define RATE_MAX 1000
 
 /* --- attributes ------------------------------------------------------------------------------ */
 
-#define AT(field) offsetof(struct node_draft, field)
+#define AT(field) offsetof(struct node, field)
 
 // clang-format off
 static const struct attribute conv_rows[] = {
-    {"channels", ATTRIBUTE_INT, AT(node.conv.channels), 1, VALUES, true, 0},
-    {"kernel", ATTRIBUTE_INT, AT(node.conv.kernel), 1, KERNEL_MAXIMUM, true, 0},
-    {"stride", ATTRIBUTE_INT, AT(node.conv.stride), 1, KERNEL_MAXIMUM, false, 1},
-    {"padding", ATTRIBUTE_INT, AT(node.conv.padding), 0, KERNEL_MAXIMUM, false, 0},
-    {"bias", ATTRIBUTE_BOOL, AT(node.conv.bias), 0, 0, false, 1},
-    {"rate", ATTRIBUTE_REAL, AT(rate), 0, RATE_MAXIMUM, false, 1},
+    {.name = "channels", .type = ATTRIBUTE_INT, .offset = AT(conv.channels), .min = 1, .max = VALUES, .required = true},
+    {.name = "kernel", .type = ATTRIBUTE_INT, .offset = AT(conv.kernel), .min = 1, .max = KERNEL_MAX, .required = true},
+    {.name = "stride", .type = ATTRIBUTE_INT, .offset = AT(conv.stride), .min = 1, .max = KERNEL_MAX, .fallback = 1},
+    {.name = "padding", .type = ATTRIBUTE_INT, .offset = AT(conv.padding), .min = 0, .max = KERNEL_MAX},
+    {.name = "bias", .type = ATTRIBUTE_BOOL, .offset = AT(conv.bias), .fallback = 1},
+    {.name = "rate", .type = ATTRIBUTE_REAL, .offset = AT(rate), .min = 0, .max = RATE_MAX, .fallback = 1},
     {.name = NULL}};
 static const struct attribute dense_rows[] = {
-    {"units", ATTRIBUTE_INT, AT(node.dense.units), 1, VALUES, true, 0},
-    {"bias", ATTRIBUTE_BOOL, AT(node.dense.bias), 0, 0, false, 1},
-    {"rate", ATTRIBUTE_REAL, AT(rate), 0, RATE_MAXIMUM, false, 1},
+    {.name = "units", .type = ATTRIBUTE_INT, .offset = AT(dense.units), .min = 1, .max = VALUES, .required = true},
+    {.name = "bias", .type = ATTRIBUTE_BOOL, .offset = AT(dense.bias), .fallback = 1},
+    {.name = "rate", .type = ATTRIBUTE_REAL, .offset = AT(rate), .min = 0, .max = RATE_MAX, .fallback = 1},
     {.name = NULL}};
 static const struct attribute batchnorm_rows[] = {
-    {"momentum", ATTRIBUTE_REAL, AT(node.batchnorm.momentum), 0, 1, false, 0.1},
-    {"epsilon", ATTRIBUTE_REAL, AT(node.batchnorm.epsilon), 1e-12, 1, false, 1e-5},
-    {"rate", ATTRIBUTE_REAL, AT(rate), 0, RATE_MAXIMUM, false, 1},
+    {.name = "momentum", .type = ATTRIBUTE_REAL, .offset = AT(batchnorm.momentum), .min = 0, .max = 1, .fallback = 0.1},
+    {.name = "epsilon", .type = ATTRIBUTE_REAL, .offset = AT(batchnorm.epsilon), .min = 1e-12, .max = 1, .fallback = 1e-5},
+    {.name = "rate", .type = ATTRIBUTE_REAL, .offset = AT(rate), .min = 0, .max = RATE_MAX, .fallback = 1},
     {.name = NULL}};
 static const struct attribute pool_rows[] = {
-    {"size", ATTRIBUTE_INT, AT(node.pool.size), 1, KERNEL_MAXIMUM, true, 0},
-    {"stride", ATTRIBUTE_INT, AT(node.pool.stride), 1, KERNEL_MAXIMUM, false, 0},
+    {.name = "size", .type = ATTRIBUTE_INT, .offset = AT(pool.size), .min = 1, .max = KERNEL_MAX, .required = true},
+    {.name = "stride", .type = ATTRIBUTE_INT, .offset = AT(pool.stride), .min = 1, .max = KERNEL_MAX},
     {.name = NULL}};
 static const struct attribute dropout_rows[] = {
-    {"rate", ATTRIBUTE_REAL, AT(node.dropout.rate), 0, 0.99, true, 0},
-    {"spatial", ATTRIBUTE_BOOL, AT(node.dropout.spatial), 0, 0, false, 0},
+    {.name = "rate", .type = ATTRIBUTE_REAL, .offset = AT(dropout.rate), .min = 0, .max = 0.99, .required = true},
+    {.name = "spatial", .type = ATTRIBUTE_BOOL, .offset = AT(dropout.spatial)},
     {.name = NULL}};
 static const struct attribute onehot_rows[] = {
-    {"size", ATTRIBUTE_INT, AT(node.onehot.size), 10, 1024, false, 10},
+    {.name = "size", .type = ATTRIBUTE_INT, .offset = AT(onehot.size), .min = 10, .max = 1024, .fallback = 10},
     {.name = NULL}};
 // clang-format on
 
@@ -63,12 +63,11 @@ static bool is_vector(const struct node *node) {
 /* The last word of every shape rule: nothing is stored that is over the limit. */
 static int set_shape(struct node *node, int64_t channels, int64_t height, int64_t width,
                      struct error *error) {
-    if (channels > NET_VALUES_MAXIMUM || height > NET_VALUES_MAXIMUM ||
-        width > NET_VALUES_MAXIMUM || height * width > NET_VALUES_MAXIMUM ||
-        channels * (height * width) > NET_VALUES_MAXIMUM)
-        return error_set(
-            error, ERROR_INVALID, "the output would be %lldx%lldx%lld, over the limit of %d values",
-            (long long)channels, (long long)height, (long long)width, NET_VALUES_MAXIMUM);
+    if (channels > NET_VALUES_MAX || height > NET_VALUES_MAX || width > NET_VALUES_MAX ||
+        height * width > NET_VALUES_MAX || channels * (height * width) > NET_VALUES_MAX)
+        return error_set(error, ERROR_INVALID,
+                         "the output would be %lldx%lldx%lld, over the limit of %d values",
+                         (long long)channels, (long long)height, (long long)width, NET_VALUES_MAX);
     node->shape = (struct shape){(int)channels, (int)height, (int)width};
     return 0;
 }

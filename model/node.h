@@ -1,36 +1,24 @@
 /* What is known of each kind of node: its word, its attributes, its shape rule, its parameters and
- * its cost. Private to model/: net.c drives it, nobody else includes it. Knows nothing of text
- * files beyond the settings of one node, nor of how nodes are joined. */
+ * its cost. Knows nothing of text files, nor of how nodes are joined. */
 #ifndef MODEL_NODE_H
 #define MODEL_NODE_H
 
 #include "common/error.h"
-#include "model/net.h"
+#include "model/graph.h"
 
-#include <libconfig.h>
-
-#define NODE_PARAMETERS 4 /* most parameters of one node: batchnorm's */
+#define NODE_PARAMETERS 4 /* max parameters of one node: batchnorm's */
 #define SHAPE_TEXT 40     /* bytes that shape_text needs */
-
-/* A node while the text is being read. */
-struct node_draft {
-    struct node node;
-    float rate; /* learning-rate multiplier of its parameters */
-    const config_setting_t *setting;
-    const char *input_names[NET_INPUTS];
-    int input_lines[NET_INPUTS];
-};
 
 enum attribute_type { ATTRIBUTE_INT, ATTRIBUTE_REAL, ATTRIBUTE_BOOL };
 
-/* One setting of a node: an int, float or bool at `offset` in struct node_draft. */
+/* One attribute of a node: an int, float or bool at `offset` in struct node. */
 struct attribute {
     const char *name;
     enum attribute_type type;
     size_t offset;
-    double least, most; /* numbers: both included */
+    double min, max; /* numbers: both included */
     bool required;
-    double standard; /* the value where it is left out */
+    double fallback; /* the value where it is left out */
 };
 
 /* A parameter that a node needs, before it has a place. */
@@ -43,8 +31,8 @@ struct parameter_need {
 };
 
 struct node_rule {
-    const char *name;                   /* the file's word */
-    int inputs_least, inputs_most;      /* most > 1: the file says `inputs`, else `input` */
+    const char *name; /* the file's word */
+    int inputs_min, inputs_max;
     const struct attribute *attributes; /* ended by a NULL name; NULL: none */
 
     /* Sets node->shape from the attributes and the shapes of the inputs, in 64-bit arithmetic;
@@ -65,6 +53,12 @@ const struct node_rule *node_rule(enum node_kind kind);
 
 /* The kind that a file's word names, or -1. The words of the two inputs are not among them. */
 int node_kind_of(const char *word);
+
+/* The file's word for a kind ("conv"), "image" and "digit" for the inputs. */
+const char *node_kind_name(enum node_kind kind);
+
+/* Multiply-adds of one node's forward pass, for one sample. */
+uint64_t node_multiply_adds(const struct net *net, const struct node *node);
 
 /* "16x24x24", or "10" for a vector. Returns text. */
 const char *shape_text(struct shape shape, char text[static SHAPE_TEXT]);

@@ -3,6 +3,7 @@
 #include "common/file.h"
 
 #include "model/init.h"
+#include "model/net.h"
 #include "model/traits.h"
 #include "trainer/bits.h"
 #include "trainer/health.h"

@@ -148,7 +148,7 @@ static inline unsigned blocks_for(size_t work, size_t each, size_t most) {
 struct pieces {
     unsigned per_sample, batch, slice;
 };
-#define SLICE_PIECES ((size_t)1 << 22) /* NET_VALUES_MAXIMUM */
+#define SLICE_PIECES ((size_t)1 << 22) /* NET_VALUES_MAX */
 static inline struct pieces pieces_of(int batch, size_t per_sample) {
     assert(batch > 0 && batch <= 65535 && per_sample > 0 && per_sample <= SLICE_PIECES);
     size_t slice = SLICE_PIECES / per_sample;

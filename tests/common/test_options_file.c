@@ -39,9 +39,8 @@ static void must_read(struct options *options, const char *text) {
 Test(options_file, sets_every_kind) {
     struct target target;
     struct options *options = options_rig_parse("", &target);
-    must_read(options,
-              "/* a recipe */\nbatch = 64;\nlearning-rate = 2; # whole is fine\n"
-              "bias = -1.5e-3;\nresume = true;\nnote = \"h\xc3\xa9\";\ndevice = \"cpu\"\n");
+    must_read(options, "# a recipe\n\nbatch = 64\nlearning-rate=2 # whole is fine\n"
+                       "bias = -1.5e-3\n\tresume  =\ttrue\nnote = h\xc3\xa9\ndevice = cpu\n");
     cr_assert_eq(target.batch, 64);
     cr_assert_eq(target.rate, 2.0);
     cr_assert_eq(target.bias, -1.5e-3);
@@ -56,7 +55,7 @@ Test(options_file, sets_every_kind) {
 Test(options_file, may_write_a_low_line_for_a_dash) {
     struct target target;
     struct options *options = options_rig_parse("", &target);
-    must_read(options, "learning_rate = 0.25;");
+    must_read(options, "learning_rate = 0.25");
     cr_assert_eq(target.rate, 0.25);
     options_destroy(&options);
 }
@@ -64,7 +63,7 @@ Test(options_file, may_write_a_low_line_for_a_dash) {
 Test(options_file, gives_way_to_the_command_line) {
     struct target target;
     struct options *options = options_rig_parse("-b 32 --resume --note mine", &target);
-    must_read(options, "batch = 64; resume = false; note = \"yours\"; device = \"cuda\";");
+    must_read(options, "batch = 64\nresume = false\nnote = yours\ndevice = cuda");
     cr_assert_eq(target.batch, 32);
     cr_assert_eq(target.resume, true);
     cr_assert_str_eq(target.note, "mine");
@@ -76,7 +75,7 @@ Test(options_file, may_have_a_byte_order_mark_and_crlf) {
     struct target target;
     struct options *options = options_rig_parse("", &target);
     must_read(options, "\xef\xbb\xbf"
-                       "batch = 64;\r\nnote = \"a\"; \r\nlearning-rate = 2;");
+                       "batch = 64\r\nnote = a \r\nlearning-rate = 2");
     cr_assert_eq(target.batch, 64);
     cr_assert_eq(target.rate, 2.0);
     options_destroy(&options);
@@ -95,40 +94,40 @@ struct refusal {
 };
 
 /* clang-format off */
+#define LINE "expected one setting a line, such as: rate = 0.01"
+#define OLD " belongs to an older form that is not read any more; a recipe has one setting a line, such as: rate = 0.01"
 static const struct refusal refusals[] = {
-    {"\n\nfoo = 1;", ":3: unknown setting 'foo'"},
-    {"batch = 64;\nlearning-rates = 1;", ":2: unknown setting 'learning-rates'; did you mean 'learning-rate'?"},
-    {"devcie = \"cpu\";", ":1: unknown setting 'devcie'; did you mean 'device'?"},
-    {"nmae = \"x\";", ":1: unknown setting 'nmae'"}, /* name may not stand there */
-    {"epochs = 0;", ":1: epochs 0: must be a number from 1e-06 to 1000000"},
-    {"epochs = 0.0;", ":1: epochs 0: must be a number from 1e-06 to 1000000"},
-    {"learning = 1;", ":1: unknown setting 'learning'; did you mean 'learning-rate'?"},
-    {"name = \"x\";", ":1: 'name' may stand on the command line alone"},
-    {"batch = 0;", ":1: batch 0: must be a whole number from 1 to 8192"},
-    {"\nbatch = 1.5;", ":2: batch 1.5: must be a whole number from 1 to 8192"},
-    {"learning_rate = 11;", ":1: learning-rate 11: must be a number from 0 to 10"},
-    {"bias = 1e999;", ":1: bias inf: must be a number"},
-    {"batch = \"64\";", ":1: 'batch' must be a number"},
-    {"batch = true;", ":1: 'batch' must be a number"},
-    {"batch = [1, 2];", ":1: 'batch' must be a number"},
-    {"bias = (1.0);", ":1: 'bias' must be a number"},
-    {"resume = 1;", ":1: 'resume' must be true or false"},
-    {"resume = \"true\";", ":1: 'resume' must be true or false"},
-    {"note = 5;", ":1: 'note' must be text in quotes"},
-    {"device = { a = 1; };", ":1: 'device' must be text in quotes"},
-    {"device = \"gpu\";", ":1: device gpu: must be one of auto|cpu|cuda; did you mean 'cuda'?"},
-    {"batch = 1;\nbatch = 2;", ":2: duplicate setting name"},
-    {"learning_rate = 1;\nlearning-rate = 2;", ":2: 'learning-rate' is set twice"},
-    {"batch = 1;\nnote", ":2: syntax error"},
-    {"batch 5;", ":1: syntax error"},
-    /* What libconfig would wrap around, open, leak or cut: the rest is in the tests of networks. */
-    {"offset = 4294967297;", ":1: a whole number is greater than 2147483647"},
-    {"offset = 99999999999999999999L;", ":1: a whole number is greater than 2147483647"},
-    {"\n@include \"/etc/passwd\"\n", ":2: '@' has no place in a recipe: it includes no others"},
-    {"note = \"a\\x00b\";", ":1: a backslash has no place in a recipe's strings"},
-    {"note = \"caf\xe9\";", ":1: the text is not UTF-8"},
-    {"\"x\"", ":1: a string has no place here"},
-    {"note = \"x", ":1: a string without an end"},
+    {"\n\nfoo = 1", ":3:1: unknown setting 'foo'"},
+    {"batch = 64\n  learning-rates = 1", ":2:3: unknown setting 'learning-rates'; did you mean 'learning-rate'?"},
+    {"devcie = cpu", ":1:1: unknown setting 'devcie'; did you mean 'device'?"},
+    {"nmae = x", ":1:1: unknown setting 'nmae'"}, /* name may not stand there */
+    {"epochs = 0", ":1:1: epochs 0: must be a number from 1e-06 to 1000000"},
+    {"learning = 1", ":1:1: unknown setting 'learning'; did you mean 'learning-rate'?"},
+    {"name = x", ":1:1: 'name' may stand on the command line alone"},
+    {"batch = 0", ":1:1: batch 0: must be a whole number from 1 to 8192"},
+    {"\nbatch = 1.5", ":2:1: batch 1.5: must be a whole number from 1 to 8192"},
+    {"learning_rate = 11", ":1:1: learning-rate 11: must be a number from 0 to 10"},
+    {"bias = 1e999", ":1:1: bias 1e999: must be a number"},
+    {"bias = nan", ":1:1: bias nan: must be a number"},
+    {"batch = true", ":1:1: batch true: must be a whole number from 1 to 8192"},
+    {"batch = 1,2", ":1:1: batch 1,2: must be a whole number from 1 to 8192"},
+    {"batch = =1", ":1:1: batch =1: must be a whole number from 1 to 8192"},
+    {"resume = 1", ":1:1: 'resume' must be true or false, not '1'"},
+    {"device = gpu", ":1:1: device gpu: must be one of auto|cpu|cuda; did you mean 'cuda'?"},
+    {"batch = 1\nbatch = 2", ":2:1: 'batch' is set twice"},
+    {"learning_rate = 1\nlearning-rate = 2", ":2:1: 'learning-rate' is set twice"},
+    {"batch = 1\nnote", ":2:1: " LINE},
+    {"batch 5", ":1:1: " LINE},
+    {"batch = 5 bias = 1", ":1:11: " LINE},
+    {"note = two words", ":1:12: " LINE},
+    {"note =", ":1:7: expected a value after '='"},
+    {" = 5", ":1:2: expected a name before '='"},
+    {"offset = 99999999999999999999", ":1:1: offset 99999999999999999999: must be a whole number"},
+    {"note = caf\xe9", ":1:1: the line is not UTF-8"},
+    {"/* ours */\nbatch = 64;\n", ":1:1: '/*'" OLD},
+    {"batch = 64;", ":1:11: ';'" OLD},
+    {"note = \"x\"", ":1:8: '\"'" OLD},
+    {"batch = [1, 2]", ":1:9: '['" OLD},
 };
 /* clang-format on */
 
@@ -153,8 +152,10 @@ Test(options_file, refuses_what_is_unknown_whatever_was_given) {
     struct error error = {0};
     char name[40];
     struct options *options = options_rig_parse("--batch 5", &target);
-    cr_assert_eq(read_recipe(options, "batch = \"x\";", 12, name, &error), -1);
-    cr_assert_str_eq(error.text + strlen(name), ":1: 'batch' must be a number");
+    cr_assert_eq(read_recipe(options, "batch = x", 9, name, &error), -1);
+    cr_assert_str_eq(error.text + strlen(name),
+                     ":1:1: batch x: must be a whole number from 1 to 8192");
+    cr_assert_eq(target.batch, 5);
     options_destroy(&options);
 }
 
@@ -163,15 +164,14 @@ Test(options_file, refuses_nul_bytes_and_giants) {
     struct error error = {0};
     char name[40];
     struct options *options = options_rig_parse("", &target);
-    cr_assert_eq(read_recipe(options, "batch\0= 5;", 10, name, &error), -1);
-    cr_assert_str_eq(error.text + strlen(name), ":1: a NUL byte has no place in a recipe");
+    cr_assert_eq(read_recipe(options, "batch\0= 5", 9, name, &error), -1);
+    cr_assert_str_eq(error.text + strlen(name), ":1:6: a NUL byte has no place in a text");
     size_t size = 70000;
     char *blank = malloc(size);
     cr_assert_not_null(blank);
     memset(blank, ' ', size);
     cr_assert_eq(read_recipe(options, blank, size, name, &error), -1);
-    cr_assert_str_eq(error.text + strlen(name),
-                     ": a recipe has at most 65536 bytes; this one has more");
+    cr_assert_not_null(strstr(error.text, " is larger than 65536 bytes (70000)"), "%s", error.text);
     free(blank);
     options_destroy(&options);
 }
@@ -182,10 +182,11 @@ Test(options_file, says_why_a_file_cannot_be_read) {
     struct options *options = options_rig_parse("", &target);
     cr_assert_eq(options_read_file(options, "/no/such.recipe", &error), -1);
     cr_assert_eq(error.code, ERROR_INVALID);
-    cr_assert_str_eq(error.text, "opening the recipe /no/such.recipe: No such file or directory");
+    cr_assert_str_eq(error.text,
+                     "cannot read the recipe /no/such.recipe: No such file or directory");
     cr_assert_eq(options_read_file(options, "/tmp", &error), -1);
     cr_assert_eq(error.code, ERROR_INVALID);
-    cr_assert_str_eq(error.text, "reading the recipe /tmp: Is a directory");
+    cr_assert_str_eq(error.text, "cannot read /tmp: it is not a regular file");
     options_destroy(&options);
 }
 

@@ -2,6 +2,7 @@
 #include "tests/conformance/random.h"
 
 #include "model/init.h"
+#include "model/net.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -63,13 +64,8 @@ void random_parameters(const struct net *net, uint64_t seed, float *flat) {
 struct net *random_net_parse(const char *nodes, const char *digit, const char *sum) {
     char text[8192];
     struct error error = {0};
-    int length = (int)strlen(nodes); /* the list must not end in a comma */
-    while (length > 0 && strchr(", \n", nodes[length - 1]))
-        length--;
-    int size = snprintf(text, sizeof text,
-                        "name = \"test\";\nnodes = (\n%.*s\n);\n"
-                        "outputs = { digit = \"%s\"; sum = \"%s\"; };\n",
-                        length, nodes, digit, sum);
+    int size = snprintf(text, sizeof text, "name = test\n%s\noutput digit = %s\noutput sum = %s\n",
+                        nodes, digit, sum);
     cr_assert(size > 0 && (size_t)size < sizeof text);
     struct net *net = net_parse(text, (size_t)size, "test", &error);
     cr_assert(net, "%s\n%s", error.text, text);

@@ -21,7 +21,7 @@ void random_batch_destroy(struct random_batch *batch);
  * that none of them hides behind its starting value. */
 void random_parameters(const struct net *net, uint64_t seed, float *flat);
 
-/* Parses nodes and outputs (the insides of both groups in a network file). Fails the test with the
+/* Parses the lines of nodes and the names of the two outputs. Fails the test with the
  * parser's sentence where they are wrong. */
 struct net *random_net_parse(const char *nodes, const char *digit, const char *sum);
 

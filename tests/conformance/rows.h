@@ -13,14 +13,11 @@ struct row {
 };
 
 /* Nodes of a network file, so that a row stays readable. */
-#define NODE(name, kind, input, attributes)                                                        \
-    "{ name = \"" name "\"; kind = \"" kind "\"; input = \"" input "\"; " attributes " },\n"
-#define JOIN2(name, kind, a, b)                                                                    \
-    "{ name = \"" name "\"; kind = \"" kind "\"; inputs = (\"" a "\", \"" b "\"); },\n"
-#define JOIN3(name, kind, a, b, c)                                                                 \
-    "{ name = \"" name "\"; kind = \"" kind "\"; inputs = (\"" a "\", \"" b "\", \"" c "\"); },\n"
+#define NODE(name, kind, input, attributes) name " " kind " " input " " attributes "\n"
+#define JOIN2(name, kind, a, b) name " " kind " " a " " b "\n"
+#define JOIN3(name, kind, a, b, c) name " " kind " " a " " b " " c "\n"
 #define CONV(name, input, attributes) NODE(name, "conv", input, attributes)
-#define DENSE(name, input, units) NODE(name, "dense", input, "units = " #units ";")
+#define DENSE(name, input, units) NODE(name, "dense", input, "units=" #units)
 #define RELU(name, input) NODE(name, "relu", input, "")
 
 /* One step of the row on the engine and on the reference: predict before it, losses, hits, the

@@ -10,11 +10,11 @@
 #include <stdio.h>
 
 /* Every kind of node that can have a gradient. Smooth but for one relu and one maxpool. */
-static const char nodes[] = CONV("c1", "image", "channels = 6; kernel = 5; stride = 2;")
-    NODE("b1", "batchnorm", "c1", "") NODE("p1", "maxpool", "b1", "size = 2;")
-        CONV("c2", "p1", "channels = 6; kernel = 3; padding = 1;") JOIN2("a", "add", "p1", "c2")
-            NODE("p2", "avgpool", "a", "size = 3; stride = 2;") NODE("f", "flatten", "p2", "")
-                DENSE("h", "f", 12) RELU("r", "h") NODE("k", "dropout", "r", "rate = 0.1;")
+static const char nodes[] = CONV("c1", "image", "channels=6 kernel=5 stride=2")
+    NODE("b1", "batchnorm", "c1", "") NODE("p1", "maxpool", "b1", "size=2")
+        CONV("c2", "p1", "channels=6 kernel=3 padding=1") JOIN2("a", "add", "p1", "c2")
+            NODE("p2", "avgpool", "a", "size=3 stride=2") NODE("f", "flatten", "p2", "")
+                DENSE("h", "f", 12) RELU("r", "h") NODE("k", "dropout", "r", "rate=0.1")
                     DENSE("e", "k", 12) NODE("t1", "tanh", "e", "") NODE("t2", "gelu", "t1", "")
                         NODE("t3", "sigmoid", "t2", "") DENSE("d", "t3", 10)
                             NODE("g", "softmax", "d", "") NODE("o", "onehot", "digit", "")

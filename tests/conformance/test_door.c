@@ -13,9 +13,9 @@
 
 /* All that has state or draws numbers. */
 static const char nodes[] =
-    CONV("c1", "image", "channels = 9; kernel = 5;") NODE("p1", "maxpool", "c1", "size = 2;")
-        NODE("b1", "batchnorm", "p1", "") RELU("r1", "b1") NODE("k", "dropout", "r1", "rate = 0.2;")
-            CONV("c2", "k", "channels = 20; kernel = 3; stride = 2; padding = 1;") RELU("r2", "c2")
+    CONV("c1", "image", "channels=9 kernel=5") NODE("p1", "maxpool", "c1", "size=2")
+        NODE("b1", "batchnorm", "p1", "") RELU("r1", "b1") NODE("k", "dropout", "r1", "rate=0.2")
+            CONV("c2", "k", "channels=20 kernel=3 stride=2 padding=1") RELU("r2", "c2")
                 DENSE("d", "r2", 10) NODE("g", "softmax", "d", "") NODE("o", "onehot", "digit", "")
                     JOIN2("q", "outer", "g", "o") DENSE("s", "q", 19);
 

@@ -1,5 +1,6 @@
 /* Two engines side by side: the one under test, and the CPU engine as its judge. */
 #include "model/init.h"
+#include "model/net.h"
 #include "tests/conformance/trial.h"
 
 #include <criterion/criterion.h>
@@ -10,17 +11,16 @@
 #define STEPS 100
 #define BATCH 8
 
-static const char nodes[] =
-    "{ name = \"c1\"; kind = \"conv\"; input = \"image\"; channels = 8; kernel = 5; stride = 2; },"
-    "{ name = \"r1\"; kind = \"relu\"; input = \"c1\"; },"
-    "{ name = \"c2\"; kind = \"conv\"; input = \"r1\"; channels = 8; kernel = 3; },"
-    "{ name = \"b2\"; kind = \"batchnorm\"; input = \"c2\"; },"
-    "{ name = \"r2\"; kind = \"relu\"; input = \"b2\"; },"
-    "{ name = \"p2\"; kind = \"avgpool\"; input = \"r2\"; size = 2; },"
-    "{ name = \"digit_head\"; kind = \"dense\"; input = \"p2\"; units = 10; },"
-    "{ name = \"addend\"; kind = \"onehot\"; input = \"digit\"; },"
-    "{ name = \"both\"; kind = \"concat\"; inputs = (\"digit_head\", \"addend\"); },"
-    "{ name = \"sum_head\"; kind = \"dense\"; input = \"both\"; units = 19; }";
+static const char nodes[] = "c1 conv image channels=8 kernel=5 stride=2\n"
+                            "r1 relu c1\n"
+                            "c2 conv r1 channels=8 kernel=3\n"
+                            "b2 batchnorm c2\n"
+                            "r2 relu b2\n"
+                            "p2 avgpool r2 size=2\n"
+                            "digit_head dense p2 units=10\n"
+                            "addend onehot digit\n"
+                            "both concat digit_head addend\n"
+                            "sum_head dense both units=19\n";
 
 static void train(const struct engine_ops *ops, const struct net *net,
                   const struct engine_config *config, float *weights) {

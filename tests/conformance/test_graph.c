@@ -5,10 +5,9 @@
 
 #include <criterion/criterion.h>
 
-#define MAPS7(name, channels)                                                                      \
-    CONV(name, "image", "kernel = 4; stride = 4; channels = " #channels ";")
-#define MAPS24(name, channels) CONV(name, "image", "kernel = 5; channels = " #channels ";")
-#define POOL(name, input) NODE(name, "maxpool", input, "size = 2;")
+#define MAPS7(name, channels) CONV(name, "image", "kernel=4 stride=4 channels=" #channels)
+#define MAPS24(name, channels) CONV(name, "image", "kernel=5 channels=" #channels)
+#define POOL(name, input) NODE(name, "maxpool", input, "size=2")
 
 static const struct row relu_rows[] = {
     {"on the image", 3, RELU("x", "image"), NULL, NULL},
@@ -20,11 +19,11 @@ static const struct row relu_rows[] = {
      NULL, NULL},
     {"of a relu", 3, MAPS7("m", 5) RELU("r", "m") RELU("x", "r"), NULL, NULL},
     {"into a pool and a conv", 3,
-     MAPS7("m", 5) RELU("r", "m") POOL("p", "r") CONV("c", "r", "channels = 4; kernel = 3;")
+     MAPS7("m", 5) RELU("r", "m") POOL("p", "r") CONV("c", "r", "channels=4 kernel=3")
          JOIN2("x", "concat", "p", "c"),
      NULL, NULL},
     {"into two pools", 3,
-     MAPS7("m", 5) RELU("r", "m") POOL("p", "r") NODE("q", "maxpool", "r", "size = 3;")
+     MAPS7("m", 5) RELU("r", "m") POOL("p", "r") NODE("q", "maxpool", "r", "size=3")
          JOIN2("x", "concat", "p", "q"),
      NULL, NULL},
     {"of batchnorm, into a pool and a flatten", 3,
@@ -48,25 +47,24 @@ static const struct row relu_rows[] = {
 
 static const struct row output_rows[] = {
     {"a conv is the digit output and goes on", 3,
-     CONV("d", "image", "channels = 10; kernel = 28;") NODE("o", "onehot", "digit", "")
+     CONV("d", "image", "channels=10 kernel=28") NODE("o", "onehot", "digit", "")
          JOIN2("j", "concat", "d", "o") DENSE("h", "j", 20) RELU("r", "h") DENSE("s", "r", 19),
      "d", "s"},
     {"the sum comes before the digit", 3, DENSE("s", "image", 19) DENSE("d", "s", 10), "d", "s"},
     {"the digit output is a softmax", 3,
      DENSE("h", "image", 10) NODE("d", "softmax", "h", "") DENSE("s", "d", 19), "d", "s"},
     {"the digit output is an avgpool", 3,
-     CONV("c", "image", "channels = 10; kernel = 5; stride = 4;")
-         NODE("d", "avgpool", "c", "size = 6;") DENSE("s", "d", 19),
+     CONV("c", "image", "channels=10 kernel=5 stride=4") NODE("d", "avgpool", "c", "size=6")
+         DENSE("s", "d", 19),
      "d", "s"},
     {"the digit output is a maxpool behind a relu", 3,
-     CONV("c", "image", "channels = 10; kernel = 5; stride = 4;") RELU("r", "c")
-         NODE("d", "maxpool", "r", "size = 6;") DENSE("s", "d", 19),
+     CONV("c", "image", "channels=10 kernel=5 stride=4") RELU("r", "c")
+         NODE("d", "maxpool", "r", "size=6") DENSE("s", "d", 19),
      "d", "s"},
     {"the digit output is a batchnorm", 16,
      DENSE("h", "image", 10) NODE("d", "batchnorm", "h", "") DENSE("s", "d", 19), "d", "s"},
     {"the digit output is a dropout", 16,
-     DENSE("h", "image", 10) NODE("d", "dropout", "h", "rate = 0.2;") DENSE("s", "d", 19), "d",
-     "s"},
+     DENSE("h", "image", 10) NODE("d", "dropout", "h", "rate=0.2") DENSE("s", "d", 19), "d", "s"},
     {"the digit output is an add", 3,
      DENSE("a", "image", 10) DENSE("b", "image", 10) JOIN2("d", "add", "a", "b")
          DENSE("s", "a", 19),
@@ -80,7 +78,7 @@ static const struct row output_rows[] = {
          DENSE("s", "d", 19),
      "d", "s"},
     {"nothing before the heads learns", 3,
-     NODE("p", "avgpool", "image", "size = 4;") NODE("f", "flatten", "p", "") RELU("x", "f"), NULL,
+     NODE("p", "avgpool", "image", "size=4") NODE("f", "flatten", "p", "") RELU("x", "f"), NULL,
      NULL},
     {"the digit output does not learn", 16,
      NODE("d", "onehot", "digit", "") DENSE("s", "image", 19), "d", "s"},
@@ -89,7 +87,7 @@ static const struct row output_rows[] = {
          JOIN2("j", "concat", "d", "o") DENSE("h", "j", 12) RELU("q", "h") DENSE("s", "q", 1),
      "d", "s"},
     {"regression by a conv of one pixel", 3,
-     CONV("s", "image", "channels = 1; kernel = 28;") DENSE("d", "image", 10), "d", "s"},
+     CONV("s", "image", "channels=1 kernel=28") DENSE("d", "image", 10), "d", "s"},
 };
 
 ROWS_TESTS(relu, relu_rows)

@@ -1,5 +1,6 @@
 /* Conformance of the networks that ship besides quick and plain7 (test_whole.c): each predicts and
  * takes one step. Batchnorms whose inputs are single values per sample need several samples. */
+#include "model/net.h"
 #include "tests/conformance/trial.h"
 
 #include <criterion/criterion.h>

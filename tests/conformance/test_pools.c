@@ -4,10 +4,10 @@
 #include <criterion/criterion.h>
 
 #define POOL(name, kind, input, size, stride)                                                      \
-    NODE(name, kind, input, "size = " #size "; stride = " #stride ";")
-#define MAPS7(channels) CONV("m", "image", "kernel = 4; stride = 4; channels = " #channels ";")
-#define MAPS24(channels) CONV("m", "image", "kernel = 5; channels = " #channels ";")
-#define MAPS27(channels) CONV("m", "image", "kernel = 2; channels = " #channels ";")
+    NODE(name, kind, input, "size=" #size " stride=" #stride)
+#define MAPS7(channels) CONV("m", "image", "kernel=4 stride=4 channels=" #channels)
+#define MAPS24(channels) CONV("m", "image", "kernel=5 channels=" #channels)
+#define MAPS27(channels) CONV("m", "image", "kernel=2 channels=" #channels)
 
 /* Both kinds take the same rows. */
 #define POOL_ROWS(kind)                                                                            \
@@ -36,8 +36,7 @@
          NULL},                                                                                    \
         {"before a relu", 3, MAPS24(8) POOL("p", kind, "m", 2, 2) RELU("x", "p"), NULL, NULL}, {   \
         "before a conv", 16,                                                                       \
-            MAPS24(8) POOL("p", kind, "m", 2, 2) CONV("x", "p", "channels = 6; kernel = 5;"),      \
-            NULL, NULL                                                                             \
+            MAPS24(8) POOL("p", kind, "m", 2, 2) CONV("x", "p", "channels=6 kernel=5"), NULL, NULL \
     }
 
 static const struct row max_rows[] = {POOL_ROWS("maxpool")};

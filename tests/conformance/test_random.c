@@ -30,8 +30,7 @@ static void append_named(struct chain *chain, const char *name, const char *kind
     if (chain->layers > 0)
         snprintf(input, sizeof input, "n%d", chain->layers);
     chain->layers++;
-    snprintf(chain->nodes + used, sizeof chain->nodes - used,
-             "{ name = \"%s\"; kind = \"%s\"; input = \"%s\"; %s },\n", name, kind, input,
+    snprintf(chain->nodes + used, sizeof chain->nodes - used, "%s %s %s %s\n", name, kind, input,
              attributes);
 }
 
@@ -52,8 +51,7 @@ static void append_conv(struct chain *chain) {
     int most = chain->size < 7 || draw(chain, 0, 4) == 0 ? chain->size : 7;
     int kernel = draw(chain, 1, most), stride = draw(chain, 1, 3);
     int padding = draw(chain, 0, 1) ? draw(chain, 0, kernel - 1) : 0;
-    snprintf(attributes, sizeof attributes,
-             "channels = %d; kernel = %d; stride = %d; padding = %d; bias = %s;",
+    snprintf(attributes, sizeof attributes, "channels=%d kernel=%d stride=%d padding=%d bias=%s",
              draw(chain, 1, most_channels(chain)), kernel, stride, padding,
              draw(chain, 0, 3) ? "true" : "false");
     append(chain, "conv", attributes);
@@ -63,7 +61,7 @@ static void append_conv(struct chain *chain) {
 static void append_pool(struct chain *chain) {
     char attributes[64];
     int size = draw(chain, 1, chain->size < 4 ? chain->size : 4), stride = draw(chain, 1, 4);
-    snprintf(attributes, sizeof attributes, "size = %d; stride = %d;", size, stride);
+    snprintf(attributes, sizeof attributes, "size=%d stride=%d", size, stride);
     append(chain, draw(chain, 0, 2) ? "maxpool" : "avgpool", attributes);
     chain->size = (chain->size - size) / stride + 1;
 }
@@ -90,7 +88,7 @@ static void append_any(struct chain *chain) {
         append(chain, smooth[draw(chain, 0, 2)], "");
         break;
     case 6:
-        append(chain, "dropout", "rate = 0.2;");
+        append(chain, "dropout", "rate=0.2");
         break;
     }
 }

@@ -1,6 +1,7 @@
 /* The reference itself, part 1: its gradients against central differences of its own loss, for
  * every parameter of nets that have every kind of node among them. In float64 a difference over
  * 2e-6 is right to about 1e-9, so nothing but a right formula passes. */
+#include "model/net.h"
 #include "tests/conformance/random.h"
 #include "tests/reference/reference.h"
 
@@ -9,8 +10,8 @@
 
 /* Every net ends in these, unless it names its own outputs. */
 #define HEADS                                                                                      \
-    "{ name = \"logits\"; kind = \"dense\"; input = \"x\"; units = 10; },"                         \
-    "{ name = \"total\"; kind = \"dense\"; input = \"x\"; units = 19; }"
+    "logits dense x units=10\n"                                                                    \
+    "total dense x units=19\n"
 
 static const struct engine_config config = {
     .batch = 3,
@@ -61,56 +62,50 @@ static void check_gradients(const char *nodes, const char *digit, const char *su
 }
 
 Test(reference, gradients_of_convs_and_pools) {
-    check_gradients(
-        "{ name = \"p\"; kind = \"avgpool\"; input = \"image\"; size = 3; stride = 2; },"
-        "{ name = \"c1\"; kind = \"conv\"; input = \"p\"; channels = 3; kernel = 3; stride = 2;"
-        "  padding = 2; },"
-        "{ name = \"r\"; kind = \"relu\"; input = \"c1\"; },"
-        "{ name = \"c2\"; kind = \"conv\"; input = \"r\"; channels = 4; kernel = 2; bias = false; "
-        "},"
-        "{ name = \"m\"; kind = \"maxpool\"; input = \"c2\"; size = 3; stride = 2; },"
-        "{ name = \"x\"; kind = \"avgpool\"; input = \"m\"; size = 2; stride = 1; }," HEADS,
-        "logits", "total");
+    check_gradients("p avgpool image size=3 stride=2\n"
+                    "c1 conv p channels=3 kernel=3 stride=2 padding=2\n"
+                    "r relu c1\n"
+                    "c2 conv r channels=4 kernel=2 bias=false\n"
+                    "m maxpool c2 size=3 stride=2\n"
+                    "x avgpool m size=2 stride=1\n" HEADS,
+                    "logits", "total");
 }
 
 Test(reference, gradients_of_batchnorm_and_dropout) {
-    check_gradients(
-        "{ name = \"c1\"; kind = \"conv\"; input = \"image\"; channels = 3; kernel = 5;"
-        "  stride = 5; },"
-        "{ name = \"b1\"; kind = \"batchnorm\"; input = \"c1\"; epsilon = 0.01; },"
-        "{ name = \"r\"; kind = \"relu\"; input = \"b1\"; },"
-        "{ name = \"d1\"; kind = \"dropout\"; input = \"r\"; rate = 0.3; },"
-        "{ name = \"d2\"; kind = \"dropout\"; input = \"d1\"; rate = 0.3; spatial = true; },"
-        "{ name = \"h\"; kind = \"dense\"; input = \"d2\"; units = 7; bias = false; },"
-        "{ name = \"b2\"; kind = \"batchnorm\"; input = \"h\"; },"
-        "{ name = \"x\"; kind = \"dropout\"; input = \"b2\"; rate = 0.5; }," HEADS,
-        "logits", "total");
+    check_gradients("c1 conv image channels=3 kernel=5 stride=5\n"
+                    "b1 batchnorm c1 epsilon=0.01\n"
+                    "r relu b1\n"
+                    "d1 dropout r rate=0.3\n"
+                    "d2 dropout d1 rate=0.3 spatial=true\n"
+                    "h dense d2 units=7 bias=false\n"
+                    "b2 batchnorm h\n"
+                    "x dropout b2 rate=0.5\n" HEADS,
+                    "logits", "total");
 }
 
 Test(reference, gradients_of_joins) {
-    check_gradients(
-        "{ name = \"p\"; kind = \"avgpool\"; input = \"image\"; size = 4; },"
-        "{ name = \"c1\"; kind = \"conv\"; input = \"p\"; channels = 2; kernel = 3; stride = 2; },"
-        "{ name = \"c2\"; kind = \"conv\"; input = \"p\"; channels = 2; kernel = 5; stride = 1; },"
-        "{ name = \"a\"; kind = \"add\"; inputs = (\"c1\", \"c2\", \"c1\"); },"
-        "{ name = \"j\"; kind = \"concat\"; inputs = (\"a\", \"c1\"); },"
-        "{ name = \"c3\"; kind = \"conv\"; input = \"j\"; channels = 3; kernel = 2; },"
-        "{ name = \"f\"; kind = \"flatten\"; input = \"c3\"; },"
-        "{ name = \"logits\"; kind = \"dense\"; input = \"f\"; units = 10; },"
-        "{ name = \"g\"; kind = \"softmax\"; input = \"logits\"; },"
-        "{ name = \"o\"; kind = \"onehot\"; input = \"digit\"; },"
-        "{ name = \"q\"; kind = \"outer\"; inputs = (\"g\", \"o\"); },"
-        "{ name = \"s\"; kind = \"outer\"; inputs = (\"f\", \"logits\"); },"
-        "{ name = \"k\"; kind = \"concat\"; inputs = (\"q\", \"s\", \"c3\"); },"
-        "{ name = \"total\"; kind = \"dense\"; input = \"k\"; units = 19; }",
-        "logits", "total");
+    check_gradients("p avgpool image size=4\n"
+                    "c1 conv p channels=2 kernel=3 stride=2\n"
+                    "c2 conv p channels=2 kernel=5 stride=1\n"
+                    "a add c1 c2 c1\n"
+                    "j concat a c1\n"
+                    "c3 conv j channels=3 kernel=2\n"
+                    "f flatten c3\n"
+                    "logits dense f units=10\n"
+                    "g softmax logits\n"
+                    "o onehot digit\n"
+                    "q outer g o\n"
+                    "s outer f logits\n"
+                    "k concat q s c3\n"
+                    "total dense k units=19\n",
+                    "logits", "total");
 }
 
 Test(reference, gradients_of_regression) {
-    check_gradients("{ name = \"p\"; kind = \"maxpool\"; input = \"image\"; size = 7; },"
-                    "{ name = \"logits\"; kind = \"dense\"; input = \"p\"; units = 10; },"
-                    "{ name = \"o\"; kind = \"onehot\"; input = \"digit\"; size = 11; },"
-                    "{ name = \"j\"; kind = \"concat\"; inputs = (\"logits\", \"o\"); },"
-                    "{ name = \"total\"; kind = \"dense\"; input = \"j\"; units = 1; }",
+    check_gradients("p maxpool image size=7\n"
+                    "logits dense p units=10\n"
+                    "o onehot digit size=11\n"
+                    "j concat logits o\n"
+                    "total dense j units=1\n",
                     "logits", "total");
 }

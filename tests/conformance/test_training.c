@@ -10,16 +10,16 @@
 
 /* Smooth, so that no choice falls differently after a few steps: what deviates is the update. */
 #define SMOOTH                                                                                     \
-    CONV("c", "image", "channels = 4; kernel = 6; stride = 3;")                                    \
-    NODE("b", "batchnorm", "c", "rate = 2.0;")                                                     \
-    NODE("p", "avgpool", "b", "size = 2;")                                                         \
+    CONV("c", "image", "channels=4 kernel=6 stride=3")                                             \
+    NODE("b", "batchnorm", "c", "rate=2")                                                          \
+    NODE("p", "avgpool", "b", "size=2")                                                            \
     DENSE("d", "p", 10)                                                                            \
     NODE("g", "softmax", "d", "")                                                                  \
     NODE("o", "onehot", "digit", "")                                                               \
     JOIN2("q", "outer", "g", "o")
-#define NET SMOOTH NODE("s", "dense", "q", "units = 19; rate = 5.0;")
-#define REGRESSION SMOOTH NODE("s", "dense", "q", "units = 1;")
-#define FROZEN SMOOTH NODE("s", "dense", "q", "units = 19; rate = 0.0;")
+#define NET SMOOTH NODE("s", "dense", "q", "units=19 rate=5")
+#define REGRESSION SMOOTH NODE("s", "dense", "q", "units=1")
+#define FROZEN SMOOTH NODE("s", "dense", "q", "units=19 rate=0")
 
 struct training {
     const char *name;

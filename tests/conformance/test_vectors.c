@@ -4,9 +4,8 @@
 
 #include <criterion/criterion.h>
 
-#define MAPS7(name, channels)                                                                      \
-    CONV(name, "image", "kernel = 4; stride = 4; channels = " #channels ";")
-#define SPATIAL(name, input, rate) NODE(name, "dropout", input, "rate = " rate "; spatial = true;")
+#define MAPS7(name, channels) CONV(name, "image", "kernel=4 stride=4 channels=" #channels)
+#define SPATIAL(name, input, rate) NODE(name, "dropout", input, "rate=" rate " spatial=true")
 #define ONEHOT(name) NODE(name, "onehot", "digit", "")
 #define SOFTMAX(name, input) NODE(name, "softmax", input, "")
 #define FLATTEN(name, input) NODE(name, "flatten", input, "")
@@ -19,7 +18,7 @@ static const struct row dense_rows[] = {
     {"many units", 3, DENSE("h", "image", 300) DENSE("x", "h", 257), NULL, NULL},
     {"on maps", 3, MAPS7("m", 6) DENSE("x", "m", 20), NULL, NULL},
     {"on maps of 1 channel", 3, MAPS7("m", 1) DENSE("x", "m", 20), NULL, NULL},
-    {"without bias", 3, NODE("x", "dense", "image", "units = 7; bias = false;"), NULL, NULL},
+    {"without bias", 3, NODE("x", "dense", "image", "units=7 bias=false"), NULL, NULL},
     {"a relu behind", 16, DENSE("h", "image", 50) RELU("r", "h") DENSE("g", "r", 30) RELU("x", "g"),
      NULL, NULL},
     {"only heads", 3, DENSE("d", "image", 10) DENSE("s", "image", 19), "d", "s"},
@@ -36,17 +35,16 @@ static const struct row flatten_rows[] = {
     {"then batchnorm of each value", 16,
      MAPS7("m", 3) FLATTEN("f", "m") NODE("x", "batchnorm", "f", ""), NULL, NULL},
     {"beside another user", 3,
-     MAPS7("m", 2) FLATTEN("f", "m") CONV("c", "m", "channels = 3; kernel = 3;")
+     MAPS7("m", 2) FLATTEN("f", "m") CONV("c", "m", "channels=3 kernel=3")
          JOIN2("x", "concat", "f", "c"),
      NULL, NULL},
     {"as an output", 3,
-     CONV("c", "image", "channels = 10; kernel = 28;") FLATTEN("d", "c") DENSE("s", "d", 19), "d",
-     "s"},
+     CONV("c", "image", "channels=10 kernel=28") FLATTEN("d", "c") DENSE("s", "d", 19), "d", "s"},
     {"of several pixels as an output", 3,
-     CONV("c", "image", "channels = 5; kernel = 27; stride = 2;") DENSE("h", "c", 4)
-         CONV("e", "image", "channels = 5; kernel = 14; stride = 14;")
-             NODE("p", "maxpool", "e", "size = 1; stride = 2;") JOIN2("j", "concat", "h", "p")
-                 DENSE("s", "j", 19) CONV("w", "image", "channels = 10; kernel = 26; stride = 3;")
+     CONV("c", "image", "channels=5 kernel=27 stride=2") DENSE("h", "c", 4)
+         CONV("e", "image", "channels=5 kernel=14 stride=14")
+             NODE("p", "maxpool", "e", "size=1 stride=2") JOIN2("j", "concat", "h", "p")
+                 DENSE("s", "j", 19) CONV("w", "image", "channels=10 kernel=26 stride=3")
                      FLATTEN("d", "w"),
      "d", "s"},
 };
@@ -57,8 +55,8 @@ static const struct row softmax_rows[] = {
     {"1 value", 3, DENSE("h", "image", 1) SOFTMAX("x", "h"), NULL, NULL},
     {"many values", 16, DENSE("h", "image", 333) SOFTMAX("x", "h"), NULL, NULL},
     {"of an output", 3, DENSE("d", "image", 10) SOFTMAX("g", "d") DENSE("s", "g", 19), "d", "s"},
-    {"of a conv of one pixel", 3,
-     CONV("c", "image", "channels = 9; kernel = 28;") SOFTMAX("x", "c"), NULL, NULL},
+    {"of a conv of one pixel", 3, CONV("c", "image", "channels=9 kernel=28") SOFTMAX("x", "c"),
+     NULL, NULL},
     {"twice", 3, DENSE("h", "image", 12) SOFTMAX("g", "h") SOFTMAX("x", "g"), NULL, NULL},
 };
 
@@ -66,28 +64,26 @@ static const struct row join_rows[] = {
     {"onehot alone for the sum", 16, ONEHOT("o") DENSE("d", "image", 10) DENSE("s", "o", 19), "d",
      "s"},
     {"onehot of 13", 16,
-     NODE("o", "onehot", "digit", "size = 13;") DENSE("d", "image", 10) DENSE("s", "o", 19), "d",
-     "s"},
+     NODE("o", "onehot", "digit", "size=13") DENSE("d", "image", 10) DENSE("s", "o", 19), "d", "s"},
     {"concat of logits and digit", 16,
      DENSE("d", "image", 10) ONEHOT("o") JOIN2("j", "concat", "d", "o") DENSE("s", "j", 19), "d",
      "s"},
     {"concat of maps", 3, MAPS7("a", 3) MAPS7("b", 5) JOIN2("x", "concat", "a", "b"), NULL, NULL},
     {"concat of maps, before a conv", 3,
      MAPS7("a", 3) MAPS7("b", 5) JOIN3("j", "concat", "a", "b", "a")
-         CONV("x", "j", "channels = 4; kernel = 3;"),
+         CONV("x", "j", "channels=4 kernel=3"),
      NULL, NULL},
     {"concat of image and maps", 3,
-     CONV("a", "image", "channels = 2; kernel = 3; padding = 1;")
-         JOIN2("x", "concat", "image", "a"),
-     NULL, NULL},
+     CONV("a", "image", "channels=2 kernel=3 padding=1") JOIN2("x", "concat", "image", "a"), NULL,
+     NULL},
     {"concat of maps of two sizes", 3,
-     MAPS7("a", 3) CONV("b", "a", "channels = 2; kernel = 3;") JOIN2("x", "concat", "a", "b"), NULL,
+     MAPS7("a", 3) CONV("b", "a", "channels=2 kernel=3") JOIN2("x", "concat", "a", "b"), NULL,
      NULL},
     {"concat of maps and vector", 16, MAPS7("a", 3) ONEHOT("o") JOIN2("x", "concat", "a", "o"),
      NULL, NULL},
     {"concat with itself", 3, MAPS7("a", 3) JOIN2("x", "concat", "a", "a"), NULL, NULL},
     {"concat of one pixel and digit", 3,
-     CONV("d", "image", "channels = 10; kernel = 28;") ONEHOT("o") JOIN2("j", "concat", "d", "o")
+     CONV("d", "image", "channels=10 kernel=28") ONEHOT("o") JOIN2("j", "concat", "d", "o")
          DENSE("s", "j", 19),
      "d", "s"},
     {"add of maps", 3, MAPS7("a", 4) MAPS7("b", 4) JOIN2("x", "add", "a", "b"), NULL, NULL},
@@ -95,10 +91,10 @@ static const struct row join_rows[] = {
      NULL, NULL},
     {"add to itself", 3, MAPS7("a", 4) JOIN2("x", "add", "a", "a"), NULL, NULL},
     {"add to the image", 1,
-     CONV("a", "image", "channels = 1; kernel = 3; padding = 1;") JOIN2("x", "add", "a", "image"),
-     NULL, NULL},
+     CONV("a", "image", "channels=1 kernel=3 padding=1") JOIN2("x", "add", "a", "image"), NULL,
+     NULL},
     {"add around a conv", 16,
-     MAPS7("a", 6) RELU("r", "a") CONV("c", "r", "channels = 6; kernel = 3; padding = 1;")
+     MAPS7("a", 6) RELU("r", "a") CONV("c", "r", "channels=6 kernel=3 padding=1")
          JOIN2("j", "add", "r", "c") RELU("x", "j"),
      NULL, NULL},
     {"add of vectors", 16,
@@ -117,25 +113,23 @@ static const struct row join_rows[] = {
 };
 
 static const struct row dropout_rows[] = {
-    {"on the image", 3, NODE("x", "dropout", "image", "rate = 0.25;"), NULL, NULL},
-    {"of maps", 3, MAPS7("m", 6) NODE("x", "dropout", "m", "rate = 0.5;"), NULL, NULL},
-    {"of maps, odd counts", 1, MAPS7("m", 3) NODE("x", "dropout", "m", "rate = 0.1;"), NULL, NULL},
-    {"of maps, 16 samples", 16,
-     MAPS7("m", 8) RELU("r", "m") NODE("x", "dropout", "r", "rate = 0.3;"), NULL, NULL},
-    {"of vectors", 16, DENSE("h", "image", 33) NODE("x", "dropout", "h", "rate = 0.5;"), NULL,
-     NULL},
-    {"rate 0", 3, DENSE("h", "image", 33) NODE("x", "dropout", "h", "rate = 0.0;"), NULL, NULL},
-    {"rate 0.99", 16, DENSE("h", "image", 200) NODE("x", "dropout", "h", "rate = 0.99;"), NULL,
-     NULL},
-    {"twice", 3,
-     MAPS7("m", 6) NODE("a", "dropout", "m", "rate = 0.2;")
-         CONV("c", "a", "channels = 5; kernel = 3;") NODE("x", "dropout", "c", "rate = 0.2;"),
+    {"on the image", 3, NODE("x", "dropout", "image", "rate=0.25"), NULL, NULL},
+    {"of maps", 3, MAPS7("m", 6) NODE("x", "dropout", "m", "rate=0.5"), NULL, NULL},
+    {"of maps, odd counts", 1, MAPS7("m", 3) NODE("x", "dropout", "m", "rate=0.1"), NULL, NULL},
+    {"of maps, 16 samples", 16, MAPS7("m", 8) RELU("r", "m") NODE("x", "dropout", "r", "rate=0.3"),
      NULL, NULL},
-    {"then a relu", 3, MAPS7("m", 6) NODE("a", "dropout", "m", "rate = 0.2;") RELU("x", "a"), NULL,
+    {"of vectors", 16, DENSE("h", "image", 33) NODE("x", "dropout", "h", "rate=0.5"), NULL, NULL},
+    {"rate 0", 3, DENSE("h", "image", 33) NODE("x", "dropout", "h", "rate=0"), NULL, NULL},
+    {"rate 0.99", 16, DENSE("h", "image", 200) NODE("x", "dropout", "h", "rate=0.99"), NULL, NULL},
+    {"twice", 3,
+     MAPS7("m", 6) NODE("a", "dropout", "m", "rate=0.2") CONV("c", "a", "channels=5 kernel=3")
+         NODE("x", "dropout", "c", "rate=0.2"),
+     NULL, NULL},
+    {"then a relu", 3, MAPS7("m", 6) NODE("a", "dropout", "m", "rate=0.2") RELU("x", "a"), NULL,
      NULL},
     {"after batchnorm and relu", 16,
      MAPS7("m", 6) NODE("b", "batchnorm", "m", "") RELU("r", "b")
-         NODE("x", "dropout", "r", "rate = 0.2;"),
+         NODE("x", "dropout", "r", "rate=0.2"),
      NULL, NULL},
     {"spatial", 3, MAPS7("m", 6) SPATIAL("x", "m", "0.5"), NULL, NULL},
     {"spatial on the image", 16, SPATIAL("x", "image", "0.5"), NULL, NULL},
@@ -148,7 +142,7 @@ static const struct row dropout_rows[] = {
     {"spatial, odd count, then a relu", 5, MAPS7("m", 5) SPATIAL("a", "m", "0.2") RELU("x", "a"),
      NULL, NULL},
     {"spatial, twice, beside another user", 11,
-     MAPS7("m", 9) SPATIAL("a", "m", "0.2") CONV("c", "a", "channels = 9; kernel = 1;")
+     MAPS7("m", 9) SPATIAL("a", "m", "0.2") CONV("c", "a", "channels=9 kernel=1")
          SPATIAL("b", "c", "0.4") JOIN2("x", "add", "a", "b"),
      NULL, NULL},
 };
@@ -161,13 +155,13 @@ static const struct row dropout_rows[] = {
         {kind " of vectors", 16, DENSE("h", "image", 33) NODE("x", kind, "h", ""), NULL, NULL},    \
         {kind " of one value", 1, DENSE("h", "image", 1) NODE("x", kind, "h", ""), NULL, NULL},    \
         {kind " of a conv of one pixel", 3,                                                        \
-         CONV("c", "image", "channels = 9; kernel = 28;") NODE("x", kind, "c", ""), NULL, NULL},   \
+         CONV("c", "image", "channels=9 kernel=28") NODE("x", kind, "c", ""), NULL, NULL},         \
         {kind " between convs", 16,                                                                \
-         MAPS7("m", 8) NODE("t", kind, "m", "") CONV("x", "t", "channels = 5; kernel = 3;"), NULL, \
+         MAPS7("m", 8) NODE("t", kind, "m", "") CONV("x", "t", "channels=5 kernel=3"), NULL,       \
          NULL},                                                                                    \
         {kind " before a pool", 3,                                                                 \
-         CONV("m", "image", "kernel = 5; channels = 6;") NODE("t", kind, "m", "")                  \
-             NODE("x", "avgpool", "t", "size = 2;"),                                               \
+         CONV("m", "image", "kernel=5 channels=6") NODE("t", kind, "m", "")                        \
+             NODE("x", "avgpool", "t", "size=2"),                                                  \
          NULL, NULL},                                                                              \
         {kind " after a relu", 3, MAPS7("m", 6) RELU("r", "m") NODE("x", kind, "r", ""), NULL,     \
          NULL},                                                                                    \

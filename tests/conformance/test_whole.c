@@ -1,4 +1,5 @@
 /* Conformance of the networks that ship: plain7 for one step, quick for twenty. */
+#include "model/net.h"
 #include "tests/conformance/trial.h"
 
 #include <criterion/criterion.h>

@@ -2,42 +2,35 @@
 #include "tests/cpu/rig.h"
 
 #include "model/init.h"
+#include "model/net.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *const rig_small =
-    "name = \"small\";\n"
-    "nodes = (\n"
-    "  { name = \"conv1\"; kind = \"conv\"; input = \"image\"; channels = 16; kernel = 5; },\n"
-    "  { name = \"pool1\"; kind = \"maxpool\"; input = \"conv1\"; size = 2; },\n"
-    "  { name = \"bn1\"; kind = \"batchnorm\"; input = \"pool1\"; },\n"
-    "  { name = \"relu1\"; kind = \"relu\"; input = \"bn1\"; },\n"
-    "  { name = \"conv2\"; kind = \"conv\"; input = \"relu1\"; channels = 6; kernel = 3;\n"
-    "    padding = 1; stride = 2; },\n"
-    "  { name = \"relu2\"; kind = \"relu\"; input = \"conv2\"; },\n"
-    "  { name = \"logits\"; kind = \"dense\"; input = \"relu2\"; units = 10; },\n"
-    "  { name = \"guess\"; kind = \"softmax\"; input = \"logits\"; },\n"
-    "  { name = \"addend\"; kind = \"onehot\"; input = \"digit\"; },\n"
-    "  { name = \"pairs\"; kind = \"outer\"; inputs = (\"guess\", \"addend\"); },\n"
-    "  { name = \"sum\"; kind = \"dense\"; input = \"pairs\"; units = 19; rate = 5.0; }\n"
-    ");\n"
-    "outputs = { digit = \"logits\"; sum = \"sum\"; };\n";
+const char *const rig_small = "name = small\n"
+                              "conv1 conv image channels=16 kernel=5\n"
+                              "pool1 maxpool conv1 size=2\n"
+                              "bn1 batchnorm pool1\n"
+                              "relu1 relu bn1\n"
+                              "conv2 conv relu1 channels=6 kernel=3 padding=1 stride=2\n"
+                              "relu2 relu conv2\n"
+                              "logits dense relu2 units=10\n"
+                              "guess softmax logits\n"
+                              "addend onehot digit\n"
+                              "pairs outer guess addend\n"
+                              "sum dense pairs units=19 rate=5\n"
+                              "output digit = logits\noutput sum = sum\n";
 
-const char *const rig_dropout =
-    "name = \"dropped\";\n"
-    "nodes = (\n"
-    "  { name = \"conv1\"; kind = \"conv\"; input = \"image\"; channels = 3; kernel = 7;\n"
-    "    stride = 3; },\n"
-    "  { name = \"flat\"; kind = \"flatten\"; input = \"conv1\"; },\n"
-    "  { name = \"drop\"; kind = \"dropout\"; input = \"flat\"; rate = 0.25; },\n"
-    "  { name = \"logits\"; kind = \"dense\"; input = \"drop\"; units = 10; },\n"
-    "  { name = \"addend\"; kind = \"onehot\"; input = \"digit\"; },\n"
-    "  { name = \"both\"; kind = \"concat\"; inputs = (\"logits\", \"addend\"); },\n"
-    "  { name = \"sum\"; kind = \"dense\"; input = \"both\"; units = 19; }\n"
-    ");\n"
-    "outputs = { digit = \"logits\"; sum = \"sum\"; };\n";
+const char *const rig_dropout = "name = dropped\n"
+                                "conv1 conv image channels=3 kernel=7 stride=3\n"
+                                "flat flatten conv1\n"
+                                "drop dropout flat rate=0.25\n"
+                                "logits dense drop units=10\n"
+                                "addend onehot digit\n"
+                                "both concat logits addend\n"
+                                "sum dense both units=19\n"
+                                "output digit = logits\noutput sum = sum\n";
 
 struct engine_config rig_config(int batch) {
     return (struct engine_config){

@@ -10,15 +10,12 @@
 
 #define BATCH 6
 
-static const char *const text =
-    "name = \"mask\";\n"
-    "nodes = (\n"
-    "  { name = \"scores\"; kind = \"dense\"; input = \"image\"; units = 10; },\n"
-    "  { name = \"logits\"; kind = \"dropout\"; input = \"scores\"; rate = 0.25; },\n"
-    "  { name = \"addend\"; kind = \"onehot\"; input = \"digit\"; },\n"
-    "  { name = \"sum\"; kind = \"dense\"; input = \"addend\"; units = 19; }\n"
-    ");\n"
-    "outputs = { digit = \"logits\"; sum = \"sum\"; };\n";
+static const char *const text = "name = mask\n"
+                                "scores dense image units=10\n"
+                                "logits dropout scores rate=0.25\n"
+                                "addend onehot digit\n"
+                                "sum dense addend units=19\n"
+                                "output digit = logits\noutput sum = sum\n";
 
 static const struct parameter *find(const struct net *net, const char *name) {
     for (int i = 0; i < net->parameter_count; i++)

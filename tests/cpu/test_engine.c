@@ -1,6 +1,7 @@
 /* The CPU engine as a whole: state in and out, the same bits twice, learning, refusals. That each
  * node computes what it should is tests/conformance's part. */
 #include "cpu/kernel.h"
+#include "model/net.h"
 #include "tests/cpu/rig.h"
 
 #include <criterion/criterion.h>

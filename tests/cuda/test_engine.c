@@ -15,23 +15,19 @@
 
 #define BATCH 4
 
-static const char text[] =
-    "name = \"small\";\n"
-    "nodes = (\n"
-    "  { name = \"conv\"; kind = \"conv\"; input = \"image\"; channels = 8; kernel = 5; stride = "
-    "3; },\n"
-    "  { name = \"relu0\"; kind = \"relu\"; input = \"conv\"; },\n"
-    "  { name = \"conv2\"; kind = \"conv\"; input = \"relu0\"; channels = 8; kernel = 3; },\n"
-    "  { name = \"bn\"; kind = \"batchnorm\"; input = \"conv2\"; },\n"
-    "  { name = \"relu\"; kind = \"relu\"; input = \"bn\"; },\n"
-    "  { name = \"pool\"; kind = \"maxpool\"; input = \"relu\"; size = 2; },\n"
-    "  { name = \"drop\"; kind = \"dropout\"; input = \"pool\"; rate = 0.1; },\n"
-    "  { name = \"logits\"; kind = \"dense\"; input = \"drop\"; units = 10; },\n"
-    "  { name = \"addend\"; kind = \"onehot\"; input = \"digit\"; },\n"
-    "  { name = \"both\"; kind = \"concat\"; inputs = (\"logits\", \"addend\"); },\n"
-    "  { name = \"sum\"; kind = \"dense\"; input = \"both\"; units = 19; }\n"
-    ");\n"
-    "outputs = { digit = \"logits\"; sum = \"sum\"; };\n";
+static const char text[] = "name = small\n"
+                           "conv conv image channels=8 kernel=5 stride=3\n"
+                           "relu0 relu conv\n"
+                           "conv2 conv relu0 channels=8 kernel=3\n"
+                           "bn batchnorm conv2\n"
+                           "relu relu bn\n"
+                           "pool maxpool relu size=2\n"
+                           "drop dropout pool rate=0.1\n"
+                           "logits dense drop units=10\n"
+                           "addend onehot digit\n"
+                           "both concat logits addend\n"
+                           "sum dense both units=19\n"
+                           "output digit = logits\noutput sum = sum\n";
 
 struct rig {
     struct net *net;

@@ -41,16 +41,16 @@ Test(describe, refuses_as_training_would) {
     int missing = run_trainer(&run, "--dot", "./nothing_such.net");
     cr_expect_eq(run.list[missing].status, 2);
     cr_expect(e2e_logged(&run, missing, "./nothing_such.net"));
-    /* A file that is not a network is told with its line. */
+    /* A file that is not a network is refused with line and column. */
     char path[300];
     snprintf(path, sizeof path, "%s/broken.net", run.folder);
     FILE *file = fopen(path, "we");
     cr_assert_not_null(file);
-    fputs("name = \"broken\";\nnodes = (\n{ name = \"c\"; kind = \"convolution\"; });\n", file);
+    fputs("name = broken\n\nc convolution image\n", file);
     cr_assert_eq(fclose(file), 0);
     int broken = run_trainer(&run, "--describe", path);
     cr_expect_eq(run.list[broken].status, 2);
-    cr_expect(e2e_logged(&run, broken, "broken.net:3: "));
+    cr_expect(e2e_logged(&run, broken, "broken.net:3:3: there is no kind of node"));
     cr_expect_eq(e2e_plain_lines(&run, broken), 1);
     cr_expect_eq(access(run.run, F_OK), -1, "a run folder was made");
     e2e_end(&run);

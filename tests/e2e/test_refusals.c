@@ -106,21 +106,31 @@ Test(refusals, less_than_one_image) {
 
 Test(refusals, trainer_says_what_is_wrong_with_its_settings) {
     struct e2e run;
-    char net[400], recipe[400];
+    char net[400], recipe[400], old_net[400], old_recipe[400];
     e2e_begin(&run);
-    snprintf(net, sizeof net, "%s/cycle.net", run.folder);
+    snprintf(net, sizeof net, "%s/below.net", run.folder);
     snprintf(recipe, sizeof recipe, "%s/bad.recipe", run.folder);
-    write_file(net, "name = \"cycle\";\nnodes = (\n"
-                    " { name = \"a\"; kind = \"relu\"; input = \"b\"; },\n"
-                    " { name = \"b\"; kind = \"relu\"; input = \"a\"; } );\n"
-                    "outputs = { digit = \"a\"; sum = \"b\"; };\n");
-    write_file(recipe, "rate = 0.1;\nlearning = 3;\n");
+    snprintf(old_net, sizeof old_net, "%s/old.net", run.folder);
+    snprintf(old_recipe, sizeof old_recipe, "%s/earlier.recipe", run.folder);
+    write_file(net, "name = below\na relu b\nb relu image\noutput digit = a\noutput sum = b\n");
+    write_file(recipe, "rate = 0.1\nlearning = 3\n");
+    write_file(old_net, "name = \"keras\";\nnodes = (\n    { name = \"c1\"; kind = \"conv\"; "
+                        "input = \"image\"; channels = 32; kernel = 3; },\n");
+    write_file(old_recipe, "optimizer = \"adadelta\"; rate = 1.0; batch = 64;\n");
 #define TRAINER "--bind", "@ADDRESS", "--run-dir", "@RUN"
-    refused(&run, "trainer", (const char *const[]){TRAINER, "--net", net, NULL}, 2, "cycle");
+    refused(&run, "trainer", (const char *const[]){TRAINER, "--net", net, NULL}, 2,
+            "below.net:2:8: there is no node 'b' above this line");
+    refused(&run, "trainer", (const char *const[]){TRAINER, "--net", old_net, NULL}, 2,
+            "old.net:1:8: '\"' belongs to an older form that is not read any more; a network has "
+            "one node a line, such as: conv1 conv image channels=16 kernel=5");
+    refused(
+        &run, "trainer", (const char *const[]){TRAINER, "--recipe", old_recipe, NULL}, 2,
+        "earlier.recipe:1:13: '\"' belongs to an older form that is not read any more; a recipe "
+        "has one setting a line, such as: rate = 0.01");
     refused(&run, "trainer", (const char *const[]){TRAINER, "--net", "nosuch", NULL}, 2,
             "there is no network 'nosuch'");
     refused(&run, "trainer", (const char *const[]){TRAINER, "--recipe", recipe, NULL}, 2,
-            "bad.recipe:2: unknown setting 'learning'");
+            "bad.recipe:2:1: unknown setting 'learning'");
     refused(&run, "trainer", (const char *const[]){TRAINER, "--resume", NULL}, 2,
             "there is no whole checkpoint");
     refused(&run, "trainer",
@@ -251,7 +261,7 @@ Test(refusals, data_that_cannot_be_opened_ends_the_loader) {
             "/png/train/0/a.png: is a link to nothing");
     refused(&run, "trainer",
             (const char *const[]){"--run-dir", "@RUN", "--recipe", "/no/such.recipe", NULL}, 2,
-            "opening the recipe /no/such.recipe: No such file or directory");
+            "cannot read the recipe /no/such.recipe: No such file or directory");
     e2e_end(&run);
 }
 

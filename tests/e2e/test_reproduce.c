@@ -37,15 +37,13 @@ static void begin(struct e2e *run, const char *list) {
     setenv("DIGITSUM_NETS", run->folder, 1);
     write_file(run, "list.ini", list);
     write_file(run, "small.net",
-               "name = \"small\";\n"
-               "nodes = (\n"
-               "    { name = \"d\"; kind = \"dense\"; input = \"image\"; units = 10; },\n"
-               "    { name = \"a\"; kind = \"onehot\"; input = \"digit\"; },\n"
-               "    { name = \"b\"; kind = \"concat\"; inputs = (\"d\", \"a\"); },\n"
-               "    { name = \"s\"; kind = \"dense\"; input = \"b\"; units = 19; }\n"
-               ");\n"
-               "outputs = { digit = \"d\"; sum = \"s\"; };\n");
-    write_file(run, "small.recipe", "rate = 0.001;\n");
+               "name = small\n"
+               "d dense image units=10\n"
+               "a onehot digit\n"
+               "b concat d a\n"
+               "s dense b units=19\n"
+               "output digit = d\noutput sum = s\n");
+    write_file(run, "small.recipe", "rate = 0.001\n");
     snprintf(run->run, sizeof run->run, "%s/small.1", run->folder);
 }
 
@@ -104,7 +102,7 @@ Test(reproduce, finished_runs_stay_and_changed_ones_are_trained_again) {
     read_file(&run, "out.md", after, sizeof after);
     cr_expect_str_eq(strstr(before, "| network"), strstr(after, "| network"));
 
-    write_file(&run, "small.recipe", "rate = 0.002;\n");
+    write_file(&run, "small.recipe", "rate = 0.002\n");
     int third = start(&run, NULL, "40");
     cr_assert_eq(e2e_wait(&run, third), 0);
     cr_expect(e2e_logged(&run, third, "[1 of 2] small, seed 1: training"));

@@ -4,6 +4,7 @@
  * has a checkpoint to offer; the inputs come one after the other, so what it has become by then is
  * part of what is tried. */
 #include "model/init.h"
+#include "model/net.h"
 #include "tests/fuzz/input.h"
 #include "trainer/coordinator_private.h"
 #include "trainer/null_engine.h"
@@ -12,12 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char text[] = "name = \"small\"; nodes = ("
-                           "{ name = \"d\"; kind = \"dense\"; input = \"image\"; units = 10; },"
-                           "{ name = \"a\"; kind = \"onehot\"; input = \"digit\"; },"
-                           "{ name = \"b\"; kind = \"concat\"; inputs = (\"d\", \"a\"); },"
-                           "{ name = \"s\"; kind = \"dense\"; input = \"b\"; units = 19; });"
-                           "outputs = { digit = \"d\"; sum = \"s\"; };";
+static const char text[] = "name = small\n"
+                           "d dense image units=10\n"
+                           "a onehot digit\n"
+                           "b concat d a\n"
+                           "s dense b units=19\n"
+                           "output digit = d\noutput sum = s\n";
 
 static struct options *options; /* settings point into them */
 static struct coordinator *trainer;

@@ -198,13 +198,12 @@ static void seed_png(void) {
 
 /* --- checkpoint ------------------------------------------------------------------------------- */
 
-static const char net_text[] =
-    "name = \"small\"; nodes = ("
-    "{ name = \"p\"; kind = \"avgpool\"; input = \"image\"; size = 14; },"
-    "{ name = \"n\"; kind = \"batchnorm\"; input = \"p\"; },"
-    "{ name = \"d\"; kind = \"dense\"; input = \"n\"; units = 10; },"
-    "{ name = \"s\"; kind = \"dense\"; input = \"d\"; units = 19; });"
-    "outputs = { digit = \"d\"; sum = \"s\"; };";
+static const char net_text[] = "name = small\n"
+                               "p avgpool image size=14\n"
+                               "n batchnorm p\n"
+                               "d dense n units=10\n"
+                               "s dense d units=19\n"
+                               "output digit = d\noutput sum = s\n";
 
 uint8_t *seed_make_checkpoint(uint64_t step, size_t *size) {
     const struct optimizer optimizer = {.kind = OPTIMIZER_ADAMW, .ema = 0.9f};
@@ -246,8 +245,8 @@ static void seed_texts(void) {
         "0000000000000000000000000000000000000000000000000000000000000007\n"
         "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n"
         "????????????????????????????????????????????????????????????????\n";
-    static const char recipe[] = "optimizer = \"sgd\"; rate = 0.05; momentum = 0.9;\n"
-                                 "batch = 256; # a comment\nshift = 1.5; nesterov = true;\n";
+    static const char recipe[] = "optimizer = sgd\nrate = 0.05\nmomentum = 0.9\n"
+                                 "batch=256 # a comment\n\nshift = 1.5\nkeep = 3\n";
     seed_write("report", "one_line", report, strlen(report));
     /* A version, a session's start at step 101, and digit/accuracy 0.5 of step 200. */
     static const uint8_t events[] = "\1\x0f\0\x1a\x0d"

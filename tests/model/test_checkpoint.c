@@ -160,12 +160,10 @@ Test(checkpoint, state_digest_is_of_weights_then_ema) {
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 #define ZEROS_55 "0000000000000000000000000000000000000000000000000000000"
 #define HAND_NET                                                                                   \
-    "name = 't'; nodes = ( { name = 'p'; kind = 'avgpool'; input = 'image'; size = 28; }, "        \
-    "{ name = 'd'; kind = 'dense'; input = 'p'; units = 10; bias = false; }, "                     \
-    "{ name = 's'; kind = 'dense'; input = 'd'; units = 1; } ); "                                  \
-    "outputs = { digit = 'd'; sum = 's'; };"
+    "name = t\np avgpool image size=28\nd dense p units=10 bias=false\ns dense d units=1\n"        \
+    "output digit = d\noutput sum = s\n"
 
-/* JSON with ' for " (and, within the network, for \"), @ for the network's text. */
+/* JSON with ' for ", @ for the network's text. */
 struct hand {
     const char *metadata; /* what stands between the braces, without sha256 */
     const char *tensors;
@@ -174,19 +172,21 @@ struct hand {
 };
 
 static const char hand_metadata[] =
-    "'format':'digitsum-2','step':'3','epoch':'0.5','samples':'12','seed':'1','updates':'3',"
+    "'format':'digitsum-3','step':'3','epoch':'0.5','samples':'12','seed':'1','updates':'3',"
     "'network':'@','settings':'{}','dataset':'" ZEROS "','chain':'" ZEROS "'";
 static const char hand_tensors[] =
     "'d.weight':{'dtype':'F32','shape':[10,1],'data_offsets':[0,40]},"
     "'s.weight':{'dtype':'F32','shape':[1,10],'data_offsets':[40,80]},"
     "'s.bias':{'dtype':'F32','shape':[1],'data_offsets':[80,84]}";
 
-static void put_quoted(FILE *file, const char *text, const char *quote) {
+static void put_quoted(FILE *file, const char *text) {
     for (; *text; text++)
         if (*text == '\'')
-            fputs(quote, file);
+            fputc('"', file);
         else if (*text == '@')
-            put_quoted(file, HAND_NET, "\\\"");
+            put_quoted(file, HAND_NET);
+        else if (*text == '\n')
+            fputs("\\n", file);
         else
             fputc(*text, file);
 }
@@ -197,11 +197,11 @@ static uint8_t *make_by_hand(const struct hand *hand, size_t *size) {
     size_t length;
     FILE *file = open_memstream(&json, &length);
     fputs("{\"__metadata__\":{", file);
-    put_quoted(file, hand->metadata, "\"");
+    put_quoted(file, hand->metadata);
     fprintf(file, "%s\"sha256\":\"%s\"}", *hand->metadata ? "," : "", ZEROS);
     if (*hand->tensors)
         fputc(',', file);
-    put_quoted(file, hand->tensors, "\"");
+    put_quoted(file, hand->tensors);
     fputc('}', file);
     fflush(file);
     for (size_t i = length; i % 8 != 0; i++)
@@ -269,24 +269,24 @@ struct refusal {
 // clang-format off
 static const struct refusal refusals[] = {
     {{hand_metadata, hand_tensors, 21, true}, NULL},
-    {{META("digitsum-2", "+3", "0.5", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not '+3'"},
-    {{META("digitsum-2", "-3", "0.5", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not '-3'"},
-    {{META("digitsum-2", "", "0.5", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not ''"},
-    {{META("digitsum-2", "3x", "0.5", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not '3x'"},
-    {{META("digitsum-2", "18446744073709551616", "0.5", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not '18446744073709551616'"},
-    {{META("digitsum-2", "3", "nan", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'epoch' must be a number from 0, not 'nan'"},
-    {{META("digitsum-2", "3", "inf", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'epoch' must be a number from 0, not 'inf'"},
-    {{META("digitsum-2", "3", "-1", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'epoch' must be a number from 0, not '-1'"},
-    {{META("digitsum-2", "3", "0.5 ", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'epoch' must be a number from 0, not '0.5 '"},
-    {{META("digitsum-2", "3", "0.5", "name = 3;", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "network:1: 'name' must be a name in quotes: up to 63 letters, digits and '_', not beginning with a digit"},
-    {{META("digitsum-2", "3", "0.5", "@", "[]", ZEROS, ZEROS), hand_tensors, 21, false}, "'settings' must be a JSON object, not '[]'"},
-    {{META("digitsum-2", "3", "0.5", "@", "{", ZEROS, ZEROS), hand_tensors, 21, false}, "'settings' must be a JSON object, not '{'"},
-    {{META("digitsum-2", "3", "0.5", "@", "{}", "0", ZEROS), hand_tensors, 21, false}, "'dataset' must be 64 lower-case hex digits, not '0'"},
-    {{META("digitsum-2", "3", "0.5", "@", "{}", ZEROS, ZEROS "0"), hand_tensors, 21, false}, "'chain' must be 64 lower-case hex digits, not '" ZEROS "0'"},
-    {{META("digitsum-2", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'more':''", hand_tensors, 21, false}, "__metadata__ has 12 strings instead of 11"},
-    {{META("digitsum-2", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'computed_with':'{}','more':''", hand_tensors, 21, false}, "__metadata__ has 13 strings instead of 12"},
-    {{META("digitsum-2", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'computed_with':'[]'", hand_tensors, 21, false}, "'computed_with' must be a JSON object, not '[]'"},
-    {{META("digitsum-2", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'computed_with':{}", hand_tensors, 21, false}, "__metadata__ has no string 'computed_with'"},
+    {{META("digitsum-3", "+3", "0.5", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not '+3'"},
+    {{META("digitsum-3", "-3", "0.5", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not '-3'"},
+    {{META("digitsum-3", "", "0.5", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not ''"},
+    {{META("digitsum-3", "3x", "0.5", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not '3x'"},
+    {{META("digitsum-3", "18446744073709551616", "0.5", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'step' must be a whole number, not '18446744073709551616'"},
+    {{META("digitsum-3", "3", "nan", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'epoch' must be a number from 0, not 'nan'"},
+    {{META("digitsum-3", "3", "inf", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'epoch' must be a number from 0, not 'inf'"},
+    {{META("digitsum-3", "3", "-1", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'epoch' must be a number from 0, not '-1'"},
+    {{META("digitsum-3", "3", "0.5 ", "@", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "'epoch' must be a number from 0, not '0.5 '"},
+    {{META("digitsum-3", "3", "0.5", "name = 3", "{}", ZEROS, ZEROS), hand_tensors, 21, false}, "network:1:1: expected a name, not '3': up to 63 letters, digits and '_', not beginning with a digit"},
+    {{META("digitsum-3", "3", "0.5", "@", "[]", ZEROS, ZEROS), hand_tensors, 21, false}, "'settings' must be a JSON object, not '[]'"},
+    {{META("digitsum-3", "3", "0.5", "@", "{", ZEROS, ZEROS), hand_tensors, 21, false}, "'settings' must be a JSON object, not '{'"},
+    {{META("digitsum-3", "3", "0.5", "@", "{}", "0", ZEROS), hand_tensors, 21, false}, "'dataset' must be 64 lower-case hex digits, not '0'"},
+    {{META("digitsum-3", "3", "0.5", "@", "{}", ZEROS, ZEROS "0"), hand_tensors, 21, false}, "'chain' must be 64 lower-case hex digits, not '" ZEROS "0'"},
+    {{META("digitsum-3", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'more':''", hand_tensors, 21, false}, "__metadata__ has 12 strings instead of 11"},
+    {{META("digitsum-3", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'computed_with':'{}','more':''", hand_tensors, 21, false}, "__metadata__ has 13 strings instead of 12"},
+    {{META("digitsum-3", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'computed_with':'[]'", hand_tensors, 21, false}, "'computed_with' must be a JSON object, not '[]'"},
+    {{META("digitsum-3", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'computed_with':{}", hand_tensors, 21, false}, "__metadata__ has no string 'computed_with'"},
     {{"'format':3", hand_tensors, 21, false}, "__metadata__ has no string 'format'"},
     {{"", hand_tensors, 21, false}, "__metadata__ has no string 'format'"},
     {{hand_metadata, D S "'s.bias':{'dtype':'F32','shape':[1],'data_offsets':[80,84]},'s.bias':{}", 21, false}, "the header is not JSON: duplicate object key near '\"s.bias\"'"},
@@ -323,18 +323,19 @@ Test(checkpoint, made_by_hand_and_wrong) {
     }
 }
 
-/* Of before 'run' was taken out and the chain went over SHA-256: whole, and yet not for us. */
+/* As earlier versions wrote them: whole, and yet not for us. */
 Test(checkpoint, another_format_is_named) {
     size_t size;
     struct error error = {0};
-    struct hand hand = {
-        META("digitsum-1", "3", "0.5", "@", "{}", ZEROS, ZEROS) ",'run':'00000000000000ff'",
-        hand_tensors, 21, false};
+    struct hand hand = {META("digitsum-2", "3", "0.5", "name = old;", "{}", ZEROS, ZEROS),
+                        hand_tensors, 21, false};
     uint8_t *bytes = make_by_hand(&hand, &size);
     cr_expect_null(checkpoint_decode(bytes, size, "hand", &error));
     cr_expect_eq(error.code, ERROR_UNSUPPORTED);
-    cr_expect_str_eq(error.text, "checkpoint hand: its format is 'digitsum-1', and this program "
-                                 "reads 'digitsum-2': go on with the version that wrote it");
+    cr_expect_str_eq(error.text,
+                     "checkpoint hand: its format is 'digitsum-2', and this program reads "
+                     "'digitsum-3', where a network is one node a line: go on with the version "
+                     "that wrote it");
     free(bytes);
 }
 

@@ -28,16 +28,14 @@ Test(describe, table_of_a_small_network) {
 }
 
 Test(describe, what_the_shapes_do_not_show) {
-    struct net *net = must_parse(
-        "name = \"t\"; nodes = (\n"
-        "{ name = \"c\"; kind = \"conv\"; input = \"image\"; channels = 4; kernel = 5; stride = 2; "
-        "padding = 2; },\n"
-        "{ name = \"m\"; kind = \"maxpool\"; input = \"c\"; size = 3; stride = 2; },\n"
-        "{ name = \"d\"; kind = \"dropout\"; input = \"m\"; rate = 0.1; },\n"
-        "{ name = \"w\"; kind = \"dropout\"; input = \"d\"; rate = 0.2; spatial = true; },\n"
-        "{ name = \"logits\"; kind = \"dense\"; input = \"w\"; units = 10; bias = false; },\n"
-        "{ name = \"s\"; kind = \"dense\"; input = \"d\"; units = 19; });\n"
-        "outputs = { digit = \"logits\"; sum = \"s\"; };");
+    struct net *net = must_parse("name = t\n"
+                                 "c conv image channels=4 kernel=5 stride=2 padding=2\n"
+                                 "m maxpool c size=3 stride=2\n"
+                                 "d dropout m rate=0.1\n"
+                                 "w dropout d rate=0.2 spatial=true\n"
+                                 "logits dense w units=10 bias=false\n"
+                                 "s dense d units=19\n"
+                                 "output digit = logits\noutput sum = s\n");
     char *text = net_describe(net);
     cr_expect_not_null(strstr(text, "conv 5x5 stride 2 padding 2  "));
     cr_expect_not_null(strstr(text, "dense no bias"));

@@ -1,6 +1,7 @@
 /* Initial parameters are a pure function of network and seed, with the bounds of their fan-in. */
 #include "common/philox.h"
 #include "model/init.h"
+#include "model/net.h"
 #include "tests/model/texts.h"
 
 #include <criterion/criterion.h>

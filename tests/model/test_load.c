@@ -112,7 +112,7 @@ Test(load, names_that_are_not_there) {
 
 Test(load, files_that_cannot_be_read) {
     char path[] = "/tmp/digitsum-test-XXXXXX";
-    char expected[128];
+    char expected[200];
     expect_no_net("/nonexistent.net", ERROR_INVALID,
                   "cannot read the network /nonexistent.net: No such file or directory");
     expect_no_net("/", ERROR_INVALID, "cannot read /: it is not a regular file");
@@ -123,13 +123,15 @@ Test(load, files_that_cannot_be_read) {
     cr_assert_eq(mkfifo(fifo, 0600), 0);
     expect_no_net(fifo, ERROR_INVALID, expected);
     unlink(fifo);
-    put_file(fifo, "name = \"t\";\nnodes = 3;\n");
-    snprintf(expected, sizeof expected, "%s:2: a network needs 'nodes', a list in parentheses",
+    put_file(fifo, "name = t\nnodes = 3\n");
+    snprintf(expected, sizeof expected,
+             "%s:2:1: expected 'name = NAME', 'parameters = COUNT', or one node a line, such as: "
+             "conv1 conv image channels=16 kernel=5",
              fifo);
     expect_no_net(fifo, ERROR_INVALID, expected);
-    char *large = malloc(NET_TEXT_MAXIMUM + 100);
-    memset(large, '\n', NET_TEXT_MAXIMUM + 99);
-    large[NET_TEXT_MAXIMUM + 99] = '\0';
+    char *large = malloc(NET_TEXT_MAX + 100);
+    memset(large, '\n', NET_TEXT_MAX + 99);
+    large[NET_TEXT_MAX + 99] = '\0';
     put_file(fifo, large);
     free(large);
     snprintf(expected, sizeof expected, "%s is larger than 65536 bytes (65635)", fifo);

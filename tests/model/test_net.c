@@ -1,5 +1,6 @@
 /* What a right network text becomes: kinds, defaults, shapes, order, parameters, cost. */
 #include "model/net.h"
+#include "model/node.h"
 #include "tests/model/texts.h"
 
 #include <criterion/criterion.h>
@@ -22,29 +23,28 @@ static void expect_shape(const struct net *net, const char *name, int channels, 
               channels, height, width);
 }
 
-/* Every kind once, most attributes left out, nodes in reverse order of use where possible. */
+/* Every kind once, most attributes left out; attributes may stand before inputs, blanks around '=',
+ * and the outputs above their nodes. */
 static const char every_kind[] =
-    "name = \"every\";\n"
-    "outputs = { digit = \"logits\"; sum = \"scalar\"; };\n"
-    "nodes = (\n"
-    "    { name = \"scalar\"; kind = \"dense\"; input = \"pairs\"; units = 1; bias = false; },\n"
-    "    { name = \"pairs\"; kind = \"outer\"; inputs = (\"guess\", \"wide\"); },\n"
-    "    { name = \"guess\"; kind = \"softmax\"; input = \"logits\"; },\n"
-    "    { name = \"wide\"; kind = \"onehot\"; input = \"digit\"; size = 12; },\n"
-    "    { name = \"logits\"; kind = \"dense\"; input = \"all\"; units = 10; rate = 2; },\n"
-    "    { name = \"all\"; kind = \"concat\"; inputs = (\"flat\", \"addend\", \"mean\"); },\n"
-    "    { name = \"addend\"; kind = \"onehot\"; input = \"digit\"; },\n"
-    "    { name = \"flat\"; kind = \"flatten\"; input = \"dropped\"; },\n"
-    "    { name = \"dropped\"; kind = \"dropout\"; input = \"added\"; rate = 0.25; },\n"
-    "    { name = \"mean\"; kind = \"avgpool\"; input = \"joined\"; size = 5; stride = 4; },\n"
-    "    { name = \"joined\"; kind = \"concat\"; inputs = [ \"a\", \"pool\" ]; },\n"
-    "    { name = \"added\"; kind = \"add\"; inputs = (\"a\", \"b\", \"a\"); },\n"
-    "    { name = \"b\"; kind = \"relu\"; input = \"a\"; },\n"
-    "    { name = \"a\"; kind = \"batchnorm\"; input = \"conv\"; },\n"
-    "    { name = \"conv\"; kind = \"conv\"; input = \"image\"; channels = 3; kernel = 5;\n"
-    "      stride = 2; padding = 1; },\n"
-    "    { name = \"pool\"; kind = \"maxpool\"; input = \"image\"; size = 4; stride = 2; }\n"
-    ");\n";
+    "output digit = logits\n"
+    "output sum=scalar # a comment\n"
+    "name = every\n"
+    "conv    conv      image  channels=3 kernel = 5 stride =2 padding= 1\n"
+    "pool    maxpool   image  size=4 stride=2\n"
+    "a       batchnorm conv\n"
+    "b       relu      a\n"
+    "added   add       a b a\n"
+    "joined  concat    a pool\n"
+    "mean    avgpool   size=5 joined stride=4\n"
+    "dropped dropout   added  rate=0.25\n"
+    "flat    flatten   dropped\n"
+    "addend  onehot    digit\n"
+    "all     concat    flat addend mean\n"
+    "logits  dense     all    units=10 rate=2\n"
+    "wide    onehot    digit  size=12\n"
+    "guess   softmax   logits\n"
+    "pairs   outer     guess wide\n"
+    "\tscalar  dense   pairs  units=1 bias=false";
 
 Test(net, every_kind_has_its_shape) {
     struct net *net = must_parse(every_kind);
@@ -109,7 +109,7 @@ Test(net, file_order_is_kept_where_it_can_be) {
     cr_assert_eq(net->node_count, 9);
     for (int i = 0; i < 9; i++)
         cr_expect_str_eq(net->nodes[i].name, order[i]);
-    cr_expect_eq(find(net, "conv")->line, 5);
+    cr_expect_eq(find(net, "conv")->line, 4);
     cr_expect_str_eq(net->text, tiny_text);
     cr_expect_str_eq(net->name, "tiny");
     net_destroy(&net);
@@ -182,7 +182,7 @@ Test(net, multiply_adds_are_counted) {
 
 Test(net, a_right_count_is_accepted) {
     char text[2048];
-    snprintf(text, sizeof text, "parameters = 109;\n%s", tiny_text);
+    snprintf(text, sizeof text, "parameters = 109\n%s", tiny_text);
     struct net *net = must_parse(text);
     cr_expect_eq(net->trainable, 109);
     net_destroy(&net);

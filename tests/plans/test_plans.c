@@ -6,6 +6,7 @@
  * falls back on. */
 #include "cuda/conv_plan.h"
 #include "model/links.h"
+#include "model/net.h"
 
 #include <criterion/criterion.h>
 

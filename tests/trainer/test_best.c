@@ -1,6 +1,7 @@
 /* best.safetensors while a run lasts, and found again after a restart: from the lines of
  * evaluations.jsonl, from the file itself, and where either is missing, damaged or stale. */
 #include "common/file.h"
+#include "model/net.h"
 #include "tests/support/scratch.h"
 #include "tests/trainer/tiny.h"
 #include "trainer/best.h"

@@ -1,5 +1,6 @@
 /* The thread that writes checkpoints, on a real folder: what it writes, what it tells, what it
  * tells of a disk that is full, and what is found again later. */
+#include "model/net.h"
 #include "tests/support/scratch.h"
 #include "tests/trainer/tiny.h"
 #include "trainer/save.h"

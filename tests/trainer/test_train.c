@@ -1,6 +1,7 @@
 /* The training thread with an engine that only takes notes: which steps, which rates, which chain,
  * which checkpoints, and how it ends. */
 #include "common/chain.h"
+#include "model/net.h"
 #include "tests/support/scratch.h"
 #include "tests/trainer/fake_engine.h"
 #include "tests/trainer/tiny.h"

@@ -1,21 +1,19 @@
 /* See tiny.h. */
 #include "tests/trainer/tiny.h"
+#include "model/net.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static const char text[] =
-    "name = \"tiny\";\n"
-    "nodes = (\n"
-    "  { name = \"pool\"; kind = \"avgpool\"; input = \"image\"; size = 14; },\n"
-    "  { name = \"logits\"; kind = \"dense\"; input = \"pool\"; units = 10; },\n"
-    "  { name = \"addend\"; kind = \"onehot\"; input = \"digit\"; },\n"
-    "  { name = \"both\"; kind = \"concat\"; inputs = (\"logits\", \"addend\"); },\n"
-    "  { name = \"sum\"; kind = \"dense\"; input = \"both\"; units = 19; }\n"
-    ");\n"
-    "outputs = { digit = \"logits\"; sum = \"sum\"; };\n";
+static const char text[] = "name = tiny\n"
+                           "pool avgpool image size=14\n"
+                           "logits dense pool units=10\n"
+                           "addend onehot digit\n"
+                           "both concat logits addend\n"
+                           "sum dense both units=19\n"
+                           "output digit = logits\noutput sum = sum\n";
 
 const struct optimizer tiny_optimizer = {.kind = OPTIMIZER_ADAMW,
                                          .beta1 = 0.9f,
