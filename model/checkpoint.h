@@ -20,7 +20,7 @@
 
 #include <stdbool.h>
 
-#define CHECKPOINT_HEADER_MAXIMUM (1 << 20)
+#define CHECKPOINT_HEADER_MAX (1 << 20)
 
 struct checkpoint {
     uint64_t step;    /* steps trained: the next one is `step` */

@@ -324,7 +324,7 @@ Test(scored, a_run_of_another_format_is_refused_in_one_line) {
         size_t size;
         checkpoint_path(&run, kept[i], path);
         cr_assert_eq(checkpoint_load(path, &bytes, &size, NULL), 0, "%s", path);
-        memcpy(memmem(bytes, size, "digitsum-2", 10), "digitsum-1", 10);
+        memcpy(memmem(bytes, size, "digitsum-3", 10), "digitsum-2", 10);
         char *key = memmem(bytes, size, "\"sha256\":\"", 10);
         memset(key + 10, '0', 64);
         sha256_bytes(bytes, size, digest);
@@ -335,7 +335,7 @@ Test(scored, a_run_of_another_format_is_refused_in_one_line) {
     }
     int trainer = resume(&run, (const char *const[]){NULL});
     cr_assert_eq(e2e_wait(&run, trainer), 2);
-    cr_expect_eq(e2e_count(&run, trainer, "its format is 'digitsum-1'"), 1);
+    cr_expect_eq(e2e_count(&run, trainer, "its format is 'digitsum-2'"), 1);
     cr_expect_eq(e2e_count(&run, trainer, "trying the one before"), 0);
     e2e_end(&run);
 }

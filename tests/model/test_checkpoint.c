@@ -535,7 +535,7 @@ Test(checkpoint, encode_refuses_a_header_over_the_limit) {
     struct checkpoint *checkpoint = make(&sgd);
     struct error error = {0};
     uint8_t *bytes;
-    size_t size, length = CHECKPOINT_HEADER_MAXIMUM;
+    size_t size, length = CHECKPOINT_HEADER_MAX;
     free(checkpoint->settings);
     checkpoint->settings = malloc(length + 1);
     memset(checkpoint->settings, ' ', length);
