@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define BLANKS " \t\r\v\f"
-#define OLD_FORM "\";{}()[]" /* networks and recipes were libconfig's until digitsum-2 */
+#define OLD_FORM "\";{}()[]" /* what both were made of until checkpoints of format digitsum-3 */
 
 int lines_fail(const struct lines *self, const struct word *at, const char *format, ...) {
     struct word end = {.line = self->line > 0 ? self->line : 1, .column = 1};

@@ -30,8 +30,8 @@ struct word {
 struct lines {
     const char *origin;
     const struct lines_form *form;
-    struct error *error;
-    int line; /* that the words are from; after the last one, the number of lines */
+    struct error *error; /* may be NULL */
+    int line;            /* that the words are from; after the last one, the number of lines */
     int count;
     struct word words[LINES_WORDS_MAX]; /* their texts live until lines_end */
     char *text, *next, *end;            /* a copy; its line behind `line`; its end */

@@ -71,7 +71,6 @@ static int read_setting(struct options *self, const struct lines *lines, bool *s
 
 int options_read_file(struct options *self, const char *path, struct error *error) {
     const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    struct error unread;
     size_t size;
     char *text = lines_read(path, form.kind, &size, error);
     bool *set = calloc(self->program->count + 1, sizeof *set);
@@ -81,7 +80,7 @@ int options_read_file(struct options *self, const char *path, struct error *erro
         return text ? error_set(error, ERROR_MEMORY, "no memory for the recipe %s", path) : -1;
     }
     struct lines lines;
-    int more = lines_begin(&lines, text, size, name, &form, error ? error : &unread);
+    int more = lines_begin(&lines, text, size, name, &form, error);
     while (more == 0 && (more = lines_next(&lines)) == 1)
         more = read_setting(self, &lines, set, lines.error);
     lines_end(&lines);

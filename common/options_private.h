@@ -13,7 +13,7 @@ struct options {
     size_t block_count;
 };
 
-/* Parses and stores one value; `where` begins the sentence: "--" or "quick.recipe:12: ". */
+/* Parses and stores one value; `where` begins the sentence: "--" or "quick.recipe:12:1: ". */
 int options_set(struct options *self, const struct option_row *row, const char *text,
                 const char *where, struct error *error);
 

@@ -393,11 +393,10 @@ static int read_text(struct reader *reader) {
 
 struct net *net_parse(const char *text, size_t size, const char *origin, struct error *error) {
     assert(text && origin);
-    struct error unread;
     struct reader reader = {.net = calloc(1, sizeof *reader.net)};
     struct net *net = reader.net;
     int result = -1;
-    if (lines_begin(&reader.lines, text, size, origin, &form, error ? error : &unread) != 0)
+    if (lines_begin(&reader.lines, text, size, origin, &form, error) != 0)
         goto done;
     if (net) {
         net->text = strndup(text, size);
