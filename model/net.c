@@ -49,9 +49,10 @@ static int find(const struct net *net, const char *name) {
     return -1;
 }
 
-/* As find, and fails where there is none. */
-static int find_node(const struct reader *reader, const struct word *word, const char *name) {
+/* The node that an input or an output (key=NODE) names; fails where there is none. */
+static int find_node(const struct reader *reader, const struct word *word) {
     const struct net *net = reader->net;
+    const char *name = word->value ? word->value : word->text;
     int found = find(net, name);
     if (found >= 0)
         return found;
@@ -60,8 +61,8 @@ static int find_node(const struct reader *reader, const struct word *word, const
     suggest_begin(&suggestion, name);
     for (int i = 0; i < net->node_count; i++)
         suggest_try(&suggestion, net->nodes[i].name);
-    return lines_fail(&reader->lines, word, "there is no node '%.64s' above this line%s", name,
-                      suggest_hint(&suggestion, hint));
+    return lines_fail(&reader->lines, word, "there is no node '%.64s'%s%s", name,
+                      word->value ? "" : " above this line", suggest_hint(&suggestion, hint));
 }
 
 /* Appends to a list of words, as "conv, dense"; the nearest to what was written is kept too. */
@@ -176,7 +177,7 @@ static int read_inputs(const struct reader *reader, struct node *node,
         const struct word *word = &lines->words[i];
         if (word->value)
             continue;
-        int found = find_node(reader, word, word->text);
+        int found = find_node(reader, word);
         if (found < 0)
             return -1;
         if (reader->net->nodes[found].kind == NODE_DIGIT && node->kind != NODE_ONEHOT)
@@ -244,19 +245,25 @@ static int read_line(struct reader *reader) {
     const struct lines *lines = &reader->lines;
     bool output = strcmp(lines->words[0].text, "output") == 0 && !lines->words[0].value;
     const struct word *word = &lines->words[output ? 1 : 0];
-    if (lines->count == (output ? 2 : 1) && word->value) {
-        if (strcmp(word->text, output ? "digit" : "name") == 0)
-            return keep(reader, output ? &reader->digit : &reader->name, word);
-        if (strcmp(word->text, output ? "sum" : "parameters") == 0)
-            return keep(reader, output ? &reader->sum : &reader->parameters, word);
-    }
+    const struct {
+        bool output;
+        const char *key;
+        struct word *kept;
+    } statements[] = {{false, "name", &reader->name},
+                      {false, "parameters", &reader->parameters},
+                      {true, "digit", &reader->digit},
+                      {true, "sum", &reader->sum}};
+    if (!output && !word->value)
+        return read_node(reader);
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
+        if (lines->count == (output ? 2 : 1) && word->value && statements[i].output == output &&
+            strcmp(statements[i].key, word->text) == 0)
+            return keep(reader, statements[i].kept, word);
     if (output)
         return lines_fail(lines, lines->words,
                           "expected 'output digit = NODE' or 'output sum = NODE'");
-    if (lines->words[0].value)
-        return lines_fail(lines, lines->words,
-                          "expected 'name = NAME', 'parameters = COUNT', or %s", form.rule);
-    return read_node(reader);
+    return lines_fail(lines, word, "expected 'name = NAME', 'parameters = COUNT', or %s",
+                      form.rule);
 }
 
 static int read_output(const struct reader *reader, const struct word *word, bool sum,
@@ -265,7 +272,7 @@ static int read_output(const struct reader *reader, const struct word *word, boo
     const char *key = sum ? "sum" : "digit";
     if (word->line == 0)
         return lines_fail(lines, NULL, "expected a line 'output %s = NODE' before the end", key);
-    *output = find_node(reader, word, word->value);
+    *output = find_node(reader, word);
     if (*output < 0)
         return -1;
     if (*output < INPUTS)

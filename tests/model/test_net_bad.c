@@ -145,7 +145,7 @@ static const struct row output_rows[] = {
     {"name = t|output digit", "t.net:2:1: " OUTPUTS},
     {"name = t|output digits = x", "t.net:2:1: " OUTPUTS},
     {"name = t|output digit = x sum = y", "t.net:2:1: " OUTPUTS},
-    {"name = t|output digit = 3|", "t.net:2:8: there is no node '3' above this line"},
+    {"name = t|output digit = 3|", "t.net:2:8: there is no node '3'"},
     {"name = t|output digit = x|output digit = x", "t.net:3:8: 'digit' stands in line 2 already"},
     {"name = t|output digit = digit", "t.net:2:8: the output 'digit' cannot be the input 'digit'"},
     {HEAD "x dense image units=10|output digit = x|# the end|", "t.net:4:1: expected a line 'output sum = NODE' before the end"},
