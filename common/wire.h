@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <zmq.h>
 
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 #define WIRE_SEAL                                                                                  \
     4 /* bytes after the packed header: their CRC-32C, little endian, in every version */
 #define WIRE_FRAMES 4                /* most payload frames of one message */

@@ -1,8 +1,7 @@
 /* See form.h. */
 #include "deploy/form.h"
 
-#include "common/interval.h"
-#include "deploy/text.h"
+#include "common/display.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -56,40 +55,16 @@ void form_take_progress(struct form_state *state, const Digitsum__Progress *prog
         state->digit = progress->digit_accuracy;
         state->sum = progress->sum_accuracy;
     }
-    text_fit(state->waiting, sizeof state->waiting, progress->waiting ? progress->waiting : "",
-             (int)sizeof state->waiting - 1, false);
+    display_fit(state->waiting, sizeof state->waiting, progress->waiting ? progress->waiting : "",
+                (int)sizeof state->waiting - 1, false);
 }
 
-struct form_scores form_take_report(const Digitsum__Report *report, uint64_t step) {
-    struct form_scores scores = {
-        .step = step, .epoch = report->epoch, .loss = report->loss, .seconds = report->seconds};
-    uint32_t count = report->count;
-    const char *failure = NULL;
-    if (report->failed)
-        failure = report->error && report->error[0] ? report->error : "no reason was given";
-    else if (count == 0 || report->digit_hits > count || report->sum_hits > count)
-        failure = "the report makes no sense";
-    if (failure) {
-        text_fit(scores.failure, sizeof scores.failure, failure, sizeof scores.failure - 1, false);
-        return scores;
-    }
-    scores.digit = (double)report->digit_hits / count;
-    scores.sum = (double)report->sum_hits / count;
-    struct interval digit = interval_wilson(report->digit_hits, count);
-    struct interval sum = interval_wilson(report->sum_hits, count);
-    scores.digit_low = digit.low;
-    scores.digit_high = digit.high;
-    scores.sum_low = sum.low;
-    scores.sum_high = sum.high;
-    return scores;
-}
-
-void form_take_scores(struct form_state *state, const struct form_scores *scores) {
-    if (scores->failure[0])
+void form_take_evaluation(struct form_state *state, const struct evaluation *evaluation) {
+    if (evaluation->error[0])
         return;
     state->tested = true;
-    state->digit = scores->digit;
-    state->sum = scores->sum;
+    state->digit = evaluation_digit_accuracy(evaluation);
+    state->sum = evaluation_sum_accuracy(evaluation);
 }
 
 /* How many epochs the whole run has; 0 while that cannot be told. */
@@ -159,11 +134,11 @@ static void write_accuracy(char *out, size_t size, const struct form_state *stat
 /* All parts but the bar and the epoch. */
 static void fill_line(const struct form_state *state, double done, bool narrow, struct line *line) {
     enum { SIZE = sizeof line->parts[0] };
-    char number[TEXT_NUMBER];
+    char number[DISPLAY_NUMBER];
     double left = seconds_left(state);
     snprintf(line->parts[PERCENT], SIZE, "%3.0f %%", floor(100 * done));
     if (usable(state->seconds))
-        snprintf(line->parts[SECONDS], SIZE, "%s", text_duration(state->seconds, number));
+        snprintf(line->parts[SECONDS], SIZE, "%s", display_duration(state->seconds, number));
     if (state->waiting[0]) {
         snprintf(line->parts[ACCURACY], SIZE, "waiting for %s", state->waiting);
         return;
@@ -171,13 +146,13 @@ static void fill_line(const struct form_state *state, double done, bool narrow, 
     if (left >= 0 && left < 59.5)
         snprintf(line->parts[LEFT], SIZE, "%.0f s left", ceil(left));
     else if (left >= 0)
-        snprintf(line->parts[LEFT], SIZE, "%s left", text_duration(left + 0.5, number));
+        snprintf(line->parts[LEFT], SIZE, "%s left", display_duration(left + 0.5, number));
     write_accuracy(line->parts[ACCURACY], SIZE, state, narrow);
     if (usable(state->loss) && state->loss > 0)
         snprintf(line->parts[LOSS], SIZE, "loss %.4f", state->loss);
     if (usable(state->images_per_second) && state->images_per_second > 0)
         snprintf(line->parts[RATE], SIZE, "%6s images/s",
-                 text_count((uint64_t)(state->images_per_second + 0.5), number));
+                 display_count((uint64_t)(state->images_per_second + 0.5), number));
 }
 
 static void join(const struct line *line, char out[static FORM_LINE]) {
@@ -205,10 +180,10 @@ static void draw_bar(char *out, size_t size, int columns, double done, bool asci
 
 /* Takes away what does not fit beside the epoch into `columns`; returns the columns for the bar. */
 static int choose_parts(struct line *parts, int columns, bool with_bar) {
-    int room = columns - text_columns(parts->parts[EPOCH]), bar = 0;
+    int room = columns - display_columns(parts->parts[EPOCH]), bar = 0;
     for (size_t i = 0; i < sizeof by_importance / sizeof *by_importance; i++) {
         enum part part = by_importance[i];
-        int need = part != BAR ? text_columns(parts->parts[part]) : with_bar ? BAR_LEAST : 0;
+        int need = part != BAR ? display_columns(parts->parts[part]) : with_bar ? BAR_LEAST : 0;
         if (need == 0)
             continue;
         if (need + 2 > room) {
@@ -239,13 +214,13 @@ const char *form_bar(const struct form_state *state, int columns, bool ascii,
     int bar = choose_parts(&parts, columns, true);
     draw_bar(parts.parts[BAR], sizeof parts.parts[BAR], bar, done, ascii);
     join(&parts, whole);
-    text_fit(line, FORM_LINE, whole, columns > 0 ? columns : 0, ascii);
+    display_fit(line, FORM_LINE, whole, columns > 0 ? columns : 0, ascii);
     return line;
 }
 
 const char *form_plain(const struct form_state *state, int columns, char line[static FORM_LINE]) {
     struct line parts = {0};
-    char step[TEXT_NUMBER], steps[TEXT_NUMBER], of_epochs[64] = "", whole[FORM_LINE];
+    char step[DISPLAY_NUMBER], steps[DISPLAY_NUMBER], of_epochs[64] = "", whole[FORM_LINE];
     double total = epochs_of(state);
     fill_line(state, 0, columns < 100, &parts);
     parts.parts[PERCENT][0] = '\0';
@@ -254,63 +229,12 @@ const char *form_plain(const struct form_state *state, int columns, char line[st
         write_total(of_epochs + 1, sizeof of_epochs - 1, total, state->steps);
     }
     snprintf(parts.parts[EPOCH], sizeof parts.parts[EPOCH], "epoch %.2f%s  step %s%s%s",
-             usable(state->epoch) ? state->epoch : 0, of_epochs, text_count(state->step, step),
-             state->steps > 0 ? "/" : "", state->steps > 0 ? text_count(state->steps, steps) : "");
+             usable(state->epoch) ? state->epoch : 0, of_epochs, display_count(state->step, step),
+             state->steps > 0 ? "/" : "",
+             state->steps > 0 ? display_count(state->steps, steps) : "");
     choose_parts(&parts, columns, false);
     join(&parts, whole);
-    text_fit(line, FORM_LINE, whole, columns > 0 ? columns : 0, false);
-    return line;
-}
-
-/* Of an evaluation, in the order in which they are left out. */
-enum { WITH_INTERVALS, WITH_SECONDS, WITH_LOSS, WITH_STEP, WITH_WIDTHS, WITH_EPOCH, WITH_NOTHING };
-
-static void write_share(FILE *out, const char *name, double share, double low, double high,
-                        int form, bool ascii) {
-    fprintf(out, "%s %.2f", name, 100 * share);
-    if (form == WITH_INTERVALS)
-        fprintf(out, " %% [%.2f, %.2f]", 100 * low, 100 * high);
-    else if (form <= WITH_WIDTHS)
-        fprintf(out, "%s%.2f", ascii ? "+-" : " ±", 50 * (high - low));
-}
-
-static void write_scores(FILE *out, const struct form_scores *scores, int form, bool ascii) {
-    char number[TEXT_NUMBER];
-    if (form <= WITH_EPOCH)
-        fprintf(out, "epoch %5.2f", usable(scores->epoch) ? scores->epoch : 0);
-    if (form <= WITH_STEP)
-        fprintf(out, "%s step %6s", form == WITH_INTERVALS || scores->failure[0] ? " " : "",
-                text_count(scores->step, number));
-    if (form <= WITH_EPOCH)
-        fputs("  ", out);
-    if (scores->failure[0]) {
-        fprintf(out, "not evaluated: %s", scores->failure);
-        return;
-    }
-    write_share(out, "digit", scores->digit, scores->digit_low, scores->digit_high, form, ascii);
-    fputs("  ", out);
-    write_share(out, "sum", scores->sum, scores->sum_low, scores->sum_high, form, ascii);
-    if (form <= WITH_LOSS)
-        fprintf(out, form == WITH_INTERVALS ? "  loss %.4f" : "  loss %.3f", scores->loss);
-    if (form <= WITH_SECONDS)
-        fprintf(out, "  %s", text_duration(scores->seconds, number));
-}
-
-const char *form_scores(const struct form_scores *scores, int columns, bool ascii,
-                        char line[static FORM_LINE]) {
-    char whole[FORM_LINE] = "";
-    int last = scores->failure[0] ? WITH_INTERVALS : WITH_NOTHING;
-    for (int form = WITH_INTERVALS; form <= last; form++) {
-        FILE *out = fmemopen(whole, sizeof whole, "w");
-        if (!out)
-            break;
-        write_scores(out, scores, form, ascii);
-        fclose(out);
-        if (text_columns(whole) <= columns)
-            break;
-    }
-    text_fit(line, FORM_LINE, whole, scores->failure[0] || columns < 1 ? FORM_LINE : columns,
-             ascii);
+    display_fit(line, FORM_LINE, whole, columns > 0 ? columns : 0, false);
     return line;
 }
 
@@ -318,7 +242,7 @@ char *form_box(const char *const *lines, int count, int columns, bool ascii) {
     int inner = 0;
     size_t bytes = 0;
     for (int i = 0; i < count; i++) {
-        int width = text_columns(lines[i]);
+        int width = display_columns(lines[i]);
         inner = width > inner ? width : inner;
         bytes += strlen(lines[i]);
     }
@@ -337,7 +261,7 @@ char *form_box(const char *const *lines, int count, int columns, bool ascii) {
             fputs(ascii ? "+\n" : i < 0 ? "╗\n" : "╝\n", out);
             continue;
         }
-        int used = text_fit(fitted, bytes + 1, lines[i], inner, ascii);
+        int used = display_fit(fitted, bytes + 1, lines[i], inner, ascii);
         const char *side = ascii ? "|" : "║";
         fprintf(out, "%s %s%*s %s\n", side, fitted, inner - used, "", side);
     }

@@ -1,10 +1,10 @@
-/* The forms in which people see a run: the bar, a line of a log, an evaluator's report, a notice.
+/* The forms in which people see a run: the bar, a line of a log, a notice.
  * Pure functions of numbers and texts that come from the network: whatever these hold, every form
  * is safe to print. Leaves where and when to view.h. */
 #ifndef DEPLOY_FORM_H
 #define DEPLOY_FORM_H
 
-#include "proto/digitsum.pb-c.h"
+#include "common/evaluation.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,21 +27,9 @@ struct form_state {
     char waiting[128]; /* what the trainer waits for; "" while it trains */
 };
 
-/* One evaluation. Shares are 0-1, with their 95 % intervals. */
-struct form_scores {
-    uint64_t step;
-    double epoch, loss, seconds;
-    double digit, digit_low, digit_high;
-    double sum, sum_low, sum_high;
-    char failure[256]; /* why there are no scores; "" where there are */
-};
-
-/* What an evaluator's message says; one that makes no sense becomes a failure. */
-struct form_scores form_take_report(const Digitsum__Report *report, uint64_t step);
-
 /* Take over what is new; training accuracies only until an evaluator has told better ones. */
 void form_take_progress(struct form_state *state, const Digitsum__Progress *progress);
-void form_take_scores(struct form_state *state, const struct form_scores *scores);
+void form_take_evaluation(struct form_state *state, const struct evaluation *evaluation);
 
 /* The bar of the whole run in at most `columns` columns, with the time that is left once that can
  * be known: what does not fit is left out, the least important first. `ascii`: no character beyond
@@ -51,13 +39,6 @@ const char *form_bar(const struct form_state *state, int columns, bool ascii,
 
 /* The same as a line for a log, in the same way. Returns `line`. */
 const char *form_plain(const struct form_state *state, int columns, char line[static FORM_LINE]);
-
-/* "epoch  1.00  step    469  digit 98.97 % [98.75, 99.15]  sum 98.72 % [98.48, 98.92]
- * loss 0.0412  3.9 s" in one line where there is room for it; in 79 columns "epoch  1.00 step 469
- * digit 98.97 ±0.20  sum 98.72 ±0.22  loss 0.041  3.9 s", ± half the width of the interval; in
- * fewer what fits. Or why there are no scores, whole. Returns `line`. */
-const char *form_scores(const struct form_scores *scores, int columns, bool ascii,
-                        char line[static FORM_LINE]);
 
 /* A notice that cannot be missed: `lines` (count of them) in a box of `columns` at most, newlines
  * included. The caller frees; NULL when memory is short. */

@@ -2,12 +2,13 @@
  * order, and reports. What each process does is its own business; what is started and how is in
  * launch.h, what a death means in supervise.h, what people see in form.h and view.h. */
 #include "common/clock.h"
+#include "common/evaluations.h"
 #include "common/program.h"
 #include "common/signals.h"
 #include "common/startup.h"
 #include "deploy/command.h"
 #include "deploy/launch.h"
-#include "deploy/summary.h"
+#include "deploy/table.h"
 #include "deploy/telemetry.h"
 #include "deploy/view.h"
 
@@ -118,22 +119,14 @@ static void mark_shown(struct run *run, uint64_t step) {
     run->shown[run->shown_count++] = step;
 }
 
-static void show_scores(struct run *run, const struct form_scores *scores) {
-    if (was_shown(run, scores->step))
+static void show_evaluation(struct run *run, const struct evaluation *evaluation) {
+    if (was_shown(run, evaluation->step))
         return;
-    mark_shown(run, scores->step);
-    form_take_scores(&run->state, scores);
+    mark_shown(run, evaluation->step);
+    form_take_evaluation(&run->state, evaluation);
     if (run->phase <= STOPPING) /* so that the bar below the new line is as new */
         view_progress(run->view, &run->state, clock_now());
-    view_scores(run->view, scores);
-}
-
-static void mark_old(const struct form_scores *scores, void *run) {
-    mark_shown(run, scores->step);
-}
-
-static void show_missed(const struct form_scores *scores, void *run) {
-    show_scores(run, scores);
+    view_evaluation(run->view, evaluation);
 }
 
 static void follow_telemetry(struct run *run) {
@@ -150,9 +143,10 @@ static void follow_telemetry(struct run *run) {
             if (run->phase <= STOPPING)
                 view_progress(run->view, &run->state, clock_now());
         } else {
-            struct form_scores scores =
-                form_take_report(message.header->report, message.header->step);
-            show_scores(run, &scores);
+            struct evaluation evaluation;
+            if (evaluation_from_message(&evaluation, message.header->report, message.header->step,
+                                        "trainer", &error) == 0)
+                show_evaluation(run, &evaluation);
         }
         wire_release(&message);
     }
@@ -387,8 +381,17 @@ static void tell_where(struct run *run, const char *binaries) {
     free(command);
 }
 
+/* Of the folder; lines that are none are skipped. */
+static struct evaluations read_evaluations(const struct run *run) {
+    char path[PATH_MAX + 32];
+    struct evaluations list;
+    file_of(run, "evaluations.jsonl", path);
+    evaluations_read(&list, path, true, NULL);
+    return list;
+}
+
 static int begin(struct run *run, struct error *error) {
-    char binaries[PATH_MAX], path[PATH_MAX + 32];
+    char binaries[PATH_MAX];
     struct launch *launch = &run->launch;
     if (launch->run)
         snprintf(run->name, sizeof run->name, "%s", launch->run);
@@ -410,8 +413,10 @@ static int begin(struct run *run, struct error *error) {
     if (!run->view || !run->context)
         return error_set(error, ERROR_MEMORY, "no memory to begin");
     tell_where(run, binaries);
-    file_of(run, "evaluations.jsonl", path);
-    summary_evaluations(path, mark_old, run); /* of the run that is resumed */
+    struct evaluations old = read_evaluations(run); /* of the run that is resumed */
+    for (size_t i = 0; i < old.count; i++)
+        mark_shown(run, old.list[i].step);
+    evaluations_free(&old);
     if (launch_start(run->supervisor, binaries, launch, run->options, &run->folder, error) != 0)
         return -1;
     run->telemetry =
@@ -419,40 +424,34 @@ static int begin(struct run *run, struct error *error) {
     return run->telemetry ? 0 : -1;
 }
 
-struct search {
-    const struct summary *summary;
-    bool found;
-    struct form_scores scores;
-};
-
 /* The summary's accuracies are those of the last evaluation; that one has the intervals. */
-static void find_scores(const struct form_scores *scores, void *context) {
-    struct search *search = context;
-    if (fabs(scores->digit - search->summary->digit_accuracy) < 1e-6 &&
-        fabs(scores->sum - search->summary->sum_accuracy) < 1e-6) {
-        search->scores = *scores;
-        search->found = true;
-    }
+static const struct evaluation *find_last(const struct evaluations *list,
+                                          const struct summary *summary) {
+    for (size_t i = list->count; i-- > 0;)
+        if (fabs(evaluation_digit_accuracy(&list->list[i]) - summary->digit_accuracy) < 1e-6 &&
+            fabs(evaluation_sum_accuracy(&list->list[i]) - summary->sum_accuracy) < 1e-6)
+            return &list->list[i];
+    return NULL;
 }
 
 /* The table, from what the trainer left. -1 where it left none that can be read. */
 static int report(struct run *run, struct error *error) {
     char path[PATH_MAX + 32];
     struct summary summary;
-    file_of(run, "evaluations.jsonl", path);
-    summary_evaluations(path, show_missed, run);
-    struct search search = {.summary = &summary};
-    char file[PATH_MAX + 32];
-    file_of(run, "summary.json", file);
-    if (summary_read(file, &summary, error) != 0)
+    struct evaluations list = read_evaluations(run);
+    for (size_t i = 0; i < list.count; i++) /* what was missed */
+        show_evaluation(run, &list.list[i]);
+    file_of(run, "summary.json", path);
+    if (summary_read(&summary, path, error) != 0) {
+        evaluations_free(&list);
         return -1;
-    summary_evaluations(path, find_scores, &search);
-    char *table =
-        summary_table(&summary, search.found ? &search.scores : NULL, run->folder.path, run->ascii);
+    }
+    char *table = table_text(&summary, find_last(&list, &summary), run->folder.path, run->ascii);
+    evaluations_free(&list);
     view_line(run->view, "\n%s", run->interrupted ? "Stopped before the end:" : "Done:");
     view_text(run->view, table ? table : "no memory for the report");
     free(table);
-    if (run->synthetic || summary_is_synthetic(summary.dataset))
+    if (run->synthetic || table_is_synthetic(summary.dataset))
         tell_synthetic(run);
     return 0;
 }

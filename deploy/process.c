@@ -2,7 +2,7 @@
 #include "deploy/process.h"
 
 #include "common/clock.h"
-#include "deploy/text.h"
+#include "common/display.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -167,7 +167,7 @@ const char *process_last_words(const struct process *self, const char *log,
         begin += size + 1;
     }
     const char *line = telling ? telling : last;
-    text_fit(words, PROCESS_WORDS, line ? without_front(line) : "", PROCESS_WORDS - 1, false);
+    display_fit(words, PROCESS_WORDS, line ? without_front(line) : "", PROCESS_WORDS - 1, false);
     return words;
 }
 
@@ -180,7 +180,7 @@ void process_show_log(const char *log, FILE *out) {
         count++;
     for (int i = count > LINES ? count - LINES : 0; i < count; i++) {
         lines[i % LINES][strcspn(lines[i % LINES], "\n")] = '\0';
-        text_fit(shown, sizeof shown, lines[i % LINES], LINE, false);
+        display_fit(shown, sizeof shown, lines[i % LINES], LINE, false);
         fprintf(out, "  %s\n", shown);
     }
     if (file)

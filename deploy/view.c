@@ -2,7 +2,7 @@
 #include "deploy/view.h"
 
 #include "common/clock.h"
-#include "deploy/text.h"
+#include "common/display.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -75,7 +75,7 @@ static void draw(struct view *self, int64_t now) {
         form_bar(&self->state, columns, self->ascii, line);
         snprintf(text, sizeof text, "\r%s\033[K", line);
         self->drawn = true;
-        self->drawn_columns = text_columns(line);
+        self->drawn_columns = display_columns(line);
         self->due = now + CLOCK_SECOND / 8;
     } else {
         form_plain(&self->state, view_columns(self) - 1, line);
@@ -122,9 +122,9 @@ void view_text(struct view *self, const char *text) {
         draw(self, clock_now());
 }
 
-void view_scores(struct view *self, const struct form_scores *scores) {
-    char line[FORM_LINE];
-    view_text(self, form_scores(scores, view_columns(self) - 1, self->ascii, line));
+void view_evaluation(struct view *self, const struct evaluation *evaluation) {
+    char line[EVALUATION_LINE];
+    view_text(self, evaluation_line(evaluation, view_columns(self) - 1, self->ascii, line));
 }
 
 void view_line(struct view *self, const char *format, ...) {

@@ -30,7 +30,7 @@ void view_line(struct view *self, const char *format, ...) __attribute__((format
 void view_warnings(struct view *self, struct notices *shown, const Digitsum__Progress *progress);
 
 /* view_text for an evaluation, as wide as there is room. */
-void view_scores(struct view *self, const struct form_scores *scores);
+void view_evaluation(struct view *self, const struct evaluation *evaluation);
 
 /* Takes the bar away; the next progress draws it again. */
 void view_clear(struct view *self);

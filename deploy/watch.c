@@ -55,9 +55,15 @@ static void show(struct view *view, struct form_state *state, struct notices *wa
         view_progress(view, state, clock_now());
         return;
     }
-    struct form_scores scores = form_take_report(message->header->report, message->header->step);
-    form_take_scores(state, &scores);
-    view_scores(view, &scores);
+    struct evaluation evaluation;
+    struct error bad;
+    if (evaluation_from_message(&evaluation, message->header->report, message->header->step,
+                                "trainer", &bad) != 0) {
+        view_line(view, "%s", bad.text);
+        return;
+    }
+    form_take_evaluation(state, &evaluation);
+    view_evaluation(view, &evaluation);
 }
 
 /* Returns when the run is over (0), or with an error (-1); a signal is ERROR_INTERRUPTED. */

@@ -4,7 +4,7 @@
 #define EVALUATOR_EVENTS_H
 
 #include "common/error.h"
-#include "evaluator/report.h"
+#include "common/evaluation.h"
 
 struct events;
 

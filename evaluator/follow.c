@@ -2,8 +2,8 @@
 #include "evaluator/follow.h"
 
 #include "common/clock.h"
+#include "common/evaluation.h"
 #include "common/wire.h"
-#include "evaluator/report.h"
 
 #include <stdlib.h>
 #include <string.h>

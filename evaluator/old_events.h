@@ -3,7 +3,7 @@
 #ifndef EVALUATOR_OLD_EVENTS_H
 #define EVALUATOR_OLD_EVENTS_H
 
-#include "evaluator/report.h"
+#include "common/evaluation.h"
 
 #define OLD_EVENTS_PREFIX "events.out.tfevents."
 #define OLD_EVENTS_MAXIMUM (64 << 20) /* bytes of a file; larger ones are left as they are */

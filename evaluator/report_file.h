@@ -1,6 +1,6 @@
 /* evaluations.jsonl: which checkpoints are scored, a line each, in the order of their steps and
- * never two of one step. Knows the form of a line from report; one process at a time has the file
- * open.
+ * never two of one step. What a line looks like is in common/evaluation; one process at a time has
+ * the file open.
  *
  * A run that lost its newest checkpoints goes on from an earlier one and makes later steps again,
  * with other weights if its length is another. The lines of those steps are then replaced; those of
@@ -9,9 +9,7 @@
 #ifndef EVALUATOR_REPORT_FILE_H
 #define EVALUATOR_REPORT_FILE_H
 
-#include "evaluator/report.h"
-
-#define REPORT_FILE_MAXIMUM (64 << 20) /* bytes of evaluations.jsonl that report_open reads */
+#include "common/evaluations.h"
 
 /* An evaluations.jsonl that is open for writing. */
 struct report_file;
@@ -48,7 +46,7 @@ int report_rewind(struct report_file *self, uint64_t step, size_t *dropped, stru
 
 /* Adds the line of a step that has none, confirmed, and returns when it is on the disk: with one
  * write at the end, or, before confirmed lines of later steps, by replacing the file. -1 with
- * ERROR_REFUSED where the step has a line, ERROR_IO, ERROR_MEMORY, or as evaluation_encode_json;
+ * ERROR_REFUSED where the step has a line, ERROR_IO, ERROR_MEMORY, or as evaluation_to_json;
  * the file is then as it was. */
 int report_append(struct report_file *self, const struct evaluation *evaluation,
                   struct error *error);

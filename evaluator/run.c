@@ -3,12 +3,12 @@
 #include "common/file.h"
 
 #include "common/clock.h"
+#include "common/evaluation.h"
 #include "common/peer.h"
 #include "common/signals.h"
 #include "evaluator/events.h"
 #include "evaluator/follow.h"
 #include "evaluator/judge.h"
-#include "evaluator/report.h"
 #include "evaluator/report_file.h"
 #include "evaluator/test_split.h"
 #include "model/engine.h"
@@ -147,7 +147,7 @@ void run_destroy(struct run **pointer) {
 /* To the trainer, which passes it on to whoever watches. */
 static int tell(struct run *self, const struct evaluation *evaluation, struct error *error) {
     struct evaluation_message message;
-    evaluation_encode_message(evaluation, &message);
+    evaluation_to_message(evaluation, &message);
     Digitsum__Header header = DIGITSUM__HEADER__INIT;
     header.type = DIGITSUM__TYPE__REPORT;
     header.step = evaluation->step;
@@ -184,7 +184,7 @@ static int record(struct run *self, const struct evaluation *evaluation, struct 
     char line[EVALUATION_LINE];
     if (self->file && !evaluation->error[0] && keep(self, evaluation, error) != 0)
         return -1;
-    printf("%s\n", evaluation_line(evaluation, line));
+    printf("%s\n", evaluation_line(evaluation, INT_MAX, true, line));
     fflush(stdout);
     return tell(self, evaluation, error);
 }
@@ -210,11 +210,10 @@ static bool scored_before(struct run *self, const Digitsum__Header *header, int 
                           struct error *error) {
     const Digitsum__CheckpointInfo *info = header->checkpoint;
     const struct evaluation *known = self->file ? report_find(self->file, header->step) : NULL;
-    struct evaluation offered = {.step = header->step};
-    sha256_hex(info->sha256.data, offered.checkpoint_sha256);
+    char weights[SHA256_HEX] = "";
     if (info->weights.len == SHA256_SIZE)
-        sha256_hex(info->weights.data, offered.weights_sha256);
-    if (!known || !evaluation_same(known, &offered))
+        sha256_hex(info->weights.data, weights);
+    if (!known || !evaluation_is_of(known, weights, info->sha256.data))
         return false;
     struct evaluation again = *known;
     report_confirm(self->file, again.step);
@@ -378,6 +377,8 @@ static int judge_one_piece(struct run *self, struct error *error) {
     struct evaluation evaluation;
     base_evaluation(self, &offer, &evaluation);
     evaluation.loss = score.loss;
+    evaluation.digit_loss = score.digit_loss;
+    evaluation.sum_loss = score.sum_loss;
     evaluation.count = score.count;
     evaluation.digit_hits = score.digit_hits;
     evaluation.sum_hits = score.sum_hits;

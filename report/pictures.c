@@ -2,6 +2,7 @@
 #include "report/pictures.h"
 #include "common/file.h"
 
+#include "common/interval.h"
 #include "common/signals.h"
 #include "report/chart.h"
 

@@ -4,7 +4,7 @@
 #define REPORT_RESULTS_H
 
 #include "common/error.h"
-#include "evaluator/report.h"
+#include "common/evaluation.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,12 +15,12 @@ struct results {
     char run[RESULTS_TEXT];     /* the last part of the folder's path */
     char dataset[RESULTS_TEXT]; /* as the loader named it: "MNIST"; "" without a summary.json */
     bool synthetic;             /* digits that we drew ourselves */
-    struct evaluation *list;    /* [count], in the order of the file; owned */
+    struct evaluation *list;    /* [count], by step, one of each; owned */
     size_t count;
 };
 
 /* Reads `folder`. A file that is missing is a run that has not come so far: no evaluation, no
- * dataset; a last line without its newline is still being written, and left out. -1 with
+ * dataset; a last line that is torn is still being written, and left out. -1 with
  * ERROR_INVALID where there is no such folder, ERROR_CORRUPT naming the line or file that is none
  * of a run, ERROR_IO, ERROR_MEMORY; *results needs no results_free then. */
 int results_read(const char *folder, struct results *results, struct error *error);

@@ -18,6 +18,11 @@ static bool better(double digit, double sum, uint64_t step, double than_digit, d
     return one > other + equal || (one > other - equal && step < than_step);
 }
 
+static bool better_line(const struct evaluation *line, const struct evaluation *than) {
+    return better(evaluation_digit_accuracy(line), evaluation_sum_accuracy(line), line->step,
+                  evaluation_digit_accuracy(than), evaluation_sum_accuracy(than), than->step);
+}
+
 static void file_of(const struct best *self, char path[static PATH_MAX]) {
     path_join(path, self->folder, "best.safetensors", NULL); /* best_begin: it fits */
 }
@@ -77,24 +82,22 @@ static void look(const struct best *self, struct found *found) {
         log_warning(self->log, "best.safetensors cannot be used: %s", bad.text);
 }
 
-static bool is_found(const struct found *found, const struct score_line *line) {
+static bool is_found(const struct found *found, const struct evaluation *line) {
     return found->whole && found->saved.step == line->step &&
-           score_is_of(line, found->saved.weights, found->saved.sha256);
+           evaluation_is_of(line, found->saved.weights, found->saved.sha256);
 }
 
 /* The next best line after `last` (NULL: the best of all), of those whose step was trained by
  * `start` or whose file is in place. */
-static const struct score_line *next_best(const struct scores *scores, uint64_t start,
+static const struct evaluation *next_best(const struct evaluations *scores, uint64_t start,
                                           const struct found *found,
-                                          const struct score_line *last) {
-    const struct score_line *next = NULL;
+                                          const struct evaluation *last) {
+    const struct evaluation *next = NULL;
     for (size_t i = 0; i < scores->count; i++) {
-        const struct score_line *line = &scores->list[i];
-        if ((line->step > start && !is_found(found, line)) ||
-            (last &&
-             !better(last->digit, last->sum, last->step, line->digit, line->sum, line->step)))
+        const struct evaluation *line = &scores->list[i];
+        if ((line->step > start && !is_found(found, line)) || (last && !better_line(last, line)))
             continue;
-        if (!next || better(line->digit, line->sum, line->step, next->digit, next->sum, next->step))
+        if (!next || better_line(line, next))
             next = line;
     }
     return next;
@@ -103,19 +106,19 @@ static const struct score_line *next_best(const struct scores *scores, uint64_t 
 /* The best line whose file is there, in place or among the checkpoints (then its path is filled
  * in).
  */
-static const struct score_line *find_best(const struct best *self, const struct scores *scores,
+static const struct evaluation *find_best(const struct best *self, const struct evaluations *scores,
                                           uint64_t start, const struct found *found,
                                           char path[static PATH_MAX]) {
     char folder[PATH_MAX];
     path_join(folder, self->folder, "checkpoints", NULL);
-    const struct score_line *line = NULL;
+    const struct evaluation *line = NULL;
     path[0] = '\0';
     while ((line = next_best(scores, start, found, line))) {
         struct saved saved;
         if (is_found(found, line))
             return line;
         if (saver_describe(folder, line->step, &saved, NULL) == 0 &&
-            score_is_of(line, saved.weights, saved.sha256)) {
+            evaluation_is_of(line, saved.weights, saved.sha256)) {
             memcpy(path, saved.path, sizeof saved.path);
             return line;
         }
@@ -126,7 +129,7 @@ static const struct score_line *find_best(const struct best *self, const struct 
 /* Nobody knows how good the file in place is: it becomes a checkpoint to be scored like any other.
  */
 static int publish_found(struct best *self, const struct found *found, uint64_t start,
-                         const struct score_line *line, struct error *error) {
+                         const struct evaluation *line, struct error *error) {
     char path[PATH_MAX], folder[PATH_MAX], best[PATH_MAX];
     file_of(self, best);
     path_join(folder, self->folder, "checkpoints", NULL);
@@ -143,35 +146,35 @@ static int publish_found(struct best *self, const struct found *found, uint64_t 
     self->unknown = true;
     if (line) {
         self->rival = line->step;
-        self->rival_digit = line->digit;
-        self->rival_sum = line->sum;
+        self->rival_digit = evaluation_digit_accuracy(line);
+        self->rival_sum = evaluation_sum_accuracy(line);
     }
     return 0;
 }
 
-int best_restore(struct best *self, const struct scores *scores, uint64_t start,
+int best_restore(struct best *self, const struct evaluations *scores, uint64_t start,
                  struct error *error) {
     char path[PATH_MAX];
     struct found found;
     look(self, &found);
-    const struct score_line *first = next_best(scores, start, &found, NULL);
-    const struct score_line *line = find_best(self, scores, start, &found, path);
+    const struct evaluation *first = next_best(scores, start, &found, NULL);
+    const struct evaluation *line = find_best(self, scores, start, &found, path);
     if (first && line != first) {
         self->lost = first->step;
-        self->lost_digit = first->digit;
-        self->lost_sum = first->sum;
+        self->lost_digit = evaluation_digit_accuracy(first);
+        self->lost_sum = evaluation_sum_accuracy(first);
         log_error(self->log,
                   "the best checkpoint, step %" PRIu64
                   ", is lost: neither best.safetensors nor the checkpoints have it",
                   first->step);
     }
-    if (found.whole && !scores_find(scores, found.saved.step))
+    if (found.whole && !evaluations_find(scores, found.saved.step))
         return publish_found(self, &found, start, line, error);
     if (!line)
         return 0;
     self->step = line->step;
-    self->digit = line->digit;
-    self->sum = line->sum;
+    self->digit = evaluation_digit_accuracy(line);
+    self->sum = evaluation_sum_accuracy(line);
     if (!path[0])
         return 0;
     log_info(self->log, "best.safetensors is made anew: step %" PRIu64, line->step);

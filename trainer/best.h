@@ -8,9 +8,9 @@
 #ifndef TRAINER_BEST_H
 #define TRAINER_BEST_H
 
+#include "common/evaluations.h"
 #include "common/log.h"
 #include "trainer/publish.h"
-#include "trainer/scores.h"
 
 struct best {
     char folder[PATH_MAX]; /* of the run */
@@ -33,7 +33,7 @@ void best_begin(struct best *self, const char *folder, const struct log *log);
  * called before the checkpoints on disk are published. -1 with ERROR_IO where a file cannot be put
  * in place.
  */
-int best_restore(struct best *self, const struct scores *scores, uint64_t start,
+int best_restore(struct best *self, const struct evaluations *scores, uint64_t start,
                  struct error *error);
 
 /* The checkpoints on disk are published: holds the one that waits for its turn. */

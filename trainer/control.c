@@ -346,7 +346,7 @@ static void check_goal(struct coordinator *self, uint64_t step, double digit, do
     const struct goal *asked = &self->settings.goal;
     struct summary *summary = &self->summary;
     bool any = asked->digit > 0 || asked->sum > 0;
-    if (summary->seconds_to_target < 0 && reaches(any ? asked : &usual, digit, sum))
+    if (isnan(summary->seconds_to_target) && reaches(any ? asked : &usual, digit, sum))
         summary->seconds_to_target = clock_seconds() - self->settings.began;
     if (any && reaches(asked, digit, sum) && !self->goal_reached) {
         log_info(self->log, "the goal is reached at step %" PRIu64, step);
@@ -356,9 +356,11 @@ static void check_goal(struct coordinator *self, uint64_t step, double digit, do
 
 static void handle_report(struct coordinator *self, struct member *member,
                           const Digitsum__Header *header) {
-    const Digitsum__Report *report = header->report;
-    bool failed = report->failed || report->count == 0 || report->digit_hits > report->count ||
-                  report->sum_hits > report->count;
+    struct evaluation evaluation;
+    struct error bad;
+    bool good =
+        evaluation_from_message(&evaluation, header->report, header->step, member->name, &bad) == 0;
+    const char *failure = good ? evaluation.error : bad.text;
     if (member->evaluator < 0)
         return;
     Digitsum__Header passed = DIGITSUM__HEADER__INIT;
@@ -367,25 +369,24 @@ static void handle_report(struct coordinator *self, struct member *member,
     passed.report = header->report;
     control_tell_watchers(self, &passed);
     if (!publisher_report(self->publisher, member->evaluator, header->step, member->records,
-                          failed))
+                          failure[0]))
         return;
     self->drain_left = self->settings.settings->drain * CLOCK_SECOND;
     offer_to(self, member);
-    if (failed) {
+    if (failure[0]) {
         log_warning(self->log, "evaluator %s could not score step %" PRIu64 ": %.200s",
-                    member->name, header->step, report->error);
+                    member->name, header->step, failure);
         return;
     }
-    double digit = (double)report->digit_hits / report->count;
-    double sum = (double)report->sum_hits / report->count;
+    double digit = evaluation_digit_accuracy(&evaluation);
+    double sum = evaluation_sum_accuracy(&evaluation);
     struct summary *summary = &self->summary;
     log_info(self->log,
              "step %" PRIu64 " scored by %s: digit %.2f %%, sum %.2f %% of %u, at %.2f s",
-             header->step, member->name, 100 * digit, 100 * sum, report->count,
+             header->step, member->name, 100 * digit, 100 * sum, evaluation.count,
              clock_seconds() - self->settings.began);
-    if (!summary->scored || header->step >= self->scored_step) {
+    if (header->step >= self->scored_step) {
         self->scored_step = header->step;
-        summary->scored = true;
         summary->digit_accuracy = digit;
         summary->sum_accuracy = sum;
     }

@@ -117,6 +117,7 @@ struct coordinator *coordinator_create(const struct coordinator_settings *settin
     self->settings = *settings;
     self->log = log;
     self->wake = -1;
+    self->summary = (struct summary)SUMMARY_INIT;
     self->summary.seconds_to_target = settings->seconds_to_target;
     for (int i = 0; settings->notices && i < settings->notices->count; i++)
         coordinator_warn(self, settings->notices->texts[i]);
@@ -194,7 +195,7 @@ void coordinator_destroy(struct coordinator **pointer) {
     free(self->window);
     ledger_destroy(&self->ledger);
     publisher_destroy(&self->publisher);
-    scores_free(&self->scores);
+    evaluations_free(&self->scores);
     free(self->members);
     void *sockets[] = {self->control, self->data};
     for (int i = 0; i < 2; i++)
@@ -472,8 +473,10 @@ static void fill_summary(struct coordinator *self, struct summary *summary) {
     const struct members_dataset *dataset = &self->members->dataset;
     *summary = self->summary;
     summary->best_step = self->best.unknown ? 0 : self->best.step;
-    summary->best_digit_accuracy = self->best.digit;
-    summary->best_sum_accuracy = self->best.sum;
+    if (summary->best_step > 0) {
+        summary->best_digit_accuracy = self->best.digit;
+        summary->best_sum_accuracy = self->best.sum;
+    }
     summary->checkpoints_unscored = (uint64_t)scoring_unscored(self);
     snprintf(summary->network, sizeof summary->network, "%s", self->settings.net->name);
     summary->parameters = self->settings.net->trainable;
@@ -481,8 +484,10 @@ static void fill_summary(struct coordinator *self, struct summary *summary) {
     summary->synthetic = dataset->synthetic;
     snprintf(summary->engine, sizeof summary->engine, "%s", self->settings.ops->name);
     snprintf(summary->precision, sizeof summary->precision, "%s", settings->precision);
-    summary->threads = self->settings.config.threads;
-    summary->computed_with = self->settings.start->computed;
+    summary->threads = (uint64_t)self->settings.config.threads;
+    if (self->settings.start->computed)
+        snprintf(summary->computed_with, sizeof summary->computed_with, "%s",
+                 self->settings.start->computed);
     summary->seed = (uint64_t)settings->seed;
     summary->steps = self->seen.step;
     if (dataset->known)

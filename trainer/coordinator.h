@@ -4,8 +4,8 @@
 #ifndef TRAINER_COORDINATOR_H
 #define TRAINER_COORDINATOR_H
 
+#include "common/summary.h"
 #include "trainer/settings.h"
-#include "trainer/summary.h"
 #include "trainer/train.h"
 
 struct coordinator;
@@ -20,7 +20,7 @@ struct coordinator_settings {
     const char *dataset;            /* SHA-256 in hex that loaders must have, or "" for any */
     const struct notices *notices;  /* warnings about the start; NULL: none */
     bool alone;                     /* the run folder is locked: nobody else writes there */
-    double seconds_to_target;       /* of an earlier incarnation; negative: not reached */
+    double seconds_to_target;       /* of an earlier incarnation; NaN: not reached */
     double began; /* clock_seconds() at which the run began, all its incarnations put end to end */
 };
 

@@ -52,14 +52,14 @@ struct coordinator {
     bool stuck;    /* the step in hand did not end after a signal */
     int64_t moved; /* when a step ended, or the signal came */
     bool save_failed;
-    struct error failure;  /* of training or saving */
-    int64_t turn;          /* clock_now() of the loop's latest turn */
-    int64_t drain_left;    /* ns that evaluators may still keep silent, once training is over */
-    bool full;             /* so many checkpoints are unscored that training waits */
-    struct scores scores;  /* as a run that goes on found them */
-    int missing;           /* checkpoints that were not scored and are not there any more */
-    uint64_t missing_step; /* the first of them */
-    uint64_t scored_step;  /* whose figures the summary has */
+    struct error failure;      /* of training or saving */
+    int64_t turn;              /* clock_now() of the loop's latest turn */
+    int64_t drain_left;        /* ns that evaluators may still keep silent, once training is over */
+    bool full;                 /* so many checkpoints are unscored that training waits */
+    struct evaluations scores; /* as a run that goes on found them */
+    int missing;               /* checkpoints that were not scored and are not there any more */
+    uint64_t missing_step;     /* the first of them */
+    uint64_t scored_step;      /* whose figures the summary has */
     int64_t next_progress, next_check, next_waiting, next_offer;
     uint32_t pairs_renewals;    /* of augmenters' connections to us, since nothing came over them */
     int64_t arrived;            /* when a batch that was due came last */

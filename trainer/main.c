@@ -45,10 +45,11 @@ static int train(const struct start *start, double began, const struct log *log,
                  char path[static PATH_MAX], bool *stuck, struct error *error) {
     const struct settings *settings = &start->settings;
     const struct checkpoint *from = start->checkpoint;
-    struct summary summary = {0};
-    double earlier = 0, seconds_to_target = -1;
-    if (settings->resume)
-        summary_earlier(settings->run_dir, &earlier, &seconds_to_target);
+    struct summary summary = SUMMARY_INIT, earlier = SUMMARY_INIT;
+    char earlier_path[PATH_MAX];
+    /* Of an earlier incarnation that was stopped in good order. */
+    if (settings->resume && path_join(earlier_path, settings->run_dir, "summary.json", NULL) == 0)
+        summary_read(&earlier, earlier_path, NULL);
     struct coordinator *coordinator = coordinator_create(
         &(struct coordinator_settings){.settings = settings,
                                        .goal = start->goal,
@@ -59,8 +60,8 @@ static int train(const struct start *start, double began, const struct log *log,
                                        .notices = &start->notices,
                                        .alone = start->lock.held,
                                        .dataset = from->step > 0 ? from->dataset : "",
-                                       .seconds_to_target = seconds_to_target,
-                                       .began = began - earlier},
+                                       .seconds_to_target = earlier.seconds_to_target,
+                                       .began = began - earlier.seconds},
         log, error);
     if (!coordinator) {
         start_discard(start);

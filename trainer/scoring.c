@@ -21,7 +21,7 @@ static void count_missing(struct coordinator *self, uint64_t step) {
 /* One file. What cannot be read any more and was not scored never will be. */
 static int publish_earlier(struct coordinator *self, const char *folder, uint64_t step,
                            struct error *error) {
-    const struct score_line *line = scores_find(&self->scores, step);
+    const struct evaluation *line = evaluations_find(&self->scores, step);
     struct saved saved;
     struct error bad;
     if (saver_describe(folder, step, &saved, &bad) != 0) {
@@ -32,7 +32,7 @@ static int publish_earlier(struct coordinator *self, const char *folder, uint64_
     }
     if (!publisher_add(self->publisher, &saved, 0, error))
         return -1;
-    if (line && score_is_of(line, saved.weights, saved.sha256))
+    if (line && evaluation_is_of(line, saved.weights, saved.sha256))
         publisher_recorded(self->publisher, step);
     return 0;
 }
@@ -40,13 +40,12 @@ static int publish_earlier(struct coordinator *self, const char *folder, uint64_
 /* The figures of the newest checkpoint that was scored, in case that no other will be. */
 static void restore_summary(struct coordinator *self) {
     for (size_t i = 0; i < self->scores.count; i++) {
-        const struct score_line *line = &self->scores.list[i];
+        const struct evaluation *line = &self->scores.list[i];
         if (line->step > self->settings.start->step || line->step < self->scored_step)
             continue;
         self->scored_step = line->step;
-        self->summary.scored = true;
-        self->summary.digit_accuracy = line->digit;
-        self->summary.sum_accuracy = line->sum;
+        self->summary.digit_accuracy = evaluation_digit_accuracy(line);
+        self->summary.sum_accuracy = evaluation_sum_accuracy(line);
     }
 }
 
@@ -56,8 +55,11 @@ int scoring_restore(struct coordinator *self, const char *folder, struct error *
     best_begin(&self->best, run_dir, self->log);
     if (start == 0)
         return 0;
-    if (scores_read(run_dir, &self->scores, error) != 0 ||
-        best_restore(&self->best, &self->scores, start, error) != 0)
+    char lines[PATH_MAX];
+    if (path_join(lines, run_dir, "evaluations.jsonl", error) != 0)
+        return -1;
+    int there = evaluations_read(&self->scores, lines, true, error);
+    if (there < 0 || best_restore(&self->best, &self->scores, start, error) != 0)
         return -1;
     for (; saver_next(folder, step, &step) && step <= start; step++)
         if (publish_earlier(self, folder, step, error) != 0)
@@ -65,8 +67,8 @@ int scoring_restore(struct coordinator *self, const char *folder, struct error *
     if (errno != 0)
         return error_set_errno(error, "looking for checkpoints in %s", folder);
     /* One was there, and comes back. */
-    if (self->scores.there || self->best.step > 0)
-        publisher_expect(self->publisher, self->scores.there);
+    if (there > 0 || self->best.step > 0)
+        publisher_expect(self->publisher, there > 0);
     best_published(&self->best, self->publisher);
     restore_summary(self);
     return 0;
@@ -78,7 +80,7 @@ void scoring_find_missing(struct coordinator *self, const struct train_settings 
               "checkpoints", NULL);
     /* Without lines nobody can tell what was scored: by an evaluator elsewhere, or by none. */
     for (uint64_t step = 1; self->scores.count > 0 && step <= self->settings.start->step; step++) {
-        if (!train_checkpoint_due(settings, step) || scores_find(&self->scores, step) ||
+        if (!train_checkpoint_due(settings, step) || evaluations_find(&self->scores, step) ||
             publisher_find(self->publisher, step))
             continue;
         saver_file(folder, step, path);

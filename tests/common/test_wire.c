@@ -181,9 +181,9 @@ Test(wire, other_version_run_and_type) {
     Digitsum__Header header = DIGITSUM__HEADER__INIT;
     header.run = RUN;
     header.type = DIGITSUM__TYPE__HEARTBEAT;
-    header.version = 3;
+    header.version = 4;
     send_raw(&pair, &header, NULL, 0);
-    expect_refused(&pair, ERROR_UNSUPPORTED, "protocol version: expected 2, got 3");
+    expect_refused(&pair, ERROR_UNSUPPORTED, "protocol version: expected 3, got 4");
     header.version = WIRE_VERSION;
     header.run = 0x99;
     send_raw(&pair, &header, NULL, 0);

@@ -1,6 +1,6 @@
 /* The forms in which people see a run, at any width and with any text. */
+#include "common/display.h"
 #include "deploy/form.h"
-#include "deploy/text.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -38,9 +38,9 @@ Test(form, bar_fits_every_width_and_leaves_out_the_least_important) {
     for (int columns = 0; columns <= 200; columns++) {
         for (int ascii = 0; ascii <= 1; ascii++) {
             form_bar(&state, columns, ascii, line);
-            cr_assert_leq(text_columns(line), columns, "%d: %s", columns, line);
+            cr_assert_leq(display_columns(line), columns, "%d: %s", columns, line);
             char again[FORM_LINE];
-            text_fit(again, sizeof again, line, columns, ascii);
+            display_fit(again, sizeof again, line, columns, ascii);
             cr_assert_str_eq(line, again, "%d columns: not clean", columns);
         }
     }
@@ -126,13 +126,10 @@ Test(form, no_number_breaks_a_line) {
             struct form_state state = {0};
             form_take_progress(&state, &progress);
             for (int columns = 0; columns <= 160; columns += 20) {
-                cr_assert_leq(text_columns(form_bar(&state, columns, i % 2, line)), columns);
-                cr_assert_leq(text_columns(form_plain(&state, columns, line)), columns);
+                cr_assert_leq(display_columns(form_bar(&state, columns, i % 2, line)), columns);
+                cr_assert_leq(display_columns(form_plain(&state, columns, line)), columns);
                 cr_assert(!strstr(line, "nan") && !strstr(line, "inf"), "%s", line);
             }
-            struct form_scores scores = {
-                .epoch = values[i], .loss = values[j], .seconds = values[i], .step = UINT64_MAX};
-            cr_assert_lt(strlen(form_scores(&scores, 79, false, line)), FORM_LINE - 1);
         }
 }
 
@@ -186,44 +183,6 @@ Test(form, time_left_is_told_once_it_can_be_known) {
     expect_left(&state, NULL);
 }
 
-Test(form, every_evaluation_fits) {
-    static const double epochs[] = {0.25, 12, 100, 12345};
-    static const uint64_t steps[] = {1, 5625, 100000, 1000000000};
-    static const double seconds[] = {1, 59.9, 754, 360000};
-    char line[FORM_LINE];
-    for (size_t i = 0; i < 4; i++)
-        for (size_t j = 0; j < 4; j++)
-            for (int columns = 20; columns < 200; columns++) {
-                struct form_scores scores = {.epoch = epochs[i],
-                                             .step = steps[j],
-                                             .seconds = seconds[i],
-                                             .loss = j == 3 ? NAN : 0.0447,
-                                             .digit = 1,
-                                             .digit_low = 0.9996,
-                                             .digit_high = 1,
-                                             .sum = 0.9951,
-                                             .sum_low = 0.9935,
-                                             .sum_high = 0.9963};
-                form_scores(&scores, columns, columns % 2, line);
-                cr_assert_leq(text_columns(line), columns, "%s", line);
-                if (columns == 79)
-                    cr_assert(strstr(line, "digit 100.00+-0.02  sum 99.51+-0.14"), "%s", line);
-            }
-    struct form_scores usual = {.epoch = 12,
-                                .step = 5625,
-                                .seconds = 18.1,
-                                .loss = 0.0447,
-                                .digit = 0.9951,
-                                .digit_low = 0.9935,
-                                .digit_high = 0.9963,
-                                .sum = 0.9951,
-                                .sum_low = 0.9935,
-                                .sum_high = 0.9963};
-    cr_expect_str_eq(form_scores(&usual, 79, false, line),
-                     "epoch 12.00 step  5,625  digit 99.51 ±0.14  sum 99.51 ±0.14  loss 0.045  "
-                     "18.1 s");
-}
-
 Test(form, waiting_text_is_made_safe) {
     Digitsum__Progress progress = DIGITSUM__PROGRESS__INIT;
     struct form_state state = {0};
@@ -236,7 +195,7 @@ Test(form, waiting_text_is_made_safe) {
     progress.waiting = waiting;
     form_take_progress(&state, &progress);
     cr_expect_eq(strlen(state.waiting), sizeof state.waiting - 1);
-    cr_expect_leq(text_columns(form_bar(&state, 60, false, line)), 60);
+    cr_expect_leq(display_columns(form_bar(&state, 60, false, line)), 60);
 }
 
 Test(form, an_evaluation_outranks_training_accuracies) {
@@ -247,55 +206,14 @@ Test(form, an_evaluation_outranks_training_accuracies) {
     progress.sum_accuracy = 0.25;
     form_take_progress(&state, &progress);
     cr_expect_eq(state.digit, 0.5);
-    struct form_scores scores = {.digit = 0.9, .sum = 0.8};
-    form_take_scores(&state, &scores);
+    struct evaluation good = {.count = 10, .digit_hits = 9, .sum_hits = 8};
+    form_take_evaluation(&state, &good);
     form_take_progress(&state, &progress);
     cr_expect_eq(state.digit, 0.9);
     cr_expect_eq(state.sum, 0.8);
-    struct form_scores failed = {.digit = 0.1, .failure = "torn"};
-    form_take_scores(&state, &failed);
+    struct evaluation failed = {.count = 10, .digit_hits = 1, .error = "torn"};
+    form_take_evaluation(&state, &failed);
     cr_expect_eq(state.digit, 0.9);
-}
-
-Test(form, report_becomes_a_line) {
-    Digitsum__Report report = DIGITSUM__REPORT__INIT;
-    char line[FORM_LINE];
-    report.epoch = 1.00053;
-    report.count = 10000;
-    report.digit_hits = 9897;
-    report.sum_hits = 9872;
-    report.loss = 0.0412;
-    report.seconds = 3.91;
-    /* Wilson's intervals, worked out by hand with z = 1.959964. */
-    struct form_scores scores = form_take_report(&report, 1469);
-    cr_expect_str_eq(form_scores(&scores, 79, false, line),
-                     "epoch  1.00 step  1,469  digit 98.97 ±0.20  sum 98.72 ±0.22  "
-                     "loss 0.041  3.9 s");
-    static const struct {
-        int columns;
-        const char *line;
-    } cases[] = {
-        {102, "epoch  1.00  step  1,469  digit 98.97 % [98.75, 99.15]  sum 98.72 % [98.48, 98.92]  "
-              "loss 0.0412  3.9 s"},
-        {78, "epoch  1.00 step  1,469  digit 98.97+-0.20  sum 98.72+-0.22  loss 0.041  3.9 s"},
-        {71, "epoch  1.00 step  1,469  digit 98.97+-0.20  sum 98.72+-0.22  loss 0.041"},
-        {60, "epoch  1.00 step  1,469  digit 98.97+-0.20  sum 98.72+-0.22"},
-        {50, "epoch  1.00  digit 98.97+-0.20  sum 98.72+-0.22"},
-        {40, "epoch  1.00  digit 98.97  sum 98.72"},
-        {30, "digit 98.97  sum 98.72"},
-        {20, "digit 98.97  sum 98."},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        cr_expect_str_eq(form_scores(&scores, cases[i].columns, true, line), cases[i].line);
-    report.digit_hits = 10001;
-    scores = form_take_report(&report, 1469);
-    cr_expect_str_eq(form_scores(&scores, 79, false, line),
-                     "epoch  1.00  step  1,469  not evaluated: the report makes no sense");
-    report.failed = true;
-    report.error = "checkpoint \033 torn";
-    scores = form_take_report(&report, 1469);
-    cr_expect_str_eq(form_scores(&scores, 79, false, line),
-                     "epoch  1.00  step  1,469  not evaluated: checkpoint ? torn");
 }
 
 Test(form, box) {

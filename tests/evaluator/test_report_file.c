@@ -34,6 +34,8 @@ static struct evaluation evaluation_of(uint64_t step, char run) {
                                     .epoch = (double)step / 100,
                                     .samples = step * 128,
                                     .loss = 0.25,
+                                    .digit_loss = 0.1,
+                                    .sum_loss = 0.15,
                                     .count = 10000,
                                     .digit_hits = 9900,
                                     .sum_hits = 9890,
@@ -63,11 +65,12 @@ static void expect_lines(const char *expected) {
     cr_assert_not_null(in);
     for (; fgets(line, sizeof line, in); i++) {
         struct evaluation read;
-        cr_assert_eq(evaluation_decode_json(line, strlen(line), "line", &read, &error), 0, "%s",
+        cr_assert_eq(evaluation_from_json(&read, line, strlen(line), "line", &error), 0, "%s",
                      error.text);
         cr_assert_lt(i, count);
         cr_expect_eq(read.step, list[i].step);
         cr_expect_eq(read.seconds, list[i].seconds, "what is written anew is as it was");
+        cr_expect_eq(read.digit_loss, list[i].digit_loss);
         cr_expect_str_eq(read.checkpoint_sha256, list[i].checkpoint_sha256);
         used += (size_t)snprintf(text + used, sizeof text - used, "%s%llu%c", i ? " " : "",
                                  (unsigned long long)read.step, read.checkpoint_sha256[0]);
@@ -154,7 +157,7 @@ Test(report_file, an_old_file_with_a_step_twice_is_put_in_order) {
     } lines[] = {{100, 'a'}, {200, 'a'}, {300, 'a'}, {200, 'b'}, {300, 'b'}, {400, 'b'}};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         struct evaluation evaluation = evaluation_of(lines[i].step, lines[i].run);
-        char *line = evaluation_encode_json(&evaluation, &error);
+        char *line = evaluation_to_json(&evaluation, &error);
         strcat(text, line);
         free(line);
     }

@@ -80,14 +80,6 @@ static struct evaluation evaluation_of(uint64_t step) {
     return evaluation;
 }
 
-Test(report, line_for_people) {
-    char line[EVALUATION_LINE];
-    struct evaluation evaluation = evaluation_of(469);
-    cr_expect_str_eq(evaluation_line(&evaluation, line),
-                     "step 469  epoch 1.50  loss 0.2500  digit 99.00 % [98.79, 99.18]  "
-                     "sum 98.90 % [98.68, 99.09]  3.2 s");
-}
-
 Test(report, restart_finds_what_is_scored_and_cuts_a_torn_line) {
     char folder[64], path[SCRATCH_PATH];
     struct error error;
@@ -170,9 +162,11 @@ Test(report, an_evaluation_is_of_weights_and_not_of_a_file) {
     struct evaluation one = evaluation_of(100), other = evaluation_of(100);
     memset(one.weights_sha256, 'c', 64);
     memset(other.checkpoint_sha256, 'b', 64);
-    cr_expect_not(evaluation_same(&one, &other), "only the files are known of both");
+    uint8_t file_b[SHA256_SIZE];
+    cr_assert(sha256_parse(other.checkpoint_sha256, file_b));
+    cr_expect_not(evaluation_is_of(&one, "", file_b), "only the files are known of both");
     memset(other.weights_sha256, 'c', 64);
-    cr_expect(evaluation_same(&one, &other));
+    cr_expect(evaluation_is_of(&one, other.weights_sha256, file_b));
     struct report_file *file = report_open(path, &error);
     cr_assert_eq(report_append(file, &one, &error), 0, "%s", error.text);
     report_close(&file);
@@ -183,26 +177,8 @@ Test(report, an_evaluation_is_of_weights_and_not_of_a_file) {
     cr_expect_eq(error.code, ERROR_REFUSED);
     report_close(&file);
     other.weights_sha256[0] = 'd';
-    cr_expect_not(evaluation_same(&one, &other));
-    other = one;
-    other.step++;
-    cr_expect_not(evaluation_same(&one, &other));
+    cr_expect_not(evaluation_is_of(&one, other.weights_sha256, file_b));
+    memset(one.checkpoint_sha256, 'b', 64);
+    cr_expect(evaluation_is_of(&one, "", file_b));
     scratch_end(folder);
-}
-
-Test(report, message_round_trip_and_lies) {
-    struct evaluation evaluation = evaluation_of(100), back;
-    struct evaluation_message message;
-    struct error error;
-    memset(evaluation.weights_sha256, 'e', 64);
-    evaluation_encode_message(&evaluation, &message);
-    cr_assert_eq(evaluation_decode_message(&message.report, 100, "peer", &back, &error), 0, "%s",
-                 error.text);
-    cr_expect_eq(back.digit_hits, 9900);
-    cr_expect_str_eq(back.checkpoint_sha256, evaluation.checkpoint_sha256);
-    cr_expect_str_eq(back.weights_sha256, evaluation.weights_sha256);
-    message.report.digit_hits = 10001;
-    cr_expect_eq(evaluation_decode_message(&message.report, 100, "peer", &back, &error), -1);
-    cr_expect_eq(error.code, ERROR_CORRUPT);
-    cr_expect(strstr(error.text, "peer"), "%s", error.text);
 }

@@ -117,6 +117,8 @@ static void seed_dialogue(void) {
     scores.samples = 2560;
     scores.count = 10000;
     scores.loss = 0.1;
+    scores.digit_loss = 0.06;
+    scores.sum_loss = 0.04;
     scores.digit_hits = 9900;
     scores.sum_hits = 9890;
     scores.sha256.data = sha256;

@@ -18,6 +18,16 @@
     "false, "                                                                                      \
     "\"evaluator\": \"e\"}\n"
 
+#define SUMMARY(dataset)                                                                           \
+    "{\"network\": \"quick\", \"parameters\": 1, \"dataset\": " dataset                            \
+    ", \"synthetic\": false, \"engine\": \"cpu\", \"precision\": \"f32\", \"seed\": 1, "           \
+    "\"steps\": 1, "                                                                               \
+    "\"epochs\": 1, \"digit_accuracy\": null, \"sum_accuracy\": null, \"best_step\": 0, "          \
+    "\"weights_sha256\": \"\", \"seconds\": 1, \"seconds_to_target\": null, \"seconds_waiting\": " \
+    "0, "                                                                                          \
+    "\"longest_wait\": 0, \"images_per_second\": 0, \"batches_consumed\": 1, "                     \
+    "\"batches_duplicated\": 0, \"batches_released_again\": 0}"
+
 static char folder[64], path[SCRATCH_PATH];
 static struct error error;
 static struct results results;
@@ -41,7 +51,7 @@ static void expect_refused(enum error_code code, const char *words) {
 
 Test(results, of_a_whole_run) {
     scratch_write(folder, "evaluations.jsonl", LINE("5", "1.25") LINE("10", "null"), path);
-    scratch_write(folder, "summary.json", "{\"dataset\": \"MNIST\", \"synthetic\": false}", path);
+    scratch_write(folder, "summary.json", SUMMARY("\"MNIST\""), path);
     cr_assert_eq(results_read(folder, &results, &error), 0, "%s", error.text);
     cr_expect_str_eq(results.run, strrchr(folder, '/') + 1);
     cr_expect_str_eq(results.dataset, "MNIST");
@@ -69,11 +79,11 @@ Test(results, more_lines_than_the_list_begins_with) {
     scratch_write(folder, "evaluations.jsonl", "", name);
     FILE *file = fopen(name, "we");
     for (int i = 0; i < 1000; i++)
-        fputs(LINE("5", "1"), file);
+        fprintf(file, LINE("%d", "1"), i + 1);
     fclose(file);
     cr_assert_eq(results_read(folder, &results, &error), 0, "%s", error.text);
     cr_expect_eq(results.count, 1000);
-    cr_expect_eq(results.list[999].step, 5);
+    cr_expect_eq(results.list[999].step, 1000);
 }
 
 Test(results, are_named_after_the_folder_however_it_is_written) {
@@ -92,10 +102,10 @@ Test(results, that_are_none) {
     scratch_write(folder, "evaluations.jsonl", LINE("5", "1") "{}\n" LINE("10", "1"), path);
     expect_refused(ERROR_CORRUPT, "evaluations.jsonl:2: expected an evaluation");
     scratch_write(folder, "evaluations.jsonl", "", path);
-    scratch_write(folder, "summary.json", "{\"dataset\": 5, \"synthetic\": false}", path);
-    expect_refused(ERROR_CORRUPT, "summary.json: expected a summary");
+    scratch_write(folder, "summary.json", SUMMARY("5"), path);
+    expect_refused(ERROR_CORRUPT, "summary.json: 'dataset' is not usable, expected a text");
     scratch_write(folder, "summary.json", "{\"dataset\": ", path);
-    expect_refused(ERROR_CORRUPT, "summary.json: expected a summary");
+    expect_refused(ERROR_CORRUPT, "summary.json: not a JSON object");
     cr_expect_eq(results_read(path, &results, &error), -1);
     cr_expect_eq(error.code, ERROR_INVALID, "%s", error.text);
     cr_expect_eq(results_read("/nowhere", &results, &error), -1);

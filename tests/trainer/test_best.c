@@ -88,27 +88,36 @@ static void score(uint64_t step, double digit, double sum) {
 /* Appends a line about a checkpoint; out of 1000. NULL weights: a line of before they were there.
  */
 static void add_line(const struct saved *saved, int digit, int sum, bool weights) {
-    char path[96], hex[SHA256_HEX];
+    char path[96];
+    struct evaluation line = {.step = saved->step,
+                              .count = 1000,
+                              .digit_hits = (uint32_t)digit,
+                              .sum_hits = (uint32_t)sum};
     snprintf(path, sizeof path, "%s/evaluations.jsonl", folder);
     FILE *file = fopen(path, "a");
     cr_assert_not_null(file);
-    sha256_hex(saved->sha256, hex);
-    fprintf(file,
-            "{\"step\": %d, \"count\": 1000, \"digit_hits\": %d, \"sum_hits\": %d, "
-            "\"checkpoint_sha256\": \"%s\"",
-            (int)saved->step, digit, sum, hex);
+    sha256_hex(saved->sha256, line.checkpoint_sha256);
     if (weights)
-        fprintf(file, ", \"weights_sha256\": \"%s\"", saved->weights);
-    fputs("}\n", file);
+        strcpy(line.weights_sha256, saved->weights);
+    char *text = evaluation_to_json(&line, &error);
+    cr_assert_not_null(text, "%s", error.text);
+    fputs(text, file);
+    free(text);
     fclose(file);
 }
 
+static void read_lines(struct evaluations *into) {
+    char path[96];
+    snprintf(path, sizeof path, "%s/evaluations.jsonl", folder);
+    cr_assert_geq(evaluations_read(into, path, true, &error), 0, "%s", error.text);
+}
+
 static void restore(uint64_t start) {
-    struct scores scores;
+    struct evaluations scores;
     best_begin(&best, folder, &journal);
-    cr_assert_eq(scores_read(folder, &scores, &error), 0, "%s", error.text);
+    read_lines(&scores);
     cr_assert_eq(best_restore(&best, &scores, start, &error), 0, "%s", error.text);
-    scores_free(&scores);
+    evaluations_free(&scores);
 }
 
 static void damage(const char *path) {
@@ -278,9 +287,9 @@ Test(best, what_cannot_be_put_in_place_is_lost_until_a_better_one_comes) {
 }
 
 Test(best, lines_are_read_as_far_as_they_are_any) {
-    struct scores scores;
+    struct evaluations scores;
     char path[SCRATCH_PATH];
-    cr_assert_eq(scores_read(folder, &scores, &error), 0);
+    read_lines(&scores);
     cr_expect_eq(scores.count, 0);
     struct saved ten = write_step(10), twenty = write_step(20);
     add_line(&ten, 1, 2, true);
@@ -292,12 +301,12 @@ Test(best, lines_are_read_as_far_as_they_are_any) {
           "{\"step\": -1}\nnonsense\n{\"step\": 40, \"count\": 1",
           file);
     fclose(file);
-    cr_assert_eq(scores_read(folder, &scores, &error), 0);
+    read_lines(&scores);
     cr_assert_eq(scores.count, 2);
-    cr_expect_eq(scores_find(&scores, 10)->digit, 0.005);
-    cr_expect_eq(scores_find(&scores, 20)->sum, 0.004);
-    cr_expect_null(scores_find(&scores, 30));
-    cr_expect(score_is_of(scores_find(&scores, 10), ten.weights, ten.sha256));
-    cr_expect_not(score_is_of(scores_find(&scores, 10), twenty.weights, ten.sha256));
-    scores_free(&scores);
+    cr_expect_eq(evaluations_find(&scores, 10)->digit_hits, 5);
+    cr_expect_eq(evaluations_find(&scores, 20)->sum_hits, 4);
+    cr_expect_null(evaluations_find(&scores, 30));
+    cr_expect(evaluation_is_of(evaluations_find(&scores, 10), ten.weights, ten.sha256));
+    cr_expect_not(evaluation_is_of(evaluations_find(&scores, 10), twenty.weights, ten.sha256));
+    evaluations_free(&scores);
 }

@@ -1,5 +1,5 @@
-/* See text.h. */
-#include "deploy/text.h"
+/* See display.h. */
+#include "common/display.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -59,7 +59,7 @@ static int width(uint32_t code) {
     return WITHIN(code, joined) ? 0 : WITHIN(code, wide) ? 2 : 1;
 }
 
-int text_fit(char *out, size_t size, const char *text, int columns, bool ascii) {
+int display_fit(char *out, size_t size, const char *text, int columns, bool ascii) {
     int used = 0;
     size_t filled = 0;
     while (*text) {
@@ -84,7 +84,7 @@ int text_fit(char *out, size_t size, const char *text, int columns, bool ascii) 
     return used;
 }
 
-int text_columns(const char *text) {
+int display_columns(const char *text) {
     int columns = 0;
     while (*text) {
         uint32_t code;
@@ -94,8 +94,8 @@ int text_columns(const char *text) {
     return columns;
 }
 
-const char *text_count(uint64_t number, char out[static TEXT_NUMBER]) {
-    char digits[TEXT_NUMBER];
+const char *display_count(uint64_t number, char out[static DISPLAY_NUMBER]) {
+    char digits[DISPLAY_NUMBER];
     int length = snprintf(digits, sizeof digits, "%" PRIu64, number);
     char *end = out;
     for (int i = 0; i < length; i++) {
@@ -107,23 +107,23 @@ const char *text_count(uint64_t number, char out[static TEXT_NUMBER]) {
     return out;
 }
 
-const char *text_duration(double seconds, char out[static TEXT_NUMBER]) {
+const char *display_duration(double seconds, char out[static DISPLAY_NUMBER]) {
     if (!isfinite(seconds) || seconds < 0 || seconds > 1e9)
         return strcpy(out, "-");
     long whole = (long)seconds;
     if (seconds < 59.95)
-        snprintf(out, TEXT_NUMBER, "%.1f s", seconds);
+        snprintf(out, DISPLAY_NUMBER, "%.1f s", seconds);
     else if (whole < 3600)
-        snprintf(out, TEXT_NUMBER, "%ld:%02ld", (whole < 60 ? 60 : whole) / 60,
+        snprintf(out, DISPLAY_NUMBER, "%ld:%02ld", (whole < 60 ? 60 : whole) / 60,
                  whole < 60 ? 0 : whole % 60);
     else
-        snprintf(out, TEXT_NUMBER, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
+        snprintf(out, DISPLAY_NUMBER, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
     return out;
 }
 
-const char *text_share(double share, char out[static TEXT_NUMBER]) {
+const char *display_share(double share, char out[static DISPLAY_NUMBER]) {
     if (!(share >= 0 && share <= 1))
         return strcpy(out, "-");
-    snprintf(out, TEXT_NUMBER, "%.2f %%", 100 * share);
+    snprintf(out, DISPLAY_NUMBER, "%.2f %%", 100 * share);
     return out;
 }

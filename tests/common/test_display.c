@@ -1,5 +1,5 @@
 /* Text for a terminal: cutting, what is not printed, numbers for people. */
-#include "deploy/text.h"
+#include "common/display.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -8,11 +8,11 @@
 
 static const char *fit(const char *text, int columns, bool ascii, int *used) {
     static char out[64];
-    *used = text_fit(out, sizeof out, text, columns, ascii);
+    *used = display_fit(out, sizeof out, text, columns, ascii);
     return out;
 }
 
-Test(text, cuts_at_columns_and_not_within_a_character) {
+Test(display, cuts_at_columns_and_not_within_a_character) {
     int used;
     cr_expect_str_eq(fit("données", 5, false, &used), "donné");
     cr_expect_eq(used, 5);
@@ -24,15 +24,16 @@ Test(text, cuts_at_columns_and_not_within_a_character) {
     cr_expect_eq(used, 0);
 }
 
-Test(text, cuts_at_bytes_and_not_within_a_character) {
+Test(display, cuts_at_bytes_and_not_within_a_character) {
     char out[5];
-    cr_expect_eq(text_fit(out, sizeof out, "abcé", 80, false), 3, "é needs two bytes and the NUL");
+    cr_expect_eq(display_fit(out, sizeof out, "abcé", 80, false), 3,
+                 "é needs two bytes and the NUL");
     cr_expect_str_eq(out, "abc");
-    cr_expect_eq(text_fit(out, sizeof out, "abé", 80, false), 3);
+    cr_expect_eq(display_fit(out, sizeof out, "abé", 80, false), 3);
     cr_expect_str_eq(out, "abé");
 }
 
-Test(text, what_could_harm_a_terminal_is_replaced) {
+Test(display, what_could_harm_a_terminal_is_replaced) {
     int used;
     cr_expect_str_eq(fit("\033[2Jx\r\n", 80, false, &used), "?[2Jx??");
     cr_expect_eq(used, 7);
@@ -52,18 +53,18 @@ Test(text, what_could_harm_a_terminal_is_replaced) {
     cr_expect_eq(used, 3);
 }
 
-Test(text, columns_agree_with_fit) {
+Test(display, columns_agree_with_fit) {
     static const char *const texts[] = {"",           "plain", "données", "手書き",
                                         "e\xcc\x81t", "\xff",  "\033[m"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         int used;
         fit(texts[i], 80, false, &used);
-        cr_expect_eq(text_columns(texts[i]), used, "text %zu", i);
+        cr_expect_eq(display_columns(texts[i]), used, "text %zu", i);
     }
 }
 
 /* Any bytes: never more columns or bytes than asked for, and what comes out is stable. */
-Test(text, random_bytes_come_out_clean) {
+Test(display, random_bytes_come_out_clean) {
     uint32_t state = 1;
     for (int round = 0; round < 20000; round++) {
         char text[24], once[16], twice[16];
@@ -73,38 +74,38 @@ Test(text, random_bytes_come_out_clean) {
         }
         text[sizeof text - 1] = '\0';
         int columns = (int)(state >> 8) % 12;
-        cr_assert_leq(text_fit(once, sizeof once, text, columns, round % 2), columns);
+        cr_assert_leq(display_fit(once, sizeof once, text, columns, round % 2), columns);
         cr_assert_lt(strlen(once), sizeof once);
-        text_fit(twice, sizeof twice, once, columns, round % 2);
+        display_fit(twice, sizeof twice, once, columns, round % 2);
         cr_assert_str_eq(once, twice);
         for (const char *c = once; *c; c++)
             cr_assert(*c < 0 || (*c >= 0x20 && *c != 0x7f));
     }
 }
 
-Test(text, numbers) {
-    char out[TEXT_NUMBER];
-    cr_expect_str_eq(text_count(0, out), "0");
-    cr_expect_str_eq(text_count(999, out), "999");
-    cr_expect_str_eq(text_count(1000, out), "1,000");
-    cr_expect_str_eq(text_count(6384925, out), "6,384,925");
-    cr_expect_str_eq(text_count(UINT64_MAX, out), "18,446,744,073,709,551,615");
-    cr_expect_str_eq(text_share(0.98973, out), "98.97 %");
-    cr_expect_str_eq(text_share(1, out), "100.00 %");
-    cr_expect_str_eq(text_share(0, out), "0.00 %");
-    cr_expect_str_eq(text_share(1.0001, out), "-");
-    cr_expect_str_eq(text_share(NAN, out), "-");
+Test(display, numbers) {
+    char out[DISPLAY_NUMBER];
+    cr_expect_str_eq(display_count(0, out), "0");
+    cr_expect_str_eq(display_count(999, out), "999");
+    cr_expect_str_eq(display_count(1000, out), "1,000");
+    cr_expect_str_eq(display_count(6384925, out), "6,384,925");
+    cr_expect_str_eq(display_count(UINT64_MAX, out), "18,446,744,073,709,551,615");
+    cr_expect_str_eq(display_share(0.98973, out), "98.97 %");
+    cr_expect_str_eq(display_share(1, out), "100.00 %");
+    cr_expect_str_eq(display_share(0, out), "0.00 %");
+    cr_expect_str_eq(display_share(1.0001, out), "-");
+    cr_expect_str_eq(display_share(NAN, out), "-");
 }
 
-Test(text, durations) {
-    char out[TEXT_NUMBER];
-    cr_expect_str_eq(text_duration(0, out), "0.0 s");
-    cr_expect_str_eq(text_duration(59.94, out), "59.9 s");
-    cr_expect_str_eq(text_duration(59.96, out), "1:00");
-    cr_expect_str_eq(text_duration(65, out), "1:05");
-    cr_expect_str_eq(text_duration(3599.99, out), "59:59");
-    cr_expect_str_eq(text_duration(7384, out), "2:03:04");
-    cr_expect_str_eq(text_duration(-1, out), "-");
-    cr_expect_str_eq(text_duration(INFINITY, out), "-");
-    cr_expect_str_eq(text_duration(1e300, out), "-");
+Test(display, durations) {
+    char out[DISPLAY_NUMBER];
+    cr_expect_str_eq(display_duration(0, out), "0.0 s");
+    cr_expect_str_eq(display_duration(59.94, out), "59.9 s");
+    cr_expect_str_eq(display_duration(59.96, out), "1:00");
+    cr_expect_str_eq(display_duration(65, out), "1:05");
+    cr_expect_str_eq(display_duration(3599.99, out), "59:59");
+    cr_expect_str_eq(display_duration(7384, out), "2:03:04");
+    cr_expect_str_eq(display_duration(-1, out), "-");
+    cr_expect_str_eq(display_duration(INFINITY, out), "-");
+    cr_expect_str_eq(display_duration(1e300, out), "-");
 }
