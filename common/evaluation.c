@@ -282,36 +282,33 @@ int evaluation_from_json(struct evaluation *self, const char *text, size_t size,
 
 /* --- the message ------------------------------------------------------------------------------ */
 
+/* Bytes of a value that has the same form in both; 0 for the others. */
+static size_t plain_size(enum field_kind kind) {
+    return kind == FIELD_TEXT || kind == FIELD_SHA256 || kind == FIELD_FLAG ? 0
+           : kind == FIELD_COUNT32                                          ? sizeof(uint32_t)
+                                                                            : sizeof(uint64_t);
+}
+
 void evaluation_to_message(const struct evaluation *self, struct evaluation_message *message) {
+    uint8_t *hash = message->hashes[0];
     digitsum__report__init(&message->report);
-    int hashes = 0;
     for (const struct column *column = columns; column < end; column++) {
         const void *from = (const char *)self + column->field.offset;
         void *to = (char *)&message->report + column->wire;
         if (column->wire == 0)
             continue;
-        switch (column->field.kind) {
-        case FIELD_COUNT:
-            *(uint64_t *)to = *(const uint64_t *)from;
-            break;
-        case FIELD_COUNT32:
-            *(uint32_t *)to = *(const uint32_t *)from;
-            break;
-        case FIELD_FLAG:
+        if (column->field.kind == FIELD_FLAG) {
             *(protobuf_c_boolean *)to = *(const bool *)from;
-            break;
-        case FIELD_TEXT:
+        } else if (column->field.kind == FIELD_TEXT) {
             *(const char **)to = from;
-            break;
-        case FIELD_SHA256:
-            assert(hashes < EVALUATION_HASHES);
-            if (sha256_parse(from, message->hashes[hashes]))
-                *(ProtobufCBinaryData *)to =
-                    (ProtobufCBinaryData){SHA256_SIZE, message->hashes[hashes++]};
-            break;
-        default:
-            *(double *)to = *(const double *)from;
+        } else if (column->field.kind == FIELD_SHA256) {
+            assert(hash < message->hashes[EVALUATION_HASHES]);
+            if (sha256_parse(from, hash)) {
+                *(ProtobufCBinaryData *)to = (ProtobufCBinaryData){SHA256_SIZE, hash};
+                hash += SHA256_SIZE;
+            }
         }
+        memcpy(to, from, plain_size(column->field.kind));
     }
     message->report.failed = self->error[0] != '\0';
     message->report.error = (char *)self->error;
@@ -320,26 +317,17 @@ void evaluation_to_message(const struct evaluation *self, struct evaluation_mess
 /* 0, or -1 where a SHA-256 is of another size. */
 static int take_value(const struct column *column, const void *from, void *to) {
     const ProtobufCBinaryData *hash = from;
-    switch (column->field.kind) {
-    case FIELD_COUNT:
-        *(uint64_t *)to = *(const uint64_t *)from;
-        break;
-    case FIELD_COUNT32:
-        *(uint32_t *)to = *(const uint32_t *)from;
-        break;
-    case FIELD_FLAG:
+    memcpy(to, from, plain_size(column->field.kind));
+    if (column->field.kind == FIELD_FLAG)
         *(bool *)to = *(const protobuf_c_boolean *)from;
-        break;
-    case FIELD_TEXT:
+    else if (column->field.kind == FIELD_TEXT)
         display_fit(to, column->field.size, *(char *const *)from, INT_MAX, false);
-        break;
-    case FIELD_SHA256:
-        if (hash->len == SHA256_SIZE)
-            sha256_hex(hash->data, to);
-        return hash->len == SHA256_SIZE || hash->len == 0 ? 0 : -1;
-    default:
-        *(double *)to = isfinite(*(const double *)from) ? *(const double *)from : NAN;
-    }
+    else if (column->field.kind == FIELD_REAL_OR_NULL && !isfinite(*(const double *)to))
+        *(double *)to = NAN;
+    else if (column->field.kind == FIELD_SHA256 && hash->len == SHA256_SIZE)
+        sha256_hex(hash->data, to);
+    else if (column->field.kind == FIELD_SHA256 && hash->len > 0)
+        return -1;
     return 0;
 }
 

@@ -67,11 +67,10 @@ struct run {
     char log[PATH_MAX + 64];       /* of whom; "" if of nobody */
 
     struct form_state state;
-    uint64_t *shown; /* steps whose evaluation stands on the screen */
-    size_t shown_count;
-    bool diverged;         /* what went wrong is the loss or the weights */
-    bool synthetic;        /* the notice was given */
-    struct notices warned; /* warnings that stand on the screen */
+    struct evaluations shown; /* what stands on the screen, or did when the run was resumed */
+    bool diverged;            /* what went wrong is the loss or the weights */
+    bool synthetic;           /* the notice was given */
+    struct notices warned;    /* warnings that stand on the screen */
 };
 
 /* The first reason counts. The trainer says how to go on without a launcher: that is left out. */
@@ -104,25 +103,10 @@ static void tell_synthetic(struct run *run) {
     run->synthetic = true;
 }
 
-static bool was_shown(const struct run *run, uint64_t step) {
-    for (size_t i = run->shown_count; i > 0; i--)
-        if (run->shown[i - 1] == step)
-            return true;
-    return false;
-}
-
-static void mark_shown(struct run *run, uint64_t step) {
-    uint64_t *shown = realloc(run->shown, (run->shown_count + 1) * sizeof *shown);
-    if (!shown)
-        return; /* at worst a line is printed twice */
-    run->shown = shown;
-    run->shown[run->shown_count++] = step;
-}
-
 static void show_evaluation(struct run *run, const struct evaluation *evaluation) {
-    if (was_shown(run, evaluation->step))
+    if (evaluations_find(&run->shown, evaluation->step))
         return;
-    mark_shown(run, evaluation->step);
+    evaluations_put(&run->shown, evaluation, NULL); /* at worst a line is printed twice */
     form_take_evaluation(&run->state, evaluation);
     if (run->phase <= STOPPING) /* so that the bar below the new line is as new */
         view_progress(run->view, &run->state, clock_now());
@@ -413,10 +397,7 @@ static int begin(struct run *run, struct error *error) {
     if (!run->view || !run->context)
         return error_set(error, ERROR_MEMORY, "no memory to begin");
     tell_where(run, binaries);
-    struct evaluations old = read_evaluations(run); /* of the run that is resumed */
-    for (size_t i = 0; i < old.count; i++)
-        mark_shown(run, old.list[i].step);
-    evaluations_free(&old);
+    run->shown = read_evaluations(run);
     if (launch_start(run->supervisor, binaries, launch, run->options, &run->folder, error) != 0)
         return -1;
     run->telemetry =
@@ -563,6 +544,6 @@ int main(int argc, char **argv) {
         close(run.signals);
     folder_close(&run.folder);
     options_destroy(&run.options);
-    free(run.shown);
+    evaluations_free(&run.shown);
     return status;
 }

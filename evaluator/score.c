@@ -142,22 +142,6 @@ void score_destroy(struct scoring **self) {
     *self = NULL;
 }
 
-int score_run(const struct engine_ops *ops, struct engine *engine, const uint8_t *images,
-              const uint8_t *labels, uint32_t count, const struct score_settings *settings,
-              struct score *score, struct error *error) {
-    struct scoring *scoring = score_create(ops, engine, images, labels, count, settings, error);
-    if (!scoring)
-        return -1;
-    int more;
-    do
-        more = score_next(scoring, error);
-    while (more > 0);
-    if (more == 0)
-        *score = score_result(scoring);
-    score_destroy(&scoring);
-    return more;
-}
-
 int score_argmax(const float *values, int count) {
     int best = 0;
     for (int i = 0; i < count; i++) {

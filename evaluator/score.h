@@ -48,11 +48,6 @@ struct score score_result(const struct scoring *self);
 /* NULL-safe, sets *self to NULL. */
 void score_destroy(struct scoring **self);
 
-/* All of the above in one go. 0, or -1 with error filled and *score unchanged. */
-int score_run(const struct engine_ops *ops, struct engine *engine, const uint8_t *images,
-              const uint8_t *labels, uint32_t count, const struct score_settings *settings,
-              struct score *score, struct error *error);
-
 /* The largest value's index, the lowest one among equals; -1 if any value is not finite. */
 int score_argmax(const float *values, int count);
 

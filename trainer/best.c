@@ -12,15 +12,15 @@
 /* Sums of shares of up to a million pairs: what is nearer than this is equal. */
 static const double equal = 1e-9;
 
-static bool better(double digit, double sum, uint64_t step, double than_digit, double than_sum,
-                   uint64_t than_step) {
-    double one = digit + sum, other = than_digit + than_sum;
-    return one > other + equal || (one > other - equal && step < than_step);
+static bool better(struct scored one, struct scored other) {
+    double by = one.digit + one.sum - (other.digit + other.sum);
+    return by > equal || (by > -equal && one.step < other.step);
 }
 
-static bool better_line(const struct evaluation *line, const struct evaluation *than) {
-    return better(evaluation_digit_accuracy(line), evaluation_sum_accuracy(line), line->step,
-                  evaluation_digit_accuracy(than), evaluation_sum_accuracy(than), than->step);
+struct scored scored_of(const struct evaluation *evaluation) {
+    return (struct scored){.step = evaluation->step,
+                           .digit = evaluation_digit_accuracy(evaluation),
+                           .sum = evaluation_sum_accuracy(evaluation)};
 }
 
 static void file_of(const struct best *self, char path[static PATH_MAX]) {
@@ -95,9 +95,10 @@ static const struct evaluation *next_best(const struct evaluations *scores, uint
     const struct evaluation *next = NULL;
     for (size_t i = 0; i < scores->count; i++) {
         const struct evaluation *line = &scores->list[i];
-        if ((line->step > start && !is_found(found, line)) || (last && !better_line(last, line)))
+        if ((line->step > start && !is_found(found, line)) ||
+            (last && !better(scored_of(last), scored_of(line))))
             continue;
-        if (!next || better_line(line, next))
+        if (!next || better(scored_of(line), scored_of(next)))
             next = line;
     }
     return next;
@@ -142,13 +143,10 @@ static int publish_found(struct best *self, const struct found *found, uint64_t 
              ", which evaluations.jsonl does not know: it is "
              "to be scored again",
              found->saved.step);
-    self->step = found->saved.step;
+    self->file.step = found->saved.step;
     self->unknown = true;
-    if (line) {
-        self->rival = line->step;
-        self->rival_digit = evaluation_digit_accuracy(line);
-        self->rival_sum = evaluation_sum_accuracy(line);
-    }
+    if (line)
+        self->rival = scored_of(line);
     return 0;
 }
 
@@ -160,9 +158,7 @@ int best_restore(struct best *self, const struct evaluations *scores, uint64_t s
     const struct evaluation *first = next_best(scores, start, &found, NULL);
     const struct evaluation *line = find_best(self, scores, start, &found, path);
     if (first && line != first) {
-        self->lost = first->step;
-        self->lost_digit = evaluation_digit_accuracy(first);
-        self->lost_sum = evaluation_sum_accuracy(first);
+        self->lost = scored_of(first);
         log_error(self->log,
                   "the best checkpoint, step %" PRIu64
                   ", is lost: neither best.safetensors nor the checkpoints have it",
@@ -172,9 +168,7 @@ int best_restore(struct best *self, const struct evaluations *scores, uint64_t s
         return publish_found(self, &found, start, line, error);
     if (!line)
         return 0;
-    self->step = line->step;
-    self->digit = evaluation_digit_accuracy(line);
-    self->sum = evaluation_sum_accuracy(line);
+    self->file = scored_of(line);
     if (!path[0])
         return 0;
     log_info(self->log, "best.safetensors is made anew: step %" PRIu64, line->step);
@@ -182,59 +176,49 @@ int best_restore(struct best *self, const struct evaluations *scores, uint64_t s
 }
 
 void best_published(struct best *self, struct publisher *publisher) {
-    if (self->rival)
-        publisher_hold(publisher, self->rival, true);
+    if (self->rival.step)
+        publisher_hold(publisher, self->rival.step, true);
 }
 
 /* --- while the run lasts ---------------------------------------------------------------------- */
 
-static void make_best(struct best *self, const struct publisher *publisher, uint64_t step,
-                      double digit, double sum) {
+static void make_best(struct best *self, const struct publisher *publisher, struct scored scored) {
     struct error error = {0};
-    const struct published *entry = publisher_find(publisher, step);
-    self->step = step;
-    self->digit = digit;
-    self->sum = sum;
+    const struct published *entry = publisher_find(publisher, scored.step);
+    self->file = scored;
     if (!entry)
         error_set(&error, ERROR_IO, "its file is gone");
     if (entry && put_in_place(self, entry->saved.path, &error) == 0) {
-        if (!better(self->lost_digit, self->lost_sum, self->lost, digit, sum, step))
-            self->lost = 0;
+        if (!better(self->lost, scored))
+            self->lost = (struct scored){0};
         return;
     }
-    self->lost = step;
-    self->lost_digit = digit;
-    self->lost_sum = sum;
-    log_error(self->log, "best.safetensors is not step %" PRIu64 "'s: %s", step, error.text);
+    self->lost = scored;
+    log_error(self->log, "best.safetensors is not step %" PRIu64 "'s: %s", scored.step, error.text);
 }
 
 /* Until the file in place is scored it is not known to be worse: the best of the others waits. */
-static void put_off(struct best *self, struct publisher *publisher, uint64_t step, double digit,
-                    double sum) {
-    if (self->rival && !better(digit, sum, step, self->rival_digit, self->rival_sum, self->rival))
+static void put_off(struct best *self, struct publisher *publisher, struct scored scored) {
+    if (self->rival.step && !better(scored, self->rival))
         return;
-    publisher_hold(publisher, self->rival, false);
-    publisher_hold(publisher, step, true);
-    self->rival = step;
-    self->rival_digit = digit;
-    self->rival_sum = sum;
+    publisher_hold(publisher, self->rival.step, false);
+    publisher_hold(publisher, scored.step, true);
+    self->rival = scored;
 }
 
-void best_consider(struct best *self, struct publisher *publisher, uint64_t step, double digit,
-                   double sum) {
+void best_consider(struct best *self, struct publisher *publisher, struct scored scored) {
     bool was_unknown = self->unknown;
-    if (was_unknown && step != self->step) {
-        put_off(self, publisher, step, digit, sum);
+    if (was_unknown && scored.step != self->file.step) {
+        put_off(self, publisher, scored);
         return;
     }
     self->unknown = false;
-    if (step == self->step || self->step == 0 ||
-        better(digit, sum, step, self->digit, self->sum, self->step))
-        make_best(self, publisher, step, digit, sum);
-    if (!was_unknown || !self->rival)
+    if (scored.step == self->file.step || self->file.step == 0 || better(scored, self->file))
+        make_best(self, publisher, scored);
+    if (!was_unknown || !self->rival.step)
         return;
-    if (better(self->rival_digit, self->rival_sum, self->rival, self->digit, self->sum, self->step))
-        make_best(self, publisher, self->rival, self->rival_digit, self->rival_sum);
-    publisher_hold(publisher, self->rival, false);
-    self->rival = 0;
+    if (better(self->rival, self->file))
+        make_best(self, publisher, self->rival);
+    publisher_hold(publisher, self->rival.step, false);
+    self->rival = (struct scored){0};
 }

@@ -12,16 +12,21 @@
 #include "common/log.h"
 #include "trainer/publish.h"
 
+/* A checkpoint and its accuracies. */
+struct scored {
+    uint64_t step; /* 0: none */
+    double digit, sum;
+};
+
+struct scored scored_of(const struct evaluation *evaluation);
+
 struct best {
     char folder[PATH_MAX]; /* of the run */
     const struct log *log;
-    uint64_t step; /* 0: none yet */
-    double digit, sum;
-    bool unknown;   /* the figures of that file are not known: it is to be scored */
-    uint64_t rival; /* best of those reported meanwhile, held in the publisher; 0: none */
-    double rival_digit, rival_sum;
-    uint64_t lost; /* the best there was, whose file is gone; 0: none */
-    double lost_digit, lost_sum;
+    struct scored file;  /* what best.safetensors is of */
+    bool unknown;        /* its figures are not known: it is to be scored */
+    struct scored rival; /* best of those reported meanwhile, held in the publisher */
+    struct scored lost;  /* the best there was, whose file is gone */
 };
 
 /* None yet. */
@@ -40,7 +45,6 @@ int best_restore(struct best *self, const struct evaluations *scores, uint64_t s
 void best_published(struct best *self, struct publisher *publisher);
 
 /* A checkpoint that the publisher keeps was scored. */
-void best_consider(struct best *self, struct publisher *publisher, uint64_t step, double digit,
-                   double sum);
+void best_consider(struct best *self, struct publisher *publisher, struct scored scored);
 
 #endif

@@ -336,20 +336,20 @@ static void handle_fetch(struct coordinator *self, struct member *member,
         zmq_msg_close(&chunk);
 }
 
-static bool reaches(const struct goal *goal, double digit, double sum) {
-    return 100.0 * digit >= goal->digit && 100.0 * sum >= goal->sum;
+static bool reaches(const struct goal *goal, struct scored scored) {
+    return 100.0 * scored.digit >= goal->digit && 100.0 * scored.sum >= goal->sum;
 }
 
 /* What the first report of a good enough checkpoint sets off. */
-static void check_goal(struct coordinator *self, uint64_t step, double digit, double sum) {
+static void check_goal(struct coordinator *self, struct scored scored) {
     static const struct goal usual = {99.0, 98.9};
     const struct goal *asked = &self->settings.goal;
     struct summary *summary = &self->summary;
     bool any = asked->digit > 0 || asked->sum > 0;
-    if (isnan(summary->seconds_to_target) && reaches(any ? asked : &usual, digit, sum))
+    if (isnan(summary->seconds_to_target) && reaches(any ? asked : &usual, scored))
         summary->seconds_to_target = clock_seconds() - self->settings.began;
-    if (any && reaches(asked, digit, sum) && !self->goal_reached) {
-        log_info(self->log, "the goal is reached at step %" PRIu64, step);
+    if (any && reaches(asked, scored) && !self->goal_reached) {
+        log_info(self->log, "the goal is reached at step %" PRIu64, scored.step);
         self->goal_reached = true;
     }
 }
@@ -378,22 +378,16 @@ static void handle_report(struct coordinator *self, struct member *member,
                     member->name, header->step, failure);
         return;
     }
-    double digit = evaluation_digit_accuracy(&evaluation);
-    double sum = evaluation_sum_accuracy(&evaluation);
-    struct summary *summary = &self->summary;
+    struct scored scored = scored_of(&evaluation);
     log_info(self->log,
              "step %" PRIu64 " scored by %s: digit %.2f %%, sum %.2f %% of %u, at %.2f s",
-             header->step, member->name, 100 * digit, 100 * sum, evaluation.count,
+             header->step, member->name, 100 * scored.digit, 100 * scored.sum, evaluation.count,
              clock_seconds() - self->settings.began);
-    if (header->step >= self->scored_step) {
-        self->scored_step = header->step;
-        summary->digit_accuracy = digit;
-        summary->sum_accuracy = sum;
-    }
-    check_goal(self, header->step, digit, sum);
+    scoring_take(self, scored);
+    check_goal(self, scored);
     /* Where one keeps evaluations.jsonl, its figures are what best.safetensors goes by. */
     if (member->records || publisher_hears_all(self->publisher))
-        best_consider(&self->best, self->publisher, header->step, digit, sum);
+        best_consider(&self->best, self->publisher, scored);
 }
 
 static int handle(struct coordinator *self, const struct wire_message *message,

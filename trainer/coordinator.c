@@ -472,10 +472,10 @@ static void fill_summary(struct coordinator *self, struct summary *summary) {
     const struct settings *settings = self->settings.settings;
     const struct members_dataset *dataset = &self->members->dataset;
     *summary = self->summary;
-    summary->best_step = self->best.unknown ? 0 : self->best.step;
+    summary->best_step = self->best.unknown ? 0 : self->best.file.step;
     if (summary->best_step > 0) {
-        summary->best_digit_accuracy = self->best.digit;
-        summary->best_sum_accuracy = self->best.sum;
+        summary->best_digit_accuracy = self->best.file.digit;
+        summary->best_sum_accuracy = self->best.file.sum;
     }
     summary->checkpoints_unscored = (uint64_t)scoring_unscored(self);
     snprintf(summary->network, sizeof summary->network, "%s", self->settings.net->name);

@@ -127,6 +127,9 @@ int scoring_restore(struct coordinator *self, const char *folder, struct error *
  * the run goes on from that were neither scored nor are there to be scored. */
 void scoring_find_missing(struct coordinator *self, const struct train_settings *settings);
 
+/* The summary's figures are those of the newest checkpoint that was scored. */
+void scoring_take(struct coordinator *self, struct scored scored);
+
 /* Whether training is to wait for an evaluator; says so in the log. Sets self->full. */
 bool scoring_full(struct coordinator *self);
 

@@ -39,14 +39,9 @@ static int publish_earlier(struct coordinator *self, const char *folder, uint64_
 
 /* The figures of the newest checkpoint that was scored, in case that no other will be. */
 static void restore_summary(struct coordinator *self) {
-    for (size_t i = 0; i < self->scores.count; i++) {
-        const struct evaluation *line = &self->scores.list[i];
-        if (line->step > self->settings.start->step || line->step < self->scored_step)
-            continue;
-        self->scored_step = line->step;
-        self->summary.digit_accuracy = evaluation_digit_accuracy(line);
-        self->summary.sum_accuracy = evaluation_sum_accuracy(line);
-    }
+    size_t after = evaluations_place(&self->scores, self->settings.start->step + 1);
+    if (after > 0)
+        scoring_take(self, scored_of(&self->scores.list[after - 1]));
 }
 
 int scoring_restore(struct coordinator *self, const char *folder, struct error *error) {
@@ -67,7 +62,7 @@ int scoring_restore(struct coordinator *self, const char *folder, struct error *
     if (errno != 0)
         return error_set_errno(error, "looking for checkpoints in %s", folder);
     /* One was there, and comes back. */
-    if (there > 0 || self->best.step > 0)
+    if (there > 0 || self->best.file.step > 0)
         publisher_expect(self->publisher, there > 0);
     best_published(&self->best, self->publisher);
     restore_summary(self);
@@ -98,6 +93,14 @@ bool scoring_full(struct coordinator *self) {
         log_warning(self->log, "waiting for an evaluator: %d checkpoints unscored",
                     publisher_counts(self->publisher).owed);
     return self->full;
+}
+
+void scoring_take(struct coordinator *self, struct scored scored) {
+    if (scored.step < self->scored_step)
+        return;
+    self->scored_step = scored.step;
+    self->summary.digit_accuracy = scored.digit;
+    self->summary.sum_accuracy = scored.sum;
 }
 
 /* --- at the end ------------------------------------------------------------------------------- */
@@ -132,10 +135,10 @@ int scoring_check(struct coordinator *self, struct error *error) {
         return error_set(error, ERROR_IO,
                          "%d checkpoints were not scored and are gone, the first of step %" PRIu64,
                          self->missing, self->missing_step);
-    if (self->best.lost || self->best.unknown)
+    if (self->best.lost.step || self->best.unknown)
         return error_set(error, ERROR_IO, "the best checkpoint, step %" PRIu64 ", %s",
-                         self->best.lost ? self->best.lost : self->best.step,
-                         self->best.lost ? "is not in best.safetensors" : "is not scored");
+                         self->best.lost.step ? self->best.lost.step : self->best.file.step,
+                         self->best.lost.step ? "is not in best.safetensors" : "is not scored");
     if (unscored > 0)
         log_info(self->log, "no evaluator joined: %d checkpoints are unscored", unscored);
     else if (self->settings.settings->run_dir && self->scored_step > 0 &&

@@ -31,6 +31,20 @@ static int predict(struct engine *engine, const uint8_t *images, const uint8_t *
 
 static const struct engine_ops fake = {.name = "fake", .predict = predict};
 
+/* All of the images in one go. */
+static int score_all(const uint8_t *images, const uint8_t *labels, uint32_t count,
+                     const struct score_settings *settings, struct score *score,
+                     struct error *error) {
+    struct scoring *scoring = score_create(&fake, NULL, images, labels, count, settings, error);
+    int more = scoring ? 1 : -1;
+    while (more > 0)
+        more = score_next(scoring, error);
+    if (more == 0)
+        *score = score_result(scoring);
+    score_destroy(&scoring);
+    return more;
+}
+
 Test(score, counts_exactly) {
     static uint8_t images[COUNT * IMAGE_PIXELS], labels[COUNT];
     struct score score;
@@ -40,7 +54,7 @@ Test(score, counts_exactly) {
         labels[i] = (uint8_t)(i % 10);
     }
     struct score_settings settings = {.batch = 4, .seed = 3, .digit_weight = 1, .sum_weight = 2};
-    cr_assert_eq(score_run(&fake, NULL, images, labels, COUNT, &settings, &score, &error), 0);
+    cr_assert_eq(score_all(images, labels, COUNT, &settings, &score, &error), 0);
     cr_expect_eq(score.count, COUNT);
     cr_expect_eq(score.digit_hits, COUNT - 5 - 1); /* 0, 5, 10, 15, 20; and 7 */
     cr_expect_eq(score.sum_hits, COUNT - 9);       /* 0, 3, … 24 */
@@ -49,13 +63,13 @@ Test(score, counts_exactly) {
     double right = log(1 + 18 * exp(-9));
     cr_expect(fabs(score.sum_loss - (right + 9 * 9.0 / COUNT)) < 1e-5, "%g", score.sum_loss);
     settings.all_digits = true;
-    cr_assert_eq(score_run(&fake, NULL, images, labels, COUNT, &settings, &score, &error), 0);
+    cr_assert_eq(score_all(images, labels, COUNT, &settings, &score, &error), 0);
     cr_expect_eq(score.count, 10 * COUNT);
     cr_expect_eq(score.digit_hits, 10 * (COUNT - 6));
     labels[3] = 10;
-    cr_expect_eq(score_run(&fake, NULL, images, labels, COUNT, &settings, &score, &error), -1);
+    cr_expect_eq(score_all(images, labels, COUNT, &settings, &score, &error), -1);
     cr_expect_eq(error.code, ERROR_CORRUPT);
-    cr_expect_eq(score_run(&fake, NULL, images, labels, 0, &settings, &score, &error), -1);
+    cr_expect_eq(score_all(images, labels, 0, &settings, &score, &error), -1);
     cr_expect_eq(error.code, ERROR_INVALID);
 }
 

@@ -82,7 +82,7 @@ static uint64_t in_place(void) {
 
 static void score(uint64_t step, double digit, double sum) {
     publisher_report(publisher, 0, step, true, false);
-    best_consider(&best, publisher, step, digit, sum);
+    best_consider(&best, publisher, (struct scored){step, digit, sum});
 }
 
 /* Appends a line about a checkpoint; out of 1000. NULL weights: a line of before they were there.
@@ -141,7 +141,7 @@ Test(best, the_highest_sum_and_of_equal_ones_the_lowest_step) {
     publish(&saved);
     score(5, 0.91, 0.8);
     cr_expect_eq(in_place(), 5);
-    cr_expect_eq(best.step, 5);
+    cr_expect_eq(best.file.step, 5);
     publisher_tidy(publisher);
     cr_expect_eq(in_place(), 5, "it outlives its other name");
     cr_expect_eq(scratch_count(folder), 2, "nothing else is left");
@@ -156,9 +156,9 @@ Test(best, a_restart_does_not_forget_it) {
     add_line(&other, 980, 980, true);
     cr_assert_eq(unlink(old.path), 0);
     restore(360);
-    cr_expect_eq(best.step, 340);
-    cr_expect_eq(best.digit, 0.99);
-    cr_expect_eq(best.lost, 0);
+    cr_expect_eq(best.file.step, 340);
+    cr_expect_eq(best.file.digit, 0.99);
+    cr_expect_eq(best.lost.step, 0);
     next = write_step(400);
     publish(&next);
     score(400, 0.988, 0.988);
@@ -179,19 +179,19 @@ Test(best, the_lines_say_which_and_a_kept_file_is_put_in_place) {
         add_line(&old, 500, 500, both[i]);
         add_line(&newer, 600, 500, both[i]);
         restore(20);
-        cr_expect_eq(best.step, 20);
+        cr_expect_eq(best.file.step, 20);
         cr_expect_eq(in_place(), 20);
         damage(best_path); /* and with it the checkpoint: it is the same file */
         restore(20);
-        cr_expect_eq(best.step, 10);
+        cr_expect_eq(best.file.step, 10);
         cr_expect_eq(in_place(), 10);
-        cr_expect_eq(best.lost, 20);
+        cr_expect_eq(best.lost.step, 20);
         cr_expect(strstr(logged(), "the best checkpoint, step 20, is lost"));
         write_step(20);
         cr_assert_eq(unlink(best_path), 0);
         restore(20);
         cr_expect_eq(in_place(), 20, "a missing file");
-        cr_expect_eq(best.lost, 0);
+        cr_expect_eq(best.lost.step, 0);
         char path[96];
         snprintf(path, sizeof path, "%s/evaluations.jsonl", folder);
         cr_assert_eq(unlink(path), 0);
@@ -209,8 +209,8 @@ Test(best, lines_of_later_steps_wait_for_their_step) {
     add_line(&newer, 600, 500, true);
     damage(newer.path);
     restore(10);
-    cr_expect_eq(best.step, 10);
-    cr_expect_eq(best.lost, 0, "it comes again");
+    cr_expect_eq(best.file.step, 10);
+    cr_expect_eq(best.lost.step, 0, "it comes again");
     newer = write_step(20);
     publish(&newer);
     score(20, 0.6, 0.5);
@@ -218,7 +218,7 @@ Test(best, lines_of_later_steps_wait_for_their_step) {
 
     cr_assert_eq(unlink(newer.path), 0); /* but where its file is in place, it counts */
     restore(10);
-    cr_expect_eq(best.step, 20);
+    cr_expect_eq(best.file.step, 20);
     cr_expect_eq(in_place(), 20);
 }
 
@@ -259,7 +259,7 @@ Test(best, a_file_without_a_line_is_not_replaced_by_a_worse_one_that_has_one) {
     add_line(&newer, 700, 700, true);
     restore(20);
     cr_expect(best.unknown);
-    cr_expect_eq(best.rival, 20);
+    cr_expect_eq(best.rival.step, 20);
     publish(&old);
     publish(&newer);
     best_published(&best, publisher);
@@ -267,7 +267,7 @@ Test(best, a_file_without_a_line_is_not_replaced_by_a_worse_one_that_has_one) {
     publisher_tidy(publisher);
     score(10, 0.9, 0.9);
     cr_expect_eq(in_place(), 10);
-    cr_expect_eq(best.step, 10);
+    cr_expect_eq(best.file.step, 10);
 }
 
 Test(best, what_cannot_be_put_in_place_is_lost_until_a_better_one_comes) {
@@ -278,11 +278,11 @@ Test(best, what_cannot_be_put_in_place_is_lost_until_a_better_one_comes) {
     score(1, 0.5, 0.5);
     cr_assert_eq(unlink(two.path), 0);
     score(2, 0.6, 0.6);
-    cr_expect_eq(best.lost, 2);
+    cr_expect_eq(best.lost.step, 2);
     cr_expect_eq(in_place(), 1, "the one before is as it was");
     cr_expect(strstr(logged(), "best.safetensors is not step 2's: making "));
     score(3, 0.7, 0.7);
-    cr_expect_eq(best.lost, 0);
+    cr_expect_eq(best.lost.step, 0);
     cr_expect_eq(in_place(), 3);
 }
 
