@@ -26,6 +26,7 @@ struct column {
                  bool ascii);
     const char *label, *title;
     enum form last;
+    const char *tag; /* of its curve in TensorBoard; NULL: it has none */
 };
 
 /* --- values for people ------------------------------------------------------------------------ */
@@ -111,15 +112,15 @@ static const struct column columns[] = {
      .show = show_epoch, .label = "epoch", .last = NO_MARGINS},
     {.field = {AT(samples), .kind = FIELD_COUNT}, WIRE(samples)},
     {.field = {AT(loss), .kind = FIELD_REAL_OR_NULL}, WIRE(loss),
-     .show = show_loss, .label = "loss", .title = "loss", .last = NO_SECONDS},
+     .show = show_loss, .label = "loss", .title = "loss", .last = NO_SECONDS, .tag = "loss"},
     {.field = {AT(digit_loss), .kind = FIELD_REAL_OR_NULL, .optional = true}, WIRE(digit_loss),
-     .show = show_loss, .label = "digit loss", .title = "digit loss", .last = WHOLE},
+     .show = show_loss, .label = "digit loss", .title = "digit loss", .last = WHOLE, .tag = "digit/loss"},
     {.field = {AT(sum_loss), .kind = FIELD_REAL_OR_NULL, .optional = true}, WIRE(sum_loss),
-     .show = show_loss, .label = "sum loss", .title = "sum loss", .last = WHOLE},
+     .show = show_loss, .label = "sum loss", .title = "sum loss", .last = WHOLE, .tag = "sum/loss"},
     {.field = DERIVED(digit_accuracy, digit_hits, write_accuracy),
-     .show = show_accuracy, .label = "digit", .title = "digit accuracy", .last = NO_EPOCH},
+     .show = show_accuracy, .label = "digit", .title = "digit accuracy", .last = NO_EPOCH, .tag = "digit/accuracy"},
     {.field = DERIVED(sum_accuracy, sum_hits, write_accuracy),
-     .show = show_accuracy, .label = "sum", .title = "sum accuracy", .last = NO_EPOCH},
+     .show = show_accuracy, .label = "sum", .title = "sum accuracy", .last = NO_EPOCH, .tag = "sum/accuracy"},
     {.field = DERIVED(digit_interval, digit_hits, write_interval)},
     {.field = DERIVED(sum_interval, sum_hits, write_interval)},
     {.field = {AT(checkpoint_sha256), .kind = FIELD_SHA256}, WIRE(sha256)},
@@ -137,9 +138,6 @@ static const struct column columns[] = {
 
 #define COLUMNS (sizeof columns / sizeof *columns)
 static const struct column *const end = columns + COLUMNS;
-
-/* What earlier versions did not record. */
-static const struct evaluation unknown = {.digit_loss = NAN, .sum_loss = NAN};
 
 /* --- the facts -------------------------------------------------------------------------------- */
 
@@ -236,6 +234,18 @@ bool evaluation_row(const struct evaluation *self, int index, const char **title
     return false;
 }
 
+const char *evaluation_scalar(const struct evaluation *self, int index, double *value) {
+    for (const struct column *column = columns; column < end; column++) {
+        const void *at = (const char *)self + column->field.offset;
+        if (!column->tag || index-- > 0)
+            continue;
+        *value = column->field.write ? fraction(*(const uint32_t *)at, self->count)
+                                     : *(const double *)at;
+        return column->tag;
+    }
+    return NULL;
+}
+
 /* --- one line of evaluations.jsonl ------------------------------------------------------------ */
 
 char *evaluation_to_json(const struct evaluation *self, struct error *error) {
@@ -264,7 +274,7 @@ char *evaluation_to_json(const struct evaluation *self, struct error *error) {
 
 int evaluation_from_json(struct evaluation *self, const char *text, size_t size, const char *origin,
                          struct error *error) {
-    struct evaluation read = unknown;
+    struct evaluation read = {0};
     json_error_t where;
     json_t *values = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
     int status = values ? 0 : error_set(error, ERROR_CORRUPT, "%s", where.text);

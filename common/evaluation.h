@@ -14,6 +14,7 @@
 #define EVALUATION_LINE 1024    /* bytes that hold any line for people, NUL included */
 #define EVALUATION_NAME 64      /* bytes of an evaluator's name, NUL included */
 #define EVALUATION_ERROR 256    /* bytes of the reason of a failure, NUL included */
+#define EVALUATION_SCALARS 8    /* curves in TensorBoard, at most */
 #define EVALUATION_HASHES 2     /* SHA-256 in a message */
 #define EVALUATION_EPOCHS 1e9   /* any epoch is at most this, */
 #define EVALUATION_SECONDS 1e12 /* and any time since the run began */
@@ -61,6 +62,10 @@ const char *evaluation_line(const struct evaluation *self, int columns, bool asc
  * beyond the last; text is "" where the value is not recorded. */
 bool evaluation_row(const struct evaluation *self, int index, const char **title,
                     char text[static EVALUATION_LINE]);
+
+/* The point of a curve with this index, from 0, below EVALUATION_SCALARS: its tag in TensorBoard
+ * ("digit/accuracy"), and *value. NULL beyond the last. */
+const char *evaluation_scalar(const struct evaluation *self, int index, double *value);
 
 /* One JSON object in one line, newline included. Numbers have 15 digits; what is not finite is
  * null. The caller frees; NULL with ERROR_INVALID for a failed or unreasonable evaluation,

@@ -102,7 +102,11 @@ int field_read(const struct field *self, const json_t *values, void *object, str
                                            [FIELD_FLAG] = "true or false",
                                            [FIELD_SHA256] = "64 hexadecimal digits"};
     const json_t *value = json_object_get(values, self->key);
-    if ((value && read_value(self, value, object) == 0) || self->optional)
+    if (value && read_value(self, value, object) == 0)
+        return 0;
+    if (self->optional && self->kind == FIELD_REAL_OR_NULL)
+        *(double *)((char *)object + self->offset) = NAN;
+    if (self->optional)
         return 0;
     return error_set(error, ERROR_CORRUPT, "'%s' is %s, expected %s", self->key,
                      value ? "not usable" : "missing", expected[self->kind]);

@@ -26,7 +26,7 @@ struct field {
     size_t offset;
     size_t size;   /* FIELD_TEXT */
     double max;    /* numbers; 0: none */
-    bool optional; /* where it is missing or wrong, the struct keeps what it has */
+    bool optional; /* where it is missing or wrong, it is NaN (FIELD_REAL_OR_NULL) or as before */
     /* In place of the kind's own. write: a new value, or NULL to leave the field out. read: 0, or
      * -1 where the value is none of this field. */
     json_t *(*write)(const struct field *self, const void *object);

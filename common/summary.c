@@ -111,7 +111,7 @@ int summary_write(const struct summary *self, const char *folder, struct error *
 }
 
 int summary_read(struct summary *self, const char *path, struct error *error) {
-    struct summary read = SUMMARY_INIT;
+    struct summary read = {0};
     uint8_t *text;
     size_t size;
     json_error_t where;

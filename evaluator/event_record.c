@@ -5,8 +5,6 @@
 
 enum { LENGTH_BYTES = 8, CRC_BYTES = 4 };
 
-const char *const event_tags[EVENT_TAGS] = {"digit/accuracy", "sum/accuracy", "loss"};
-
 static void put_little_endian(uint8_t *bytes, uint64_t value, int size) {
     for (int i = 0; i < size; i++)
         bytes[i] = (uint8_t)(value >> (8 * i));

@@ -1,17 +1,13 @@
 /* One record of an event file, as TensorFlow frames them (TFRecord): length, its masked CRC-32C,
- * the message, its masked CRC-32C; all numbers little-endian. And the names of our scalars. */
+ * the message, its masked CRC-32C; all numbers little-endian. */
 #ifndef EVALUATOR_EVENT_RECORD_H
 #define EVALUATOR_EVENT_RECORD_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define EVENT_TAGS 3
 #define EVENT_RECORD_HEAD 12 /* bytes before the message */
 #define EVENT_RECORD_TAIL 4  /* and after it */
-
-/* digit/accuracy, sum/accuracy, loss */
-extern const char *const event_tags[EVENT_TAGS];
 
 /* Frames the message of `size` bytes that stands at record + EVENT_RECORD_HEAD. */
 void event_record_frame(uint8_t *record, size_t size);

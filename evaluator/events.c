@@ -116,19 +116,21 @@ const char *events_path(const struct events *self) {
 int events_append(struct events *self, const struct evaluation *evaluation, double wall_time,
                   struct error *error) {
     assert(!evaluation->error[0]);
-    const double scalars[EVENT_TAGS] = {evaluation_digit_accuracy(evaluation),
-                                        evaluation_sum_accuracy(evaluation), evaluation->loss};
-    Tensorboard__Summary__Value values[EVENT_TAGS];
-    Tensorboard__Summary__Value *pointers[EVENT_TAGS];
-    for (int i = 0; i < EVENT_TAGS; i++) {
-        tensorboard__summary__value__init(&values[i]);
-        values[i].tag = (char *)event_tags[i];
-        values[i].value_case = TENSORBOARD__SUMMARY__VALUE__VALUE_SIMPLE_VALUE;
-        values[i].simple_value = (float)scalars[i];
-        pointers[i] = &values[i];
+    Tensorboard__Summary__Value values[EVALUATION_SCALARS];
+    Tensorboard__Summary__Value *pointers[EVALUATION_SCALARS];
+    const char *tag;
+    double scalar;
+    int count = 0;
+    for (; (tag = evaluation_scalar(evaluation, count, &scalar)); count++) {
+        assert(count < EVALUATION_SCALARS);
+        tensorboard__summary__value__init(&values[count]);
+        values[count].tag = (char *)tag;
+        values[count].value_case = TENSORBOARD__SUMMARY__VALUE__VALUE_SIMPLE_VALUE;
+        values[count].simple_value = (float)scalar;
+        pointers[count] = &values[count];
     }
     Tensorboard__Summary summary = TENSORBOARD__SUMMARY__INIT;
-    summary.n_value = EVENT_TAGS;
+    summary.n_value = (size_t)count;
     summary.value = pointers;
     Tensorboard__Event event = TENSORBOARD__EVENT__INIT;
     event.step = (int64_t)evaluation->step;

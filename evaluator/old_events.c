@@ -24,13 +24,17 @@ struct cleaning {
 
 enum verdict { KEEP, KEEP_POINT, DROP, FOREIGN };
 
-/* Whether all scalars are of the names that events.c gives. */
+/* Whether all scalars have tags that events.c gives. */
 static bool is_ours(const Tensorboard__Summary *summary) {
+    static const struct evaluation none;
+    double scalar;
     for (size_t i = 0; i < summary->n_value; i++) {
-        bool known = false;
-        for (int tag = 0; tag < EVENT_TAGS; tag++)
-            known |= strcmp(summary->value[i]->tag, event_tags[tag]) == 0;
-        if (!known)
+        const char *tag;
+        int at = 0;
+        while ((tag = evaluation_scalar(&none, at, &scalar)) &&
+               strcmp(summary->value[i]->tag, tag) != 0)
+            at++;
+        if (!tag)
             return false;
     }
     return summary->n_value > 0;

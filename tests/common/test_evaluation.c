@@ -130,6 +130,24 @@ Test(evaluation, rows_of_a_table) {
                                            "sum accuracy: 9.872 % [9.689, 10.058]\n");
 }
 
+Test(evaluation, curves) {
+    static const struct {
+        const char *tag;
+        double value;
+    } curves[] = {{"loss", 0.0412},
+                  {"digit/loss", 0.0201},
+                  {"sum/loss", 0.00211},
+                  {"digit/accuracy", 0.9897},
+                  {"sum/accuracy", 0.9872}};
+    struct evaluation evaluation = usual();
+    double value;
+    for (int i = 0; i < 5; i++) {
+        cr_assert_str_eq(evaluation_scalar(&evaluation, i, &value), curves[i].tag);
+        cr_expect_eq(value, curves[i].value, "%s", curves[i].tag);
+    }
+    cr_expect_null(evaluation_scalar(&evaluation, 5, &value));
+}
+
 Test(evaluation, a_line_of_json_has_every_figure_in_order) {
     struct evaluation evaluation = usual(), back;
     char *line = evaluation_to_json(&evaluation, &error);
