@@ -174,16 +174,14 @@ option = $(if $(strip $(call given,$(2))),--$(1)=$(call quote,$(call given,$(2))
 flag = $(if $(filter-out 0 no off false,$(strip $(call given,$(2)))),--$(1))
 # ARGS as words of the shell: "$$@" after this.
 with_args = $(if $(strip $(call given,ARGS)),words=$$(deploy/words ARGS $(call quote,$(call given,ARGS))) && eval "set -- $$words" &&)
-# The beginning of a command that goes on with a run, for the launcher to say.
-run_names := RUN NET RECIPE SEED EPOCHS STEPS UNTIL DEVICE PRECISION DATA HOLD_OUT \
-  TRANSPOSE LOADERS AUGMENTERS RESUME OTHER_BITS FORCE KEEP_GOING ARGS
-make_command = make$(if $(subst /$(CURDIR)/,,/$(value PWD)/), -C $(call quote,$(CURDIR))) run-pipeline$(foreach \
-  name,$(filter-out $(run_names),$(given_names)), $(name)=$(call quote,$(value $(name))))
+# The command that was typed, for the launcher to repeat: without the variables, and these.
+make_command = make$(if $(subst /$(CURDIR)/,,/$(value PWD)/), -C $(call quote,$(CURDIR))) run-pipeline
+make_given = $(foreach name,$(filter-out RUN RESUME FORCE,$(given_names)), $(name)=$(call quote,$(value $(name))))
 # A resumed run knows its data: none is looked for unless DATA names some.
 find_data = $(if $(strip $(call given,DATA)),1,$(if $(call flag,resume,RESUME),,1))
 run-pipeline: build ## train, evaluate and report on this machine: the main job
 	@$(with_args) $(if $(find_data),data=$$($(out)/bin/loader --find $(call option,data,DATA)) && { [ "$$data" != auto ] || data=; } &&) \
-	DIGITSUM_MAKE=$(call quote,$(make_command)) \
+	DIGITSUM_MAKE=$(call quote,$(make_command)) DIGITSUM_MAKE_GIVEN=$(call quote,$(make_given)) \
 	exec $(out)/bin/pipeline $(if $(find_data),$${data:+--data="$$data"}) $(call option,run,RUN) $(call option,net,NET) \
 	  $(call option,recipe,RECIPE) $(call option,seed,SEED) $(call option,epochs,EPOCHS) \
 	  $(call option,steps,STEPS) $(call option,until,UNTIL) $(call option,device,DEVICE) \

@@ -19,16 +19,16 @@ struct settings {
 #define AT(field) offsetof(struct settings, field)
 /* clang-format off */
 static const struct option_row rows[] = {
-    {"join", 'j', OPTION_TEXT, AT(exchange.join), 0, 0, NULL, "tcp://127.0.0.1:5555", "ADDR",
-     "the trainer's address", 0},
-    {"threads", 't', OPTION_INT, AT(exchange.threads), 1, 256, NULL, "1", "N",
-     "that warp images: at most one for each processor", 0},
-    {"patience", 0, OPTION_INT, AT(exchange.patience), 1, 86400, NULL, "60", "SECONDS",
-     "give up when the trainer is silent for so long", 0},
-    {"name", 'n', OPTION_TEXT, AT(exchange.name), 0, 0, NULL, NULL, "NAME",
-     "of this process; without it, its role, host and number", 0},
-    {"log-level", 0, OPTION_CHOICE, AT(log_level), 0, 0, "debug|info|warning|error", "info",
-     "LEVEL", "least level that is logged", 0},
+    {.name = "join", .letter = 'j', .kind = OPTION_TEXT, .offset = AT(exchange.join), .fallback = "tcp://127.0.0.1:5555", .argument = "ADDR",
+     .help = "the trainer's address"},
+    {.name = "threads", .letter = 't', .kind = OPTION_INT, .offset = AT(exchange.threads), .min = 1, .max = 256, .fallback = "1", .argument = "N",
+     .help = "threads that warp images, at most one per processor"},
+    {.name = "patience", .kind = OPTION_INT, .offset = AT(exchange.patience), .min = 1, .max = 86400, .fallback = "60", .argument = "SECONDS",
+     .help = "exit when the trainer has been silent for so long"},
+    {.name = "name", .letter = 'n', .kind = OPTION_TEXT, .offset = AT(exchange.name), .argument = "NAME",
+     .help = "name of this process (default: role, host and process id)"},
+    {.name = "log-level", .kind = OPTION_CHOICE, .offset = AT(log_level), .choices = "debug|info|warning|error", .fallback = "info", .argument = "LEVEL",
+     .help = "min level that is logged"},
 };
 /* clang-format on */
 

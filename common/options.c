@@ -1,11 +1,10 @@
-/* See options.h: the rows, their values, and argp. Files are options_file.c's. */
+/* See options.h: the rows, their values and the command line. Files are options_file.c's. */
 #include "common/options.h"
 
 #include "common/options_private.h"
 #include "common/suggest.h"
 #include "common/version.h"
 
-#include <argp.h>
 #include <assert.h>
 #include <errno.h>
 #include <getopt.h>
@@ -16,7 +15,7 @@
 
 const char *const DIGITSUM_VERSION = VERSION_TEXT;
 
-enum { FIRST_KEY = 1000 }; /* keys of rows and of long options: above every letter */
+enum { VERSION_KEY = 998, HELP_KEY, FIRST_KEY }; /* of long options: above every letter */
 
 /* --- values ------------------------------------------------------------------------------------
  */
@@ -53,14 +52,14 @@ static void write_bound(char text[static 32], const struct option_row *row, doub
 static int bounds_error(const struct option_row *row, const char *text, const char *where,
                         struct error *error) {
     const char *whole = row->kind == OPTION_INT ? "whole " : "";
-    if (row->least == row->most)
+    if (row->min == row->max)
         return error_set(error, ERROR_INVALID, "%s%s %s: must be a %snumber", where, row->name,
                          text, whole);
-    char least[32], most[32];
-    write_bound(least, row, row->least);
-    write_bound(most, row, row->most);
+    char min[32], max[32];
+    write_bound(min, row, row->min);
+    write_bound(max, row, row->max);
     return error_set(error, ERROR_INVALID, "%s%s %s: must be a %snumber from %s to %s", where,
-                     row->name, text, whole, least, most);
+                     row->name, text, whole, min, max);
 }
 
 static int choice_error(const struct option_row *row, const char *text, const char *where,
@@ -74,7 +73,7 @@ static int choice_error(const struct option_row *row, const char *text, const ch
 }
 
 static bool in_bounds(const struct option_row *row, double value) {
-    return row->least == row->most || (value >= row->least && value <= row->most);
+    return row->min == row->max || (value >= row->min && value <= row->max);
 }
 
 /* Whether `text` is one of the words of "a|b|c". */
@@ -158,89 +157,86 @@ int options_set(struct options *self, const struct option_row *row, const char *
 static int set_defaults(struct options *self, struct error *error) {
     for (size_t i = 0; i < self->program->count; i++) {
         const struct option_row *row = &self->program->rows[i];
-        assert(!row->standard || !(row->use & OPTION_MANY));
-        if (row->name && row->standard &&
-            options_set(self, row, row->standard, "the default of --", error) != 0)
+        assert(!row->fallback || !(row->use & OPTION_MANY));
+        if (row->name && row->fallback &&
+            options_set(self, row, row->fallback, "the default of --", error) != 0)
             return -1;
     }
     return 0;
 }
 
-/* --- argp --------------------------------------------------------------------------------------
+/* --- --help ------------------------------------------------------------------------------------
  */
 
-struct parsing {
-    struct options *self;
-    struct error *error;
-    bool failed;
-};
+enum { HELP_COLUMN = 29, HELP_WIDTH = 79 };
 
-static int key_of(const struct options_program *program, size_t i) {
-    return program->rows[i].letter ? program->rows[i].letter : FIRST_KEY + (int)i;
+/* Columns of a UTF-8 text without wide characters. */
+static int columns_of(const char *text, size_t size) {
+    int columns = 0;
+    for (size_t i = 0; i < size; i++)
+        columns += (text[i] & 0xc0) != 0x80;
+    return columns;
 }
 
-/* The row that an argp key stands for, or count. */
-static size_t row_of(const struct options_program *program, int key) {
-    size_t i = 0;
-    while (i < program->count && !(program->rows[i].name && key_of(program, i) == key))
-        i++;
-    return i;
-}
-
-static error_t parse_one(int key, char *argument, struct argp_state *state) {
-    struct parsing *parsing = state->input;
-    struct options *self = parsing->self;
-    size_t i = row_of(self->program, key);
-    if (i < self->program->count) {
-        const struct option_row *row = &self->program->rows[i];
-        if (options_set(self, row, argument ? argument : "true", "--", parsing->error) == 0) {
-            self->given[i] = true;
-            return 0;
+/* Prints words from `column` on, broken before HELP_WIDTH; further lines begin at `indent`. */
+static void print_wrapped(const char *text, int column, int indent) {
+    for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
+        size_t size = strcspn(text, " ");
+        int width = columns_of(text, size);
+        if (column > indent && column + 1 + width > HELP_WIDTH) {
+            printf("\n%*s", indent, "");
+            column = indent;
         }
-        parsing->failed = true;
-        return EINVAL;
+        column += printf("%s", column > indent ? " " : "") + width;
+        printf("%.*s", (int)size, text);
+        text += size;
     }
-    if (key != ARGP_KEY_ARG)
-        return ARGP_ERR_UNKNOWN;
-    if (self->program->positional && !self->positional_given) {
-        const char *copy = keep(self, argument);
-        *(const char **)((char *)self->target + self->program->positional_offset) = copy;
-        self->positional_given = true;
-        return copy ? 0 : ENOMEM;
-    }
-    error_set(parsing->error, ERROR_INVALID, "unexpected argument '%s'; see --help", argument);
-    parsing->failed = true;
-    return EINVAL;
+    putchar('\n');
 }
 
-/* Help texts with their defaults appended, as argp wants them. -1 when memory is short. */
-static int describe(struct options *self, struct argp_option *entries) {
-    int group = 0;
-    for (size_t i = 0; i < self->program->count; i++) {
-        const struct option_row *row = &self->program->rows[i];
-        struct argp_option *entry = &entries[i];
-        if (!row->name) {
-            *entry = (struct argp_option){.doc = row->help, .group = ++group};
-            continue;
-        }
-        char help[512];
-        const char *argument = row->argument ? row->argument : "WORD";
-        if (row->kind == OPTION_FLAG)
-            argument = NULL;
-        bool fallback = row->standard && row->kind != OPTION_FLAG;
-        snprintf(help, sizeof help, "%s%s%s%s%s%s", row->help, row->choices ? ": " : "",
-                 row->choices ? row->choices : "", fallback ? " (default " : "",
-                 fallback ? row->standard : "", fallback ? ")" : "");
-        *entry = (struct argp_option){.name = row->name,
-                                      .key = key_of(self->program, i),
-                                      .arg = argument,
-                                      .doc = keep(self, help),
-                                      .group = group};
-        if (!entry->doc)
-            return -1;
+static void print_row(const struct option_row *row) {
+    char letter[8] = "", help[1024];
+    if (row->letter)
+        snprintf(letter, sizeof letter, "-%c, ", row->letter);
+    bool value = row->kind != OPTION_FLAG, fallback = value && row->fallback;
+    int column =
+        printf("  %4s--%s%s%s", letter, row->name, value ? "=" : "", value ? row->argument : "");
+    if (column >= HELP_COLUMN) {
+        putchar('\n');
+        column = 0;
     }
-    return 0;
+    printf("%*s", HELP_COLUMN - column, "");
+    snprintf(help, sizeof help, "%s%s%s%s%s%s", row->help, row->choices ? ": " : "",
+             row->choices ? row->choices : "", fallback ? " (default " : "",
+             fallback ? row->fallback : "", fallback ? ")" : "");
+    print_wrapped(help, HELP_COLUMN, HELP_COLUMN);
 }
+
+/* In the order of the table. */
+static void print_help(const struct options_program *program) {
+    static const struct option_row own[] = {
+        {.name = "help", .letter = '?', .kind = OPTION_FLAG, .help = "print this text"},
+        {.name = "version", .letter = 'V', .kind = OPTION_FLAG, .help = "print the version"}};
+    printf("Usage: %s [OPTION...]%s%s\n", program->name, program->positional ? " " : "",
+           program->positional ? program->positional : "");
+    print_wrapped(program->summary, 0, 0);
+    putchar('\n');
+    for (size_t i = 0; i < program->count; i++) {
+        const struct option_row *row = &program->rows[i];
+        if (row->name)
+            print_row(row);
+        else
+            printf("%s%s:\n", i > 0 ? "\n" : "", row->help);
+    }
+    putchar('\n');
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        print_row(&own[i]);
+    if (program->example)
+        printf("\n%s\n", program->example);
+}
+
+/* --- the command line --------------------------------------------------------------------------
+ */
 
 /* The options that begin like this, as "--batch or --bias": what getopt takes for none of them. */
 static void list_longer(const struct options_program *program, const char *name, size_t length,
@@ -271,100 +267,101 @@ static int unknown_option(const struct options_program *program, const char *cul
         if (program->rows[i].name)
             suggest_try(&suggestion, program->rows[i].name);
     const char *best = suggest_best(&suggestion);
-    if (!best && program->elsewhere)
-        return error_set(error, ERROR_INVALID, "unknown option '%.200s'; see --help; %s", culprit,
-                         program->elsewhere);
     return error_set(error, ERROR_INVALID, "unknown option '%.200s'; %s%s%s", culprit,
                      best ? "did you mean --" : "see --help", best ? best : "", best ? "?" : "");
 }
 
-/* One sentence for an option that getopt does not like, given getopt's state after it. */
+/* One sentence for an option that getopt refused, given getopt's state after it. */
 static int name_culprit(const struct options_program *program, char **argv, int verdict,
                         struct error *error) {
-    bool is_long = optopt == 0 || optopt >= FIRST_KEY; /* 0: unknown, or short for several */
+    bool is_long = optopt == 0 || optopt >= VERSION_KEY; /* 0: unknown, or short for several */
     char letter[3] = {'-', (char)optopt, '\0'};
     const char *culprit = is_long ? argv[optind - 1] : letter;
     if (verdict == ':')
         return error_set(error, ERROR_INVALID, "%s needs a value; see --help", culprit);
-    if (optopt >= FIRST_KEY)
+    if (optopt >= VERSION_KEY)
         return error_set(error, ERROR_INVALID, "%.*s takes no value; see --help",
                          (int)strcspn(culprit, "="), culprit);
     return unknown_option(program, culprit, is_long, error);
 }
 
-/* argp words its own complaints, in two lines: so getopt, on which argp stands, looks over the
- * arguments first. */
-static int look_over(const struct options_program *program, int argc, char **argv,
-                     struct error *error) {
-    /* argp's own. The last is hidden, but makes short forms ambiguous. */
-    static const char *const own[] = {"help", "usage", "version", "program-name"};
-    struct option *longs = calloc(program->count + 5, sizeof *longs);
-    char *letters = calloc(2 * program->count + 4, 1);
-    char **copy = calloc((size_t)argc + 1, sizeof *copy); /* getopt sorts what it is given */
-    size_t count = 0, length = 0;
-    int status = 0, verdict;
-    if (!longs || !letters || !copy) {
-        status = error_set(error, ERROR_MEMORY, "no memory for the options");
-        goto done;
-    }
-    memcpy(copy, argv, (size_t)argc * sizeof *copy);
-    letters[length++] = ':';
-    letters[length++] = 'V';
-    for (size_t i = 0; i < program->count; i++) {
+/* What getopt_long is told; --help and --version come last. */
+struct grammar {
+    struct option *longs;
+    char *letters;
+};
+
+static int make_grammar(const struct options_program *program, struct grammar *grammar) {
+    size_t count = program->count, length = 0;
+    grammar->longs = calloc(count + 3, sizeof *grammar->longs);
+    grammar->letters = calloc(2 * count + 4, 1);
+    if (!grammar->longs || !grammar->letters)
+        return -1;
+    grammar->letters[length++] = ':';
+    grammar->letters[length++] = 'V';
+    for (size_t i = 0; i < count; i++) {
         const struct option_row *row = &program->rows[i];
         int takes = row->kind == OPTION_FLAG ? no_argument : required_argument;
-        if (!row->name)
-            continue;
-        longs[count] = (struct option){row->name, takes, NULL, FIRST_KEY + (int)count};
-        count++; /* to getopt, options that are equal but for the name are never ambiguous */
+        /* A heading has a place too, with a name that nobody can write. */
+        grammar->longs[i] =
+            (struct option){row->name ? row->name : "=", takes, NULL, FIRST_KEY + (int)i};
         if (row->letter)
-            letters[length++] = (char)row->letter;
+            grammar->letters[length++] = (char)row->letter;
         if (row->letter && takes == required_argument)
-            letters[length++] = ':';
+            grammar->letters[length++] = ':';
     }
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++, count++)
-        longs[count] = (struct option){own[i], i == 3, NULL, FIRST_KEY + (int)count};
-    opterr = 0;
-    optind = 0; /* begin anew */
-    while (status == 0 && (verdict = getopt_long(argc, copy, letters, longs, NULL)) != -1)
-        if ((verdict == '?' && optopt != '?') || verdict == ':') /* -? is help */
-            status = name_culprit(program, copy, verdict, error);
-    opterr = 1;
-    optind = 0;
-done:
-    free(copy);
-    free(letters);
-    free(longs);
-    return status;
+    grammar->longs[count] = (struct option){"help", no_argument, NULL, HELP_KEY};
+    grammar->longs[count + 1] = (struct option){"version", no_argument, NULL, VERSION_KEY};
+    return 0;
+}
+
+static int take_option(struct options *self, int key, struct error *error) {
+    const struct options_program *program = self->program;
+    size_t i = key >= FIRST_KEY ? (size_t)(key - FIRST_KEY) : 0;
+    while (key < FIRST_KEY && program->rows[i].letter != key)
+        i++;
+    self->given[i] = true;
+    return options_set(self, &program->rows[i], optarg ? optarg : "true", "--", error);
+}
+
+static int take_positional(struct options *self, const char *text, struct error *error) {
+    if (!self->program->positional || self->positional_given)
+        return error_set(error, ERROR_INVALID, "unexpected argument '%s'; see --help", text);
+    self->positional_given = true;
+    const char *copy = keep(self, text);
+    *(const char **)((char *)self->target + self->program->positional_offset) = copy;
+    return copy ? 0 : error_set(error, ERROR_MEMORY, "no memory for the options");
 }
 
 static int parse(struct options *self, int argc, char **argv, struct error *error) {
     const struct options_program *program = self->program;
-    struct argp_option *entries = calloc(program->count + 1, sizeof *entries);
-    char *summary = NULL, version[128];
-    int status = -1;
-    snprintf(version, sizeof version, "%s %s", program->name, DIGITSUM_VERSION);
-    if (look_over(program, argc, argv, error) != 0)
-        goto done;
-    if (!entries || describe(self, entries) != 0 ||
-        asprintf(&summary, "%s%s%s", program->summary, program->example ? "\v" : "",
-                 program->example ? program->example : "") < 0) {
-        error_set(error, ERROR_MEMORY, "no memory for the options");
-        goto done;
+    struct grammar grammar = {0};
+    char **words = calloc((size_t)argc + 1, sizeof *words); /* getopt sorts what it is given */
+    int status = 0, key;
+    if (make_grammar(program, &grammar) != 0 || !words)
+        status = error_set(error, ERROR_MEMORY, "no memory for the options");
+    else
+        memcpy(words, argv, (size_t)argc * sizeof *words);
+    opterr = 0;
+    optind = 0; /* begin anew */
+    while (status == 0 &&
+           (key = getopt_long(argc, words, grammar.letters, grammar.longs, NULL)) != -1) {
+        if (key == HELP_KEY || (key == '?' && optopt == '?')) {
+            print_help(program);
+            exit(0);
+        }
+        if (key == VERSION_KEY || key == 'V') {
+            printf("%s %s\n", program->name, DIGITSUM_VERSION);
+            exit(0);
+        }
+        status = key == '?' || key == ':' ? name_culprit(program, words, key, error)
+                                          : take_option(self, key, error);
     }
-    struct argp argp = {
-        .options = entries, .parser = parse_one, .args_doc = program->positional, .doc = summary};
-    struct parsing parsing = {self, error, false};
-    argp_program_version = version;
-    error_t failure = argp_parse(&argp, argc, argv, 0, NULL, &parsing);
-    if (failure == 0)
-        status = 0;
-    else if (!parsing.failed)
-        error_set(error, ERROR_INVALID, "the options cannot be read: %s", strerror(failure));
-    argp_program_version = NULL; /* libc's global: it must not outlive the text */
-done:
-    free(summary);
-    free(entries);
+    for (int i = optind; status == 0 && i < argc; i++)
+        status = take_positional(self, words[i], error);
+    free(words);
+    free(grammar.letters);
+    free(grammar.longs);
     return status;
 }
 

@@ -1,5 +1,5 @@
 /* Options as one table: name, kind, bounds, default, help, where the value is stored. Parsing, the
- * help text (argp), recipe files and the "settings as used" all come from the same rows.
+ * help text, recipe files and the "settings as used" all come from the same rows.
  *
  * Order of precedence: command line, then recipe file, then the row's default. */
 #ifndef COMMON_OPTIONS_H
@@ -13,8 +13,8 @@
 
 enum option_kind {
     OPTION_FLAG, /* bool: present or not; in a file: true or false */
-    OPTION_INT,  /* int64_t within [least, most]: digits and a sign, nothing else */
-    OPTION_REAL, /* double within [least, most]: decimal, an exponent allowed */
+    OPTION_INT,  /* int64_t within [min, max]: digits and a sign, nothing else */
+    OPTION_REAL, /* double within [min, max]: decimal, an exponent allowed */
     OPTION_TEXT, /* const char *, UTF-8, never NULL when there is a default; owned by the options */
     OPTION_CHOICE /* const char *, one of the words of `choices`, separated by '|' */
 };
@@ -32,9 +32,9 @@ struct option_row {
     int letter;       /* short name, or 0 */
     enum option_kind kind;
     size_t offset;        /* of the field in the target struct */
-    double least, most;   /* numbers; both 0: no bounds */
+    double min, max;      /* numbers; both 0: no bounds */
     const char *choices;  /* OPTION_CHOICE */
-    const char *standard; /* the default as text; NULL: zero, false or NULL, also where zero is out
+    const char *fallback; /* the default as text; NULL: zero, false or NULL, also where zero is out
                              of bounds: then it cannot be written, and means "not given" */
     const char *argument; /* what help calls the value: "N", "FILE" */
     const char *help;     /* one sentence; the default is appended by us */
@@ -47,8 +47,6 @@ struct options_program {
     const char *example; /* shown at the end of --help, or NULL */
     const struct option_row *rows;
     size_t count;
-    const char
-        *elsewhere; /* ends the sentence about an option that is like none of ours, or NULL */
     const char *positional;   /* what help calls the one positional argument, or NULL for none */
     size_t positional_offset; /* const char * in the target */
 };
@@ -57,7 +55,7 @@ struct options_program {
 struct options;
 
 /* Fills `target` from defaults and the command line. --help and --version print to standard output
- * and exit with 0 (argp does that). Anything unknown, out of bounds, misspelt or missing:
+ * and exit with 0. Anything unknown, out of bounds, misspelt or missing:
  * NULL with ERROR_INVALID, one sentence that names the option, the value and what is allowed, and
  * for a name or word that is not known the nearest one (suggest.h). Numbers are decimal. The result
  * owns the texts in `target` and must outlive it. `program` must outlive the result. */

@@ -133,7 +133,7 @@ int options_read_json(struct options *self, const json_t *values, unsigned only,
         if (!row || (only && !(row->use & only)))
             return error_set(error, ERROR_INVALID, "unknown setting '%.64s'", key);
         /* A number that was never set: where zero may not be written, it still is recorded so. */
-        if (!row->standard && json_is_number(value) && json_number_value(value) == 0.0)
+        if (!row->fallback && json_is_number(value) && json_number_value(value) == 0.0)
             continue;
         const char *string = json_text(value, row, text, sizeof text);
         bool absent =

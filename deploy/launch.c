@@ -1,11 +1,16 @@
 /* See launch.h. */
 #include "deploy/launch.h"
 
-#include <assert.h>
+#include "common/suggest.h"
+
+#include <fcntl.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* What each program's environment gets on top of ours. A row is here because it was measured. */
 
@@ -27,98 +32,170 @@ static const struct role {
              {"augment", environment_augment},
              {"evaluator", environment_evaluator}};
 
+struct words {
+    char **list; /* NULL-ended once there is one */
+    size_t count;
+    bool failed;
+};
+
+static void add(struct words *words, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add(struct words *words, const char *format, ...) {
+    char **list = realloc(words->list, (words->count + 2) * sizeof *list);
+    if (list)
+        words->list = list;
+    va_list values;
+    va_start(values, format);
+    if (words->failed || !list || vasprintf(&list[words->count], format, values) < 0)
+        words->failed = true;
+    else
+        words->count++;
+    va_end(values);
+    if (list)
+        list[words->count] = NULL;
+}
+
 #define AT(field) offsetof(struct launch, field)
 
 /* clang-format off */
 static const struct option_row rows[] = {
     {.help = "The run"},
     {.name = "run", .kind = OPTION_TEXT, .offset = AT(run), .argument = "NAME",
-     .help = "name of the run: letters, digits, '.', '_', '-'; network and time where it is not given"},
-    {.name = "runs", .kind = OPTION_TEXT, .offset = AT(runs), .standard = "runs", .argument = "DIR",
-     .help = "folder that the run's own folder is made in"},
+     .help = "name of the run: letters, digits, '.', '_', '-' (default: network and time)"},
+    {.name = "runs", .kind = OPTION_TEXT, .offset = AT(runs), .fallback = "runs", .argument = "DIR",
+     .help = "folder in which the run's own folder is made"},
     {.name = "resume", .kind = OPTION_FLAG, .offset = AT(resume),
-     .help = "go on with the run of that name from its last checkpoint"},
-    {.name = "other-bits", .kind = OPTION_FLAG, .offset = AT(other_bits),
-     .help = "go on even where threads, instruction set, library or engine are others than before: other weights"},
+     .help = "resume the run of that name from its newest checkpoint"},
     {.name = "force", .kind = OPTION_FLAG, .offset = AT(force),
-     .help = "throw away an older run of that name"},
-    {.help = "Training (the trainer's --help tells the defaults)"},
-    {.name = "net", .kind = OPTION_TEXT, .offset = AT(net), .standard = "quick", .argument = "NAME|FILE",
-     .help = "network: a name in model/nets, or a file"},
-    {.name = "recipe", .kind = OPTION_TEXT, .offset = AT(recipe), .argument = "NAME|FILE",
-     .help = "training settings: a file, or the name of a recipe beside the network"},
-    {.name = "seed", .kind = OPTION_INT, .offset = AT(seed), .least = 0, .most = 9007199254740991.0,
-     .argument = "N", .help = "the number that all random choices follow from"},
-    {.name = "epochs", .kind = OPTION_REAL, .offset = AT(epochs), .least = 1e-6, .most = 1e6,
-     .argument = "N", .help = "how long to train, in passes over the data"},
-    {.name = "steps", .kind = OPTION_INT, .offset = AT(steps), .least = 1, .most = 1e12,
-     .argument = "N", .help = "how long to train, in batches"},
-    {.name = "until", .kind = OPTION_TEXT, .offset = AT(until), .argument = "GOAL",
-     .help = "stop as soon as an evaluation reaches it, for example digit=99.0,sum=99.0"},
-    {.name = "keep-going", .kind = OPTION_FLAG, .offset = AT(keep_going),
-     .help = "train on when the loss is not a number or has exploded, instead of ending with status 1"},
+     .help = "delete an older run of that name first"},
     {.name = "device", .kind = OPTION_CHOICE, .offset = AT(device), .choices = "auto|cuda|cpu",
-     .standard = "auto", .argument = "DEVICE", .help = "where to train and evaluate"},
-    {.name = "precision", .kind = OPTION_CHOICE, .offset = AT(precision),
-     .choices = "auto|f32|tf32|bf16", .standard = "auto", .argument = "TYPE",
-     .help = "arithmetic"},
-    {.name = "tune", .kind = OPTION_FLAG, .offset = AT(tune),
-     .help = "measure on a GPU how to compute each convolution, once, and keep the choice"},
-    {.name = "ahead", .kind = OPTION_INT, .offset = AT(ahead), .least = 0, .most = 64,
-     .argument = "N", .help = "batches staged on a GPU before they are needed"},
-    {.name = "graph-steps", .kind = OPTION_INT, .offset = AT(graph_steps), .least = 0, .most = 32,
-     .argument = "N", .help = "steps that a GPU starts as one graph"},
-    {.name = "data", .kind = OPTION_TEXT, .offset = AT(data), .standard = "auto",
-     .argument = "SOURCE", .help = "auto, mnist, synthetic, or files: a path, or idx:, png:, csv: or npz: and a path; a resumed run keeps what it began with"},
-    {.name = "hold-out", .kind = OPTION_INT, .offset = AT(hold_out), .least = 0,
-     .most = SOURCE_HOLD_OUT_MOST,
-     .argument = "N", .help = "score N training images, not trained on, in place of the test split; a resumed run keeps it"},
+     .fallback = "auto", .argument = "DEVICE", .help = "where to train and evaluate"},
+    {.help = "Data (a resumed run keeps what it was started with)"},
+    {.name = "data", .kind = OPTION_TEXT, .offset = AT(data), .fallback = "auto", .argument = "SOURCE",
+     .help = "auto, mnist, synthetic, a path, or idx:, png:, csv: or npz: and a path"},
+    {.name = "hold-out", .kind = OPTION_INT, .offset = AT(hold_out), .max = SOURCE_HOLD_OUT_MOST, .argument = "N",
+     .help = "score N held-out training images instead of the test split"},
     {.name = "transpose", .kind = OPTION_FLAG, .offset = AT(transpose),
-     .help = "turn every image, rows to columns, as EMNIST's files need; a resumed run keeps it"},
+     .help = "transpose every image, as EMNIST's files need"},
     {.help = "Processes"},
-    {.name = "loaders", .kind = OPTION_INT, .offset = AT(loaders), .least = 1, .most = 64,
-     .standard = "1", .argument = "N", .help = "how many loaders"},
-    {.name = "augmenters", .kind = OPTION_INT, .offset = AT(augmenters), .least = 1, .most = 64,
-     .standard = "2", .argument = "N", .help = "how many augmenters"},
-    {.name = "evaluators", .kind = OPTION_INT, .offset = AT(evaluators), .least = 0, .most = 1,
-     .standard = "1", .argument = "N", .help = "how many evaluators"},
-    {.name = "trainer", .kind = OPTION_TEXT, .offset = AT(more_trainer), .use = OPTION_MANY,
-     .argument = "WORD", .help = "one more word for the trainer, as --trainer=--batch=256; may be repeated"},
-    {.name = "loader", .kind = OPTION_TEXT, .offset = AT(more_loader), .use = OPTION_MANY,
-     .argument = "WORD", .help = "one more word for each loader; may be repeated"},
-    {.name = "augment", .kind = OPTION_TEXT, .offset = AT(more_augment), .use = OPTION_MANY,
-     .argument = "WORD", .help = "one more word for each augmenter; may be repeated"},
-    {.name = "evaluator", .kind = OPTION_TEXT, .offset = AT(more_evaluator), .use = OPTION_MANY,
-     .argument = "WORD", .help = "one more word for the evaluator; may be repeated"},
-};
-
-/* Options that go on to a program: always, or only when they were given. What was not given is the
- * trainer's to decide, for it knows the recipe and what a resumed run began with. */
-static const struct passed {
-    const char *program, *option;
-    bool always;
-} passed[] = {
-    {"trainer", "net", false},      {"trainer", "recipe", false},     {"trainer", "seed", false},
-    {"trainer", "epochs", false},   {"trainer", "steps", false},      {"trainer", "until", false},
-    {"trainer", "device", false},   {"trainer", "precision", false},  {"trainer", "tune", false},
-    {"trainer", "ahead", false},    {"trainer", "graph-steps", false}, {"trainer", "resume", false},
-    {"trainer", "other-bits", false},
-    {"trainer", "keep-going", false},
-    {"loader", "data", true},       {"loader", "hold-out", true},    {"loader", "transpose", true},
-    {"evaluator", "device", false},
+    {.name = "loaders", .kind = OPTION_INT, .offset = AT(loaders), .min = 1, .max = 64, .fallback = "1",
+     .argument = "N", .help = "number of loaders"},
+    {.name = "augmenters", .kind = OPTION_INT, .offset = AT(augmenters), .min = 1, .max = 64, .fallback = "2",
+     .argument = "N", .help = "number of augmenters"},
+    {.name = "evaluators", .kind = OPTION_INT, .offset = AT(evaluators), .max = 1, .fallback = "1",
+     .argument = "N", .help = "number of evaluators"},
+    {.name = "trainer", .kind = OPTION_TEXT, .offset = AT(more_trainer), .use = OPTION_MANY, .argument = "WORD",
+     .help = "pass WORD to the trainer; may be repeated"},
+    {.name = "loader", .kind = OPTION_TEXT, .offset = AT(more_loader), .use = OPTION_MANY, .argument = "WORD",
+     .help = "pass WORD to each loader, as --loader=--train-limit=1000; may be repeated"},
+    {.name = "augment", .kind = OPTION_TEXT, .offset = AT(more_augment), .use = OPTION_MANY, .argument = "WORD",
+     .help = "pass WORD to each augmenter; may be repeated"},
+    {.name = "evaluator", .kind = OPTION_TEXT, .offset = AT(more_evaluator), .use = OPTION_MANY, .argument = "WORD",
+     .help = "pass WORD to the evaluator; may be repeated"},
 };
 /* clang-format on */
 
 const struct options_program launch_program = {
     .name = "pipeline",
-    .summary = "Trains, evaluates and reports on this machine: starts the loader, the augmenters, "
-               "the trainer and the evaluator, shows how far they are, and ends them in order.",
-    .example = "pipeline --net quick --epochs 3 --run first",
-    .elsewhere =
-        "an option of the trainer is given as --trainer=--batch=256, and so for the others",
+    .summary = "Trains, evaluates and reports on this machine: starts the loaders, the augmenters, "
+               "the trainer and the evaluator, shows their progress, and ends them in order. "
+               "All other options go to the trainer, as does everything after --.",
+    .example = "Example: pipeline --run first --net quick --epochs 3\n"
+               "The trainer's options: trainer --help",
     .rows = rows,
     .count = sizeof rows / sizeof *rows,
 };
+
+/* --- what goes to the trainer ------------------------------------------------------------------
+ */
+
+/* Whether a long option, `size` bytes of name, is one of ours or the beginning of one. */
+static bool is_ours(const char *name, size_t size) {
+    static const char *const own[] = {"help", "version"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strncmp(own[i], name, size) == 0)
+            return true;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].name && strncmp(rows[i].name, name, size) == 0)
+            return true;
+    return false;
+}
+
+/* Whether an option of ours takes a value, where the name is written in full. */
+static bool takes_value(const char *name, size_t size) {
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].name && strlen(rows[i].name) == size && strncmp(rows[i].name, name, size) == 0)
+            return rows[i].kind != OPTION_FLAG;
+    return false;
+}
+
+/* The option of ours that such a name may have been meant for: told if the trainer refuses it. */
+static void suspect(struct launch *launch, const char *word, size_t size) {
+    struct suggestion suggestion;
+    char name[SUGGEST_NAME];
+    if (launch->meant || size >= sizeof name)
+        return;
+    snprintf(name, sizeof name, "%.*s", (int)size, word + 2);
+    suggest_begin(&suggestion, name);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].name)
+            suggest_try(&suggestion, rows[i].name);
+    const char *best = suggest_best(&suggestion);
+    for (size_t i = 0; best && i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].name && strcmp(rows[i].name, best) == 0) {
+            launch->meant = rows[i].name;
+            launch->misspelt = word;
+        }
+}
+
+static void forward(struct words *words, const char *word) {
+    add(words, "--trainer=%s", word);
+}
+
+/* The command line in which each word for the trainer has --trainer= before it. */
+static void sort_words(struct launch *launch, int argc, char **argv, struct words *words) {
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+        if (strcmp(word, "--") == 0) {
+            while (++i < argc)
+                forward(words, argv[i]);
+            return;
+        }
+        size_t size = strncmp(word, "--", 2) == 0 ? strcspn(word + 2, "=") : 0;
+        if (i == 0 || size == 0 || is_ours(word + 2, size)) {
+            add(words, "%s", word);
+            /* The value of ours may look like anything. */
+            if (i > 0 && size > 0 && !word[2 + size] && takes_value(word + 2, size) && i + 1 < argc)
+                add(words, "%s", argv[++i]);
+            continue;
+        }
+        suspect(launch, word, size);
+        forward(words, word);
+        if (!word[2 + size] && i + 1 < argc && argv[i + 1][0] != '-')
+            forward(words, argv[++i]);
+    }
+}
+
+struct options *launch_parse(struct launch *launch, int argc, char **argv, struct error *error) {
+    struct words words = {0};
+    struct options *options = NULL;
+    sort_words(launch, argc, argv, &words);
+    if (words.failed)
+        error_set(error, ERROR_MEMORY, "no memory for the options");
+    else
+        options = options_parse(&launch_program, (int)words.count, words.list, launch, error);
+    launch_free_words(words.list);
+    return options;
+}
+
+const char *launch_net(const struct launch *launch) {
+    const char *net = NULL;
+    for (const char **word = launch->more_trainer; word && *word; word++)
+        if (strncmp(*word, "--net=", 6) == 0)
+            net = *word + 6;
+        else if (strcmp(*word, "--net") == 0 && word[1])
+            net = word[1];
+    return net ? net : "quick";
+}
 
 int launch_check(const struct launch *launch, struct error *error) {
     if (launch->resume && launch->force)
@@ -155,56 +232,24 @@ int launch_settle_data(struct launch *launch, const struct options *options,
     return kept < 0 ? -1 : 0;
 }
 
-struct words {
-    char **list; /* NULL-ended once there is one */
-    size_t count;
-    bool failed;
-};
-
-static void add(struct words *words, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct words *words, const char *format, ...) {
-    char **list = realloc(words->list, (words->count + 2) * sizeof *list);
-    if (list)
-        words->list = list;
-    va_list values;
-    va_start(values, format);
-    if (words->failed || !list || vasprintf(&list[words->count], format, values) < 0)
-        words->failed = true;
-    else
-        words->count++;
-    va_end(values);
-    if (list)
-        list[words->count] = NULL;
-}
-
-static void add_option(struct words *words, const char *name, const struct launch *launch) {
-    const struct option_row *row = rows;
-    while (!row->name || strcmp(row->name, name) != 0) {
-        row++;
-        assert(row < rows + sizeof rows / sizeof *rows);
-    }
-    const char *at = (const char *)launch + row->offset;
-    switch (row->kind) {
-    case OPTION_FLAG:
-        if (*(const bool *)at)
-            add(words, "--%s", name);
-        break;
-    case OPTION_INT:
-        add(words, "--%s=%lld", name, (long long)*(const int64_t *)at);
-        break;
-    case OPTION_REAL:
-        add(words, "--%s=%.17g", name, *(const double *)at);
-        break;
-    default:
-        add(words, "--%s=%s", name, *(const char *const *)at);
-    }
-}
-
 static const char **more_words(const char *program, const struct launch *launch) {
-    return strcmp(program, "trainer") == 0   ? launch->more_trainer
-           : strcmp(program, "loader") == 0  ? launch->more_loader
+    return strcmp(program, "loader") == 0    ? launch->more_loader
            : strcmp(program, "augment") == 0 ? launch->more_augment
                                              : launch->more_evaluator;
+}
+
+static void add_all(struct words *words, const char *const *more) {
+    for (; more && *more; more++)
+        add(words, "%s", *more);
+}
+
+static void add_trainer_words(struct words *words, const struct launch *launch,
+                              const struct options *options) {
+    if (launch->resume)
+        add(words, "--resume");
+    if (options_given(options, "device"))
+        add(words, "--device=%s", launch->device);
+    add_all(words, launch->more_trainer);
 }
 
 char **launch_words(const char *program, int number, const char *binaries,
@@ -214,19 +259,25 @@ char **launch_words(const char *program, int number, const char *binaries,
     bool trainer = strcmp(program, "trainer") == 0;
     add(&words, "%s/%s", binaries, program);
     add(&words, "--%s=%s", trainer ? "bind" : "join", folder->control);
-    if (trainer || strcmp(program, "evaluator") == 0)
+    bool evaluator = strcmp(program, "evaluator") == 0;
+    if (trainer || evaluator)
         add(&words, "--run-dir=%s", folder->path);
     if (!trainer)
         add(&words, "--name=%s-%d", program, number);
     else if (launch->evaluators > 0)
         add(&words, "--expect-evaluator");
-    for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
-        if (strcmp(passed[i].program, program) == 0 &&
-            (passed[i].always || options_given(options, passed[i].option)))
-            add_option(&words, passed[i].option, launch);
-    const char **more = more_words(program, launch);
-    for (size_t i = 0; more && more[i]; i++)
-        add(&words, "%s", more[i]);
+    if (trainer)
+        add_trainer_words(&words, launch, options);
+    else if (evaluator && options_given(options, "device"))
+        add(&words, "--device=%s", launch->device);
+    if (strcmp(program, "loader") == 0) {
+        add(&words, "--data=%s", launch->data);
+        add(&words, "--hold-out=%lld", (long long)launch->hold_out);
+        if (launch->transpose)
+            add(&words, "--transpose");
+    }
+    if (!trainer)
+        add_all(&words, more_words(program, launch));
     if (words.failed) {
         launch_free_words(words.list);
         error_set(error, ERROR_MEMORY, "no memory for the command line of %s", program);
@@ -239,6 +290,49 @@ void launch_free_words(char **words) {
     for (size_t i = 0; words && words[i]; i++)
         free(words[i]);
     free(words);
+}
+
+/* Starts a program with its standard error in a pipe; its exit status, or -1. `said` gets the first
+ * bytes. */
+static int ask(char **argv, char *said, size_t size) {
+    int ends[2], status = -1;
+    size_t used = 0;
+    pid_t child;
+    posix_spawn_file_actions_t actions;
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return -1;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
+    bool started = posix_spawn(&child, argv[0], &actions, NULL, argv, environ) == 0;
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    for (ssize_t got = 1; started && got > 0 && used<size - 1; used += got> 0 ? (size_t)got : 0)
+        got = read(ends[0], said + used, size - 1 - used);
+    said[used] = '\0';
+    close(ends[0]);
+    if (started && waitpid(child, &status, 0) == child && WIFEXITED(status))
+        return WEXITSTATUS(status);
+    return -1;
+}
+
+int launch_check_trainer(const struct launch *launch, const struct options *options,
+                         const char *binaries, struct error *error) {
+    static const char front[] = "trainer: ";
+    struct words words = {0};
+    char said[sizeof error->text];
+    add(&words, "%s/trainer", binaries);
+    add(&words, "--check");
+    add_trainer_words(&words, launch, options);
+    int status = words.failed ? 0 : ask(words.list, said, sizeof said);
+    launch_free_words(words.list);
+    if (status != error_exit_status(ERROR_INVALID))
+        return 0;
+    said[strcspn(said, "\n")] = '\0';
+    const char *sentence = strncmp(said, front, strlen(front)) == 0 ? said + strlen(front) : said;
+    if (launch->meant && strstr(sentence, launch->misspelt))
+        return error_set(error, ERROR_INVALID, "unknown option '%.200s'; did you mean --%s?",
+                         launch->misspelt, launch->meant);
+    return error_set(error, ERROR_INVALID, "%s", sentence);
 }
 
 static int count_of(const char *program, const struct launch *launch) {

@@ -2,15 +2,11 @@
  * order, and reports. What each process does is its own business; what is started and how is in
  * launch.h, what a death means in supervise.h, what people see in form.h and view.h. */
 #include "common/clock.h"
-#include "common/evaluations.h"
+#include "common/file.h"
 #include "common/program.h"
 #include "common/signals.h"
 #include "common/startup.h"
-#include "deploy/command.h"
-#include "deploy/launch.h"
-#include "deploy/table.h"
-#include "deploy/telemetry.h"
-#include "deploy/view.h"
+#include "deploy/run.h"
 
 #include <errno.h>
 #include <langinfo.h>
@@ -31,47 +27,10 @@ static const int64_t leave_time = 2 * CLOCK_SECOND; /* workers, once the trainer
 static const int64_t term_time = 5 * CLOCK_SECOND;  /* after SIGTERM */
 static const int64_t draw_time = 30 * CLOCK_SECOND; /* the pictures */
 
-enum phase {
-    RUNNING,
-    STOPPING,    /* the trainer was asked to */
-    LEAVING,     /* the trainer has ended: the others have been told and leave */
-    TERMINATING, /* SIGTERM was sent to all that is left */
-    KILLED,
-    DRAWING /* all have ended: the pictures are drawn */
-};
-
 #define TRAINER_HINT "; to go on: "
 #define DIVERGED_HINT                                                                              \
     "--keep-going" /* in its words where going on as before would end the same                     \
                     */
-
-struct run {
-    struct launch launch;
-    struct options *options;
-    struct command_origin origin;
-    char name[FOLDER_NAME];
-    struct folder folder;
-    struct supervisor *supervisor;
-    struct view *view;
-    void *context;
-    struct telemetry *telemetry;
-    int signals; /* descriptor that reads signals */
-    bool ascii;
-
-    enum phase phase;
-    int64_t deadline;              /* of this phase */
-    bool interrupted;              /* a signal asked to end */
-    bool insisted;                 /* one that counts as the first of two did */
-    int status;                    /* what to exit with */
-    char failure[PATH_MAX + 1024]; /* what went wrong first; "" if nothing */
-    char log[PATH_MAX + 64];       /* of whom; "" if of nobody */
-
-    struct form_state state;
-    struct evaluations shown; /* what stands on the screen, or did when the run was resumed */
-    bool diverged;            /* what went wrong is the loss or the weights */
-    bool synthetic;           /* the notice was given */
-    struct notices warned;    /* warnings that stand on the screen */
-};
 
 /* The first reason counts. The trainer says how to go on without a launcher: that is left out. */
 static void fail(struct run *run, int status, const char *name, const char *what, const char *words,
@@ -89,7 +48,7 @@ static void fail(struct run *run, int status, const char *name, const char *what
 
 /* --- what people see --- */
 
-static void tell_synthetic(struct run *run) {
+void run_tell_synthetic(struct run *run) {
     static const char *const notice[] = {
         "SYNTHETIC DIGITS: THIS IS NOT MNIST",
         "MNIST was neither found nor fetched, or synthetic data was asked for.",
@@ -103,7 +62,7 @@ static void tell_synthetic(struct run *run) {
     run->synthetic = true;
 }
 
-static void show_evaluation(struct run *run, const struct evaluation *evaluation) {
+void run_show(struct run *run, const struct evaluation *evaluation) {
     if (evaluations_find(&run->shown, evaluation->step))
         return;
     evaluations_put(&run->shown, evaluation, NULL); /* at worst a line is printed twice */
@@ -121,7 +80,7 @@ static void follow_telemetry(struct run *run) {
         if (message.header->type == DIGITSUM__TYPE__PROGRESS) {
             const Digitsum__Progress *progress = message.header->progress;
             if (progress->dataset && progress->dataset->synthetic && !run->synthetic)
-                tell_synthetic(run);
+                run_tell_synthetic(run);
             view_warnings(run->view, &run->warned, progress);
             form_take_progress(&run->state, progress);
             if (run->phase <= STOPPING)
@@ -130,7 +89,7 @@ static void follow_telemetry(struct run *run) {
             struct evaluation evaluation;
             if (evaluation_from_message(&evaluation, message.header->report, message.header->step,
                                         "trainer", &error) == 0)
-                show_evaluation(run, &evaluation);
+                run_show(run, &evaluation);
         }
         wire_release(&message);
     }
@@ -328,14 +287,14 @@ static int open_signals(struct error *error) {
     return descriptor;
 }
 
-static void file_of(const struct run *run, const char *name, char path[static PATH_MAX + 32]) {
-    snprintf(path, PATH_MAX + 32, "%s/%s", run->folder.path, name);
+static void file_of(const struct run *run, const char *name, char path[static PATH_MAX]) {
+    path_join(path, run->folder.path, name, NULL); /* folder_open: it fits */
 }
 
 /* The pictures of what is kept. That they cannot be drawn, or shall not, changes nothing of the
  * run. */
 static void draw(struct run *run) {
-    char binaries[PATH_MAX], program[PATH_MAX + 8], path[PATH_MAX + 32];
+    char binaries[PATH_MAX], program[PATH_MAX + 8], path[PATH_MAX];
     const char *argv[] = {program, run->folder.path, NULL};
     struct process_spec spec = {.name = "report", .argv = argv, .log = path};
     struct stat lines;
@@ -365,9 +324,8 @@ static void tell_where(struct run *run, const char *binaries) {
     free(command);
 }
 
-/* Of the folder; lines that are none are skipped. */
-static struct evaluations read_evaluations(const struct run *run) {
-    char path[PATH_MAX + 32];
+struct evaluations run_evaluations(const struct run *run) {
+    char path[PATH_MAX];
     struct evaluations list;
     file_of(run, "evaluations.jsonl", path);
     evaluations_read(&list, path, true, NULL);
@@ -380,11 +338,12 @@ static int begin(struct run *run, struct error *error) {
     if (launch->run)
         snprintf(run->name, sizeof run->name, "%s", launch->run);
     else
-        folder_standard_name(launch->net, time(NULL), run->name);
+        folder_standard_name(launch_net(launch), time(NULL), run->name);
     enum folder_mode mode = launch->resume  ? FOLDER_RESUME
                             : launch->force ? FOLDER_FORCE
                                             : FOLDER_NEW;
     if (find_binaries(binaries, error) != 0 ||
+        launch_check_trainer(launch, run->options, binaries, error) != 0 ||
         folder_open(&run->folder, launch->runs, run->name, mode, error) != 0 ||
         launch_settle_data(launch, run->options, &run->folder, error) != 0)
         return -1;
@@ -397,125 +356,12 @@ static int begin(struct run *run, struct error *error) {
     if (!run->view || !run->context)
         return error_set(error, ERROR_MEMORY, "no memory to begin");
     tell_where(run, binaries);
-    run->shown = read_evaluations(run);
+    run->shown = run_evaluations(run);
     if (launch_start(run->supervisor, binaries, launch, run->options, &run->folder, error) != 0)
         return -1;
     run->telemetry =
         telemetry_create(run->context, run->folder.control, "pipeline", true, INT_MAX, NULL, error);
     return run->telemetry ? 0 : -1;
-}
-
-/* The summary's accuracies are those of the last evaluation; that one has the intervals. */
-static const struct evaluation *find_last(const struct evaluations *list,
-                                          const struct summary *summary) {
-    for (size_t i = list->count; i-- > 0;)
-        if (fabs(evaluation_digit_accuracy(&list->list[i]) - summary->digit_accuracy) < 1e-6 &&
-            fabs(evaluation_sum_accuracy(&list->list[i]) - summary->sum_accuracy) < 1e-6)
-            return &list->list[i];
-    return NULL;
-}
-
-/* The table, from what the trainer left. -1 where it left none that can be read. */
-static int report(struct run *run, struct error *error) {
-    char path[PATH_MAX + 32];
-    struct summary summary;
-    struct evaluations list = read_evaluations(run);
-    for (size_t i = 0; i < list.count; i++) /* what was missed */
-        show_evaluation(run, &list.list[i]);
-    file_of(run, "summary.json", path);
-    if (summary_read(&summary, path, error) != 0) {
-        evaluations_free(&list);
-        return -1;
-    }
-    char *table = table_text(&summary, find_last(&list, &summary), run->folder.path, run->ascii);
-    evaluations_free(&list);
-    view_line(run->view, "\n%s", run->interrupted ? "Stopped before the end:" : "Done:");
-    view_text(run->view, table ? table : "no memory for the report");
-    free(table);
-    if (run->synthetic || table_is_synthetic(summary.dataset))
-        tell_synthetic(run);
-    return 0;
-}
-
-static void tell_command(const struct run *run, enum command_kind kind, const char *front) {
-    char *command = command_text(kind, &run->origin, run->name, &run->launch, run->options);
-    if (command)
-        fprintf(stderr, "%s\n  %s\n", front, command);
-    free(command);
-}
-
-/* How a run that was cut short goes on, where the command that was given can lead on. */
-static void tell_how_to_go_on(const struct run *run) {
-    char now[PATH_MAX];
-    if (folder_moved(&run->folder, now)) {
-        fprintf(stderr, "  the run's folder is no longer at %s: it was %s%s\n", run->folder.path,
-                now[0] ? "moved to " : "moved or removed", now);
-        if (now[0])
-            tell_command(run, COMMAND_RESUME, "To go on, move it back, and then:");
-        return;
-    }
-    if (folder_has_checkpoint(&run->folder) && run->diverged)
-        tell_command(run, COMMAND_KEEP_GOING, "To train on regardless from the last checkpoint:");
-    else if (folder_has_checkpoint(&run->folder))
-        tell_command(run, COMMAND_RESUME, "To go on from the last checkpoint:");
-    else if (!run->diverged) /* would end the same; its sentence says what to change */
-        tell_command(run, COMMAND_FORCE, "It had no checkpoint yet; to begin again:");
-}
-
-/* A setting, data or a peer that refused will do so again. */
-static bool is_refusal(int status) {
-    return status == error_exit_status(ERROR_INVALID) ||
-           status == error_exit_status(ERROR_CORRUPT) || status == error_exit_status(ERROR_REFUSED);
-}
-
-/* Removes a folder in which nothing began, so that the command works once it is mended. */
-static bool discard(struct run *run) {
-    if (!run->folder.made || folder_has_begun(&run->folder))
-        return false;
-    if (run->failure[0] && !is_refusal(run->status))
-        process_show_log(run->log, stderr);
-    return folder_discard(&run->folder);
-}
-
-/* Says how it went; returns the exit status. */
-static int conclude(struct run *run) {
-    struct error error = {0};
-    view_clear(run->view);
-    if (run->failure[0]) {
-        fprintf(stderr, "pipeline: %s\n", run->failure);
-        if (discard(run))
-            return run->status;
-        if (run->log[0])
-            fprintf(stderr, "  its log: %s\n", run->log);
-        if (!is_refusal(run->status))
-            tell_how_to_go_on(run);
-        return run->status;
-    }
-    if (run->interrupted && discard(run)) {
-        fprintf(stderr, "pipeline: stopped before anything was trained: nothing is kept\n");
-        return error_exit_status(ERROR_INTERRUPTED);
-    }
-    int reported = run->phase == KILLED ? 0 : report(run, &error);
-    if (run->interrupted) {
-        tell_how_to_go_on(run);
-        return error_exit_status(ERROR_INTERRUPTED);
-    }
-    if (reported != 0)
-        fprintf(stderr, "pipeline: the run ended well, but %s\n", error.text);
-    return reported == 0 ? 0 : 1;
-}
-
-/* What could not begin: its reason, and, where a run of that name is in the way, what to do with
- * it. */
-static int refuse(struct run *run, const struct error *error) {
-    fprintf(stderr, "pipeline: %s\n", error->text);
-    if (run->folder.taken) {
-        if (folder_has_checkpoint(&run->folder))
-            tell_command(run, COMMAND_RESUME_OTHER, "To go on with it:");
-        tell_command(run, COMMAND_FORCE, "To throw it away and begin anew:");
-    }
-    discard(run);
-    return error_exit_status(error->code);
 }
 
 int main(int argc, char **argv) {
@@ -524,16 +370,18 @@ int main(int argc, char **argv) {
     int status = -1;
     setlocale(LC_CTYPE, "");
     run.ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
-    run.origin = (struct command_origin){.program = argv[0], .make = getenv("DIGITSUM_MAKE")};
+    const char *given = getenv("DIGITSUM_MAKE_GIVEN");
+    run.origin = (struct command_origin){
+        .argv = argv, .make = getenv("DIGITSUM_MAKE"), .given = given ? given : ""};
     if (startup_prepare(&error) == 0)
-        run.options = options_parse(&launch_program, argc, argv, &run.launch, &error);
+        run.options = launch_parse(&run.launch, argc, argv, &error);
     if (run.options && launch_check(&run.launch, &error) == 0 && begin(&run, &error) == 0) {
         follow(&run);
         draw(&run);
         status = conclude(&run);
     } else {
         supervisor_destroy(&run.supervisor); /* they write into the folder */
-        status = refuse(&run, &error);
+        status = conclude_refused(&run, &error);
     }
     supervisor_destroy(&run.supervisor);
     telemetry_destroy(&run.telemetry);

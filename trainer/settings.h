@@ -13,7 +13,7 @@ struct settings {
     /* where */
     const char *bind, *run_dir;
     const char *folder; /* plain argument: stands for run_dir with resume */
-    bool insecure, resume, other_bits, tune, expect_evaluator, keep_going;
+    bool insecure, check, resume, other_bits, tune, expect_evaluator, keep_going;
     /* what */
     const char *describe, *dot; /* NULL: train */
     const char *net, *recipe, *device, *engine, *precision;

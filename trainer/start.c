@@ -393,6 +393,27 @@ static int take_folder(struct settings *settings, struct error *error) {
     return 0;
 }
 
+/* What can be said without an engine, data or the run's folder. A resumed run has its network and
+ * its settings in there. 1: all is well. */
+static int check_only(struct start *start, struct error *error) {
+    struct settings *settings = &start->settings;
+    char recipe[1200] = "";
+    if (settings->resume)
+        return 1;
+    if (!settings->run_dir)
+        settings->run_dir = "."; /* whoever asks may name it later */
+    if (settings_recipe(settings, recipe, sizeof recipe, error) != 0 ||
+        (recipe[0] && options_read_file(start->options, recipe, error) != 0))
+        return -1;
+    settle_pairs(start);
+    settings_settle(settings);
+    struct net *net =
+        settings_check(settings, &start->goal, error) == 0 ? net_load(settings->net, error) : NULL;
+    int status = net ? 1 : -1;
+    net_destroy(&net);
+    return status;
+}
+
 int start_prepare(struct start *start, int argc, char **argv, struct log *log,
                   struct error *error) {
     *start = (struct start){0};
@@ -402,6 +423,8 @@ int start_prepare(struct start *start, int argc, char **argv, struct log *log,
         return -1;
     if (take_folder(settings, error) != 0)
         return -1;
+    if (settings->check)
+        return check_only(start, error);
     if (settings->describe)
         return show(settings->describe, net_describe, error);
     if (settings->dot)

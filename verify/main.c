@@ -19,21 +19,22 @@ struct settings {
 #define AT(field) offsetof(struct settings, field)
 /* clang-format off */
 static const struct option_row rows[] = {
-    {"run-dir", 'd', OPTION_TEXT, AT(run_dir), 0, 0, NULL, NULL, "DIR", "folder of the run", 0},
-    {"data", 0, OPTION_TEXT, AT(data), 0, 0, NULL, NULL, "SOURCE",
-     "the dataset, as its loaders were told: auto, mnist, synthetic, or files: a path, or idx:, png:, csv: or npz: and a path; without it what the run's data.json says", 0},
-    {"hold-out", 0, OPTION_INT, AT(hold_out), 0, 10000000, NULL, NULL, "N",
-     "training images held out, as its loaders were told; without it what the run's data.json says", 0},
-    {"transpose", 0, OPTION_FLAG, AT(transpose), 0, 0, NULL, NULL, NULL,
-     "images turned, as its loaders were told or the run's data.json says", 0},
-    {"train-limit", 0, OPTION_INT, AT(train_limit), 0, 10000000, NULL, "0", "N",
-     "only the first N training samples, as its loaders were told; 0 is all", 0},
-    {"test-limit", 0, OPTION_INT, AT(test_limit), 0, 10000000, NULL, "0", "N",
-     "only the first N test samples, as its loaders were told; 0 is all", 0},
-    {"threads", 't', OPTION_INT, AT(threads), 1, 1024, NULL, "2", "N",
-     "compute threads: at most one for each processor", 0},
-    {"log-level", 0, OPTION_CHOICE, AT(log_level), 0, 0, "debug|info|warning|error", "warning",
-     "LEVEL", "least level that is logged", 0},
+    {.name = "run-dir", .letter = 'd', .kind = OPTION_TEXT, .offset = AT(run_dir), .argument = "DIR",
+     .help = "folder of the run"},
+    {.name = "data", .kind = OPTION_TEXT, .offset = AT(data), .argument = "SOURCE",
+     .help = "the run's dataset: auto, mnist, synthetic, a path, or idx:, png:, csv: or npz: and a path (default: the run's data.json)"},
+    {.name = "hold-out", .kind = OPTION_INT, .offset = AT(hold_out), .max = 10000000, .argument = "N",
+     .help = "the run's number of held-out training images (default: the run's data.json)"},
+    {.name = "transpose", .kind = OPTION_FLAG, .offset = AT(transpose),
+     .help = "images are transposed (default: the run's data.json)"},
+    {.name = "train-limit", .kind = OPTION_INT, .offset = AT(train_limit), .max = 10000000, .fallback = "0", .argument = "N",
+     .help = "the loaders' --train-limit; 0 is all"},
+    {.name = "test-limit", .kind = OPTION_INT, .offset = AT(test_limit), .max = 10000000, .fallback = "0", .argument = "N",
+     .help = "the loaders' --test-limit; 0 is all"},
+    {.name = "threads", .letter = 't', .kind = OPTION_INT, .offset = AT(threads), .min = 1, .max = 1024, .fallback = "2", .argument = "N",
+     .help = "compute threads, at most one per processor"},
+    {.name = "log-level", .kind = OPTION_CHOICE, .offset = AT(log_level), .choices = "debug|info|warning|error", .fallback = "warning", .argument = "LEVEL",
+     .help = "min level that is logged"},
 };
 /* clang-format on */
 

@@ -15,7 +15,7 @@ static void join_words(const char *program, int number, const char *const *given
     struct folder folder = {.path = "/r/first", .control = "ipc:///r/first/sockets/control"};
     for (int i = 0; i < count; i++)
         argv[i + 1] = (char *)given[i];
-    struct options *options = options_parse(&launch_program, count + 1, argv, &launch, &error);
+    struct options *options = launch_parse(&launch, count + 1, argv, &error);
     cr_assert_not_null(options, "%s", error.text);
     char **words = launch_words(program, number, "/b", &launch, options, &folder, &error);
     cr_assert_not_null(words, "%s", error.text);
@@ -59,8 +59,8 @@ Test(launch, options_go_to_whom_they_concern) {
                                         "--transpose"};
     char joined[1024];
     join_words("trainer", 1, given, 11, joined);
-    cr_expect_str_eq(strstr(joined, " --seed"),
-                     " --seed=7 --epochs=2.5 --until=digit=99 --resume --other-bits --batch=256");
+    cr_expect_str_eq(strstr(joined, " --resume"),
+                     " --resume --seed=7 --epochs=2.5 --other-bits --until=digit=99 --batch=256");
     join_words("loader", 1, given, 11, joined);
     cr_expect_str_eq(strstr(joined, " --name"),
                      " --name=loader-1 --data=png:/x y --hold-out=5000 --transpose");
@@ -77,7 +77,7 @@ static struct launch settle(const char *path, int count, const char *const *give
     snprintf(folder.path, sizeof folder.path, "%s", path);
     for (int i = 0; i < count; i++)
         argv[i + 1] = (char *)given[i];
-    struct options *options = options_parse(&launch_program, count + 1, argv, &launch, &error);
+    struct options *options = launch_parse(&launch, count + 1, argv, &error);
     cr_assert_not_null(options, "%s", error.text);
     cr_assert_eq(launch_settle_data(&launch, options, &folder, &error), 0, "%s", error.text);
     snprintf(data, 64, "%s", launch.data);
@@ -142,16 +142,70 @@ static void expect_unparsed(const char *option, const char *words) {
     struct launch launch = {0};
     struct error error = {0};
     char *argv[] = {"pipeline", (char *)option, NULL};
-    cr_expect_null(options_parse(&launch_program, 2, argv, &launch, &error), "%s", option);
+    cr_expect_null(launch_parse(&launch, 2, argv, &error), "%s", option);
     cr_expect_eq(error.code, ERROR_INVALID, "%s", option);
     cr_expect(strstr(error.text, words), "'%s' lacks '%s'", error.text, words);
 }
 
 Test(launch, unknown_or_impossible_options_are_refused) {
-    expect_unparsed("--augmentors=2", "augmentors");
     expect_unparsed("--augmenters=0", "augmenters");
     expect_unparsed("--device=tpu", "device");
-    expect_unparsed("--precision=f16", "precision");
-    expect_unparsed("--graph-steps=33", "graph-steps");
+    expect_unparsed("--trainer", "--trainer needs a value");
+    expect_unparsed("--augm=3", "'--augm=3' is too short: write --augmenters or --augment");
+    expect_unparsed("-n", "-n");
     expect_unparsed("stray", "stray");
+}
+
+/* What is none of the launcher's goes to the trainer, each word in its place. */
+Test(launch, other_options_go_to_the_trainer) {
+    static const char *const given[] = {"--steps",      "12",         "--run", "--odd-name",
+                                        "--keep-going", "--rate=0.1", "--net", "tiny",
+                                        "--",           "--run=x",    "runs"};
+    char joined[1024];
+    join_words("trainer", 1, given, 11, joined);
+    cr_expect_str_eq(strstr(joined, " --steps"),
+                     " --steps 12 --keep-going --rate=0.1 --net tiny --run=x runs");
+    join_words("loader", 1, given, 11, joined);
+    cr_expect_null(strstr(joined, "steps"));
+}
+
+static void expect_meant(const char *word, const char *meant) {
+    char *argv[] = {"pipeline", (char *)word, NULL};
+    struct launch launch = {0};
+    struct error error = {0};
+    struct options *options = launch_parse(&launch, 2, argv, &error);
+    cr_assert_not_null(options, "%s", error.text);
+    if (meant)
+        cr_expect_str_eq(launch.meant, meant);
+    else
+        cr_expect_null(launch.meant, "%s: %s", word, launch.meant);
+    options_destroy(&options);
+}
+
+Test(launch, a_misspelt_option_of_its_own_is_noticed) {
+    expect_meant("--augmentrs=3", "augmenters");
+    expect_meant("--hold_out=3", "hold-out");
+    expect_meant("--steps=3", NULL);
+    expect_meant("--precision=f32", NULL);
+}
+
+Test(launch, the_network_names_the_run) {
+    static const struct {
+        char *argv[5];
+        const char *net;
+    } cases[] = {{{"pipeline", "--net=tiny"}, "tiny"},
+                 {{"pipeline", "--net", "tiny", "--net=a/b.net"}, "a/b.net"},
+                 {{"pipeline", "--trainer=--net=regress"}, "regress"},
+                 {{"pipeline", "--steps=3"}, "quick"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct launch launch = {0};
+        struct error error = {0};
+        int count = 0;
+        while (cases[i].argv[count])
+            count++;
+        struct options *options = launch_parse(&launch, count, (char **)cases[i].argv, &error);
+        cr_assert_not_null(options, "%s", error.text);
+        cr_expect_str_eq(launch_net(&launch), cases[i].net);
+        options_destroy(&options);
+    }
 }

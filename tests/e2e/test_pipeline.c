@@ -136,7 +136,7 @@ Test(pipeline, interrupted_once_saves_and_leaves_nothing) {
     e2e_expect(&run, pipeline, "  digit "); /* an evaluation: something to draw */
     process_signal(&run.list[pipeline].process, SIGINT, false);
     cr_expect_eq(e2e_wait(&run, pipeline), 130);
-    cr_expect(e2e_logged(&run, pipeline, "pipeline --run=run --runs="));
+    cr_expect(e2e_logged(&run, pipeline, "pipeline --run=run --resume --runs"));
     e2e_expect_file(&run, "plots/accuracy.svg");
     cr_expect_eq(e2e_count_processes(run.folder), 0, "a process is left");
     char steps[32];

@@ -63,6 +63,11 @@ Test(refusals, unknown_options_and_impossible_values) {
     refused(&run, "trainer", (const char *const[]){"--batch", "0", NULL}, 2,
             "--batch 0: must be a whole number from 1 to 8192");
     refused(&run, "trainer", (const char *const[]){"--rate", "fast", NULL}, 2, "--rate fast");
+    refused(&run, "trainer", (const char *const[]){"--check", "--net", "nosuch", NULL}, 2,
+            "there is no network 'nosuch'");
+    int checked = e2e_start(&run, "trainer", "trainer",
+                            (const char *const[]){"--check", "--net", "tiny", NULL});
+    cr_expect_eq(e2e_wait(&run, checked), 0);
     refused(&run, "augment", (const char *const[]){"--threads", "2x", NULL}, 2, "--threads 2x");
     refused(&run, "loader",
             (const char *const[]){"--join", "nowhere", "--data", "synthetic", "--train-limit", "10",
@@ -73,9 +78,8 @@ Test(refusals, unknown_options_and_impossible_values) {
             "--epochs 0: must be a number from 1e-06 to 1000000");
     refused(&run, "pipeline", (const char *const[]){"--seed=-1", NULL}, 2,
             "--seed -1: must be a whole number from 0 to 9007199254740991");
-    refused(&run, "pipeline", (const char *const[]){"--batch=64", NULL}, 2,
-            "unknown option '--batch=64'; see --help; an option of the trainer is given as "
-            "--trainer=--batch=256");
+    refused(&run, "pipeline", (const char *const[]){"--bacth=64", NULL}, 2,
+            "unknown option '--bacth=64'; did you mean --batch?");
     refused(&run, "pipeline", (const char *const[]){"--augmentors=2", NULL}, 2,
             "unknown option '--augmentors=2'; did you mean --augmenters?");
     e2e_end(&run);
