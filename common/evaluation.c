@@ -16,14 +16,20 @@
 /* The forms of a line, each narrower than the one before; named after what they lack. */
 enum form { WHOLE, NO_HEADS, NO_INTERVALS, NO_SECONDS, NO_LOSS, NO_STEP, NO_MARGINS, NO_EPOCH };
 
+/* How a value is written for people. */
+struct look {
+    enum form form;
+    bool ascii;
+    uint32_t count; /* pairs that were scored */
+};
+
 /* One fact of an evaluation, in all forms. In lines and tables columns stand in this order. */
 struct column {
     struct field field; /* of evaluations.jsonl */
     size_t wire;        /* offset in a Report; 0: not in it, as it follows from others */
     /* For people: how it is written, after which word of a line and in which row of the table
      * (NULL: in none), and the last form of a line that has it. */
-    void (*show)(FILE *out, const void *value, const struct evaluation *of, enum form form,
-                 bool ascii);
+    void (*show)(FILE *out, const void *value, const struct look *look);
     const char *label, *title;
     enum form last;
     const char *tag; /* of its curve in TensorBoard; NULL: it has none */
@@ -35,48 +41,43 @@ static double fraction(uint32_t hits, uint32_t count) {
     return count > 0 ? (double)hits / count : 0;
 }
 
-static void show_step(FILE *out, const void *value, const struct evaluation *of, enum form form,
-                      bool ascii) {
+static void show_step(FILE *out, const void *value, const struct look *look) {
     char number[DISPLAY_NUMBER];
-    (void)of, (void)form, (void)ascii;
+    (void)look;
     fprintf(out, "%6s", display_count(*(const uint64_t *)value, number));
 }
 
-static void show_epoch(FILE *out, const void *value, const struct evaluation *of, enum form form,
-                       bool ascii) {
-    (void)of, (void)form, (void)ascii;
+static void show_epoch(FILE *out, const void *value, const struct look *look) {
+    (void)look;
     fprintf(out, "%5.2f", *(const double *)value);
 }
 
-static void show_loss(FILE *out, const void *value, const struct evaluation *of, enum form form,
-                      bool ascii) {
+static void show_loss(FILE *out, const void *value, const struct look *look) {
     double loss = *(const double *)value;
-    (void)of, (void)ascii;
     if (!isfinite(loss))
         fputs("not finite", out);
-    else if (loss >= 1000 || (form <= NO_HEADS && loss < 0.01))
+    else if (loss >= 1000 || (look->form <= NO_HEADS && loss < 0.01))
         fprintf(out, "%.3g", loss);
     else
-        fprintf(out, "%.*f", form <= NO_HEADS ? 4 : 3, loss);
+        fprintf(out, "%.*f", look->form <= NO_HEADS ? 4 : 3, loss);
 }
 
-static void show_accuracy(FILE *out, const void *value, const struct evaluation *of, enum form form,
-                          bool ascii) {
-    int decimals = of->count > 10000 ? 3 : 2; /* so that one miss never rounds up to 100 % */
+static void show_accuracy(FILE *out, const void *value, const struct look *look) {
+    int decimals = look->count > 10000 ? 3 : 2; /* so that one miss never rounds up to 100 % */
     uint32_t hits = *(const uint32_t *)value;
-    struct interval interval = interval_wilson(hits, of->count);
-    fprintf(out, "%.*f", decimals, 100 * fraction(hits, of->count));
-    if (form <= NO_HEADS)
+    struct interval interval = interval_wilson(hits, look->count);
+    fprintf(out, "%.*f", decimals, 100 * fraction(hits, look->count));
+    if (look->form <= NO_HEADS)
         fprintf(out, " %% [%.*f, %.*f]", decimals, 100 * interval.low, decimals,
                 100 * interval.high);
-    else if (form < NO_MARGINS)
-        fprintf(out, "%s%.*f", ascii ? "+-" : " ±", decimals, 50 * (interval.high - interval.low));
+    else if (look->form < NO_MARGINS)
+        fprintf(out, "%s%.*f", look->ascii ? "+-" : " ±", decimals,
+                50 * (interval.high - interval.low));
 }
 
-static void show_seconds(FILE *out, const void *value, const struct evaluation *of, enum form form,
-                         bool ascii) {
+static void show_seconds(FILE *out, const void *value, const struct look *look) {
     char text[DISPLAY_NUMBER];
-    (void)of, (void)form, (void)ascii;
+    (void)look;
     fputs(display_duration(*(const double *)value, text), out);
 }
 
@@ -184,6 +185,7 @@ static bool is_shown(const struct column *column, const void *value) {
 }
 
 static void write_line(FILE *out, const struct evaluation *self, enum form form, bool ascii) {
+    const struct look look = {form, ascii, self->count};
     const char *gap = "";
     for (const struct column *column = columns; column < end; column++) {
         const void *value = (const char *)self + column->field.offset;
@@ -191,7 +193,7 @@ static void write_line(FILE *out, const struct evaluation *self, enum form form,
         if (!is_shown(column, value) || column->last < form || (self->error[0] && !where))
             continue;
         fprintf(out, "%s%s%s", gap, column->label, *column->label ? " " : "");
-        column->show(out, value, self, form, ascii);
+        column->show(out, value, &look);
         /* One space more would not fit 79 columns. */
         gap = column->show == show_step && form >= NO_INTERVALS ? " " : "  ";
     }
@@ -218,6 +220,7 @@ const char *evaluation_line(const struct evaluation *self, int width, bool ascii
 
 bool evaluation_row(const struct evaluation *self, int index, const char **title,
                     char text[static EVALUATION_LINE]) {
+    const struct look look = {WHOLE, true, self->count};
     for (const struct column *column = columns; column < end; column++) {
         const void *value = (const char *)self + column->field.offset;
         if (!column->title || index-- > 0)
@@ -226,7 +229,7 @@ bool evaluation_row(const struct evaluation *self, int index, const char **title
         text[0] = '\0';
         FILE *out = is_shown(column, value) ? fmemopen(text, EVALUATION_LINE, "w") : NULL;
         if (out) {
-            column->show(out, value, self, WHOLE, true);
+            column->show(out, value, &look);
             fclose(out);
         }
         return true;

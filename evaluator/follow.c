@@ -2,13 +2,19 @@
 #include "evaluator/follow.h"
 
 #include "common/clock.h"
-#include "common/evaluation.h"
 #include "common/wire.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define PIECE_PATIENCE (2 * CLOCK_SECOND)
+
+/* A checkpoint as the trainer offered it. */
+struct offer {
+    struct evaluation of; /* no figures yet */
+    uint64_t size;
+    uint8_t sha256[SHA256_SIZE];
+};
 
 struct piece {
     uint64_t offset;
@@ -51,9 +57,9 @@ void follow_destroy(struct follow **pointer) {
 /* Makes room in a full queue: false when only epoch ends wait. */
 static bool give_way(struct follow *self, uint64_t *given_up) {
     for (int i = 0; i < self->count; i++) {
-        if (self->queue[i].epoch_end || self->queue[i].final)
+        if (self->queue[i].of.epoch_end || self->queue[i].of.final)
             continue;
-        *given_up = self->queue[i].step;
+        *given_up = self->queue[i].of.step;
         self->count--;
         memmove(&self->queue[i], &self->queue[i + 1],
                 (size_t)(self->count - i) * sizeof self->queue[0]);
@@ -79,10 +85,10 @@ int follow_check(const Digitsum__Header *header, struct error *error) {
 }
 
 static struct offer *find(struct follow *self, uint64_t step) {
-    if (self->active && self->current.step == step)
+    if (self->active && self->current.of.step == step)
         return &self->current;
     for (int i = 0; i < self->count; i++)
-        if (self->queue[i].step == step)
+        if (self->queue[i].of.step == step)
             return &self->queue[i];
     return NULL;
 }
@@ -94,8 +100,8 @@ int follow_offer(struct follow *self, const Digitsum__Header *header, uint32_t *
     *given_up = UINT64_MAX;
     struct offer *before = find(self, header->step);
     if (before) {
-        before->final |= info->final;
-        before->epoch_end |= info->epoch_end;
+        before->of.final |= info->final;
+        before->of.epoch_end |= info->epoch_end;
         return 0;
     }
     if (self->sequence && info->sequence > self->sequence + 1)
@@ -105,24 +111,24 @@ int follow_offer(struct follow *self, const Digitsum__Header *header, uint32_t *
     if (self->count == FOLLOW_QUEUE && !give_way(self, given_up))
         return error_set(error, ERROR_MEMORY, "%d epoch ends wait to be scored", self->count);
     struct offer *offer = &self->queue[self->count++];
-    *offer = (struct offer){.step = header->step,
-                            .size = info->size,
-                            .samples = info->samples,
-                            .epoch = info->epoch,
-                            .epoch_end = info->epoch_end,
-                            .final = info->final,
-                            .sequence = info->sequence};
+    *offer = (struct offer){.size = info->size,
+                            .of = {.step = header->step,
+                                   .samples = info->samples,
+                                   .epoch = info->epoch,
+                                   .epoch_end = info->epoch_end,
+                                   .final = info->final}};
     memcpy(offer->sha256, info->sha256.data, SHA256_SIZE);
+    sha256_hex(info->sha256.data, offer->of.checkpoint_sha256);
     if (info->weights.len == SHA256_SIZE)
-        sha256_hex(info->weights.data, offer->weights);
+        sha256_hex(info->weights.data, offer->of.weights_sha256);
     return 1;
 }
 
-bool follow_gone(struct follow *self, uint64_t step, struct offer *offer) {
+bool follow_gone(struct follow *self, uint64_t step, struct evaluation *offered) {
     struct offer *known = find(self, step);
     if (!known || (known == &self->current && self->got == self->current.size))
         return false; /* what is whole needs no trainer any more */
-    *offer = *known;
+    *offered = known->of;
     if (known == &self->current) {
         follow_done(self);
         return true;
@@ -174,7 +180,7 @@ bool follow_request(struct follow *self, int64_t now, uint64_t *step, uint64_t *
             self->next += piece->size;
         }
         piece->asked = now;
-        *step = self->current.step;
+        *step = self->current.of.step;
         *offset = piece->offset;
         *size = piece->size;
         return true;
@@ -184,7 +190,7 @@ bool follow_request(struct follow *self, int64_t now, uint64_t *step, uint64_t *
 
 int follow_piece(struct follow *self, uint64_t step, uint64_t offset, const void *bytes,
                  size_t size, struct error *error) {
-    for (int i = 0; self->active && step == self->current.step && i < FOLLOW_CREDIT; i++) {
+    for (int i = 0; self->active && step == self->current.of.step && i < FOLLOW_CREDIT; i++) {
         struct piece *piece = &self->pieces[i];
         if (!piece->open || piece->offset != offset || piece->size != size)
             continue;
@@ -198,16 +204,16 @@ int follow_piece(struct follow *self, uint64_t step, uint64_t offset, const void
                      (unsigned long long)offset, (unsigned long long)step);
 }
 
-int follow_take(struct follow *self, struct offer *offer, const uint8_t **bytes, size_t *size,
-                struct error *error) {
+int follow_take(struct follow *self, struct evaluation *offered, const uint8_t **bytes,
+                size_t *size, struct error *error) {
     if (self->starved) {
-        *offer = self->queue[0];
+        *offered = self->queue[0].of;
         return error_set(error, ERROR_MEMORY, "no memory for a checkpoint of %llu bytes",
-                         (unsigned long long)offer->size);
+                         (unsigned long long)self->queue[0].size);
     }
     if (!self->active || self->got < self->current.size)
         return 0;
-    *offer = self->current;
+    *offered = self->current.of;
     if (!self->verified) {
         uint8_t digest[SHA256_SIZE];
         sha256_bytes(self->bytes, self->current.size, digest);

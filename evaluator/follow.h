@@ -6,9 +6,7 @@
 #ifndef EVALUATOR_FOLLOW_H
 #define EVALUATOR_FOLLOW_H
 
-#include "common/error.h"
-#include "common/sha256.h"
-#include "proto/digitsum.pb-c.h"
+#include "common/evaluation.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,16 +16,6 @@
 #define FOLLOW_QUEUE 256                 /* offers that wait */
 #define FOLLOW_BYTES ((uint64_t)4 << 30) /* largest checkpoint that is fetched */
 #define FOLLOW_TRIES 3                   /* whole fetches whose digest was wrong */
-
-/* A checkpoint as the trainer offered it. */
-struct offer {
-    uint64_t step, size, samples;
-    uint8_t sha256[SHA256_SIZE];
-    char weights[SHA256_HEX]; /* state_sha256; "" where the trainer did not say */
-    double epoch;
-    bool epoch_end, final;
-    uint32_t sequence;
-};
 
 struct follow;
 
@@ -50,8 +38,8 @@ int follow_offer(struct follow *self, const Digitsum__Header *header, uint32_t *
                  uint64_t *given_up, struct error *error);
 
 /* The trainer cannot read this step's checkpoint any more: true where it waited or is not whole
- * yet: *offer is filled, and it is forgotten. */
-bool follow_gone(struct follow *self, uint64_t step, struct offer *offer);
+ * yet: *offered is filled as by follow_take, and it is forgotten. */
+bool follow_gone(struct follow *self, uint64_t step, struct evaluation *offered);
 
 /* The next piece to ask for at `now` (ns): true with step, offset and size; call until false. */
 bool follow_request(struct follow *self, int64_t now, uint64_t *step, uint64_t *offset,
@@ -62,11 +50,12 @@ int follow_piece(struct follow *self, uint64_t step, uint64_t offset, const void
                  size_t size, struct error *error);
 
 /* 1: a whole checkpoint is here: its bytes have the offered digest and stay valid until
- * follow_done. 0: not yet. -1: *offer is filled, with ERROR_CORRUPT: its digest was wrong
+ * follow_done, and *offered has what the trainer said of it: step, epoch, samples, hashes, final,
+ * epoch_end. 0: not yet. -1: *offered is filled, with ERROR_CORRUPT: its digest was wrong
  * FOLLOW_TRIES times, and follow_done goes on to the next; ERROR_MEMORY: there is none to fetch it.
  */
-int follow_take(struct follow *self, struct offer *offer, const uint8_t **bytes, size_t *size,
-                struct error *error);
+int follow_take(struct follow *self, struct evaluation *offered, const uint8_t **bytes,
+                size_t *size, struct error *error);
 
 /* The checkpoint that follow_take gave is dealt with. */
 void follow_done(struct follow *self);

@@ -14,10 +14,10 @@
 enum { OPENINGS = 10 }; /* of a file that is replaced just then, before it is called busy */
 
 struct report_file {
-    int descriptor; /* -1 while it is not open; locked */
-    char *path;
-    uint64_t end; /* bytes in the file */
-    size_t cut;   /* bytes of the torn line that was at its end */
+    int descriptor;                       /* -1 while it is not open; locked */
+    char path[PATH_MAX], aside[PATH_MAX]; /* aside: what is to take the file's place */
+    uint64_t end;                         /* bytes in the file */
+    size_t cut;                           /* bytes of the torn line that was at its end */
     struct evaluations lines;
 };
 
@@ -47,39 +47,29 @@ static char *encode_all(const struct evaluations *lines, size_t *size, struct er
 static int replace(struct report_file *self, const struct evaluations *lines, struct error *error) {
     size_t size = 0;
     uint64_t end = 0;
-    char *aside = NULL, *text = encode_all(lines, &size, error);
-    int descriptor = -1, result = -1;
+    char *text = encode_all(lines, &size, error);
     if (!text)
         return -1;
-    if (asprintf(&aside, "%s.part", self->path) < 0) {
-        aside = NULL;
-        error_set(error, ERROR_MEMORY, "%s: no memory for a file name", self->path);
-        goto done;
-    }
-    descriptor = open(aside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (descriptor < 0 || flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-        error_set_errno(error, "%s: cannot be made and locked", aside);
-        goto done;
-    }
-    if (file_append(descriptor, aside, text, size, &end, error) != 0)
-        goto done;
-    if (rename(aside, self->path) != 0) {
-        error_set_errno(error, "%s: cannot take the place of %s", aside, self->path);
-        goto done;
+    int status = -1, descriptor = open(self->aside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (descriptor < 0 || flock(descriptor, LOCK_EX | LOCK_NB) != 0)
+        error_set_errno(error, "%s: cannot be made and locked", self->aside);
+    else if (file_append(descriptor, self->aside, text, size, &end, error) == 0)
+        status = rename(self->aside, self->path) == 0
+                     ? 0
+                     : error_set_errno(error, "%s: cannot take the place of %s", self->aside,
+                                       self->path);
+    free(text);
+    if (status != 0) {
+        if (descriptor >= 0) {
+            unlink(self->aside);
+            close(descriptor);
+        }
+        return -1;
     }
     close(self->descriptor);
     self->descriptor = descriptor;
     self->end = end;
-    descriptor = -1;
-    result = file_sync_folder(self->path, error);
-done:
-    if (descriptor >= 0) {
-        unlink(aside);
-        close(descriptor);
-    }
-    free(aside);
-    free(text);
-    return result;
+    return file_sync_folder(self->path, error);
 }
 
 /* --- opening --- */
@@ -134,25 +124,18 @@ static int open_locked(struct report_file *self, struct error *error) {
     return error_set(error, ERROR_REFUSED, "%s: another evaluator is writing to it", self->path);
 }
 
-/* What a crash left that was to take the file's place. Only the process that holds the file's lock
- * writes it. */
-static void remove_aside(const struct report_file *self) {
-    char *aside = NULL;
-    if (asprintf(&aside, "%s.part", self->path) < 0)
-        return;
-    unlink(aside);
-    free(aside);
-}
-
 struct report_file *report_open(const char *path, struct error *error) {
     struct report_file *self = calloc(1, sizeof *self);
-    if (!self || !(self->path = strdup(path))) {
-        free(self);
+    if (!self) {
         error_set(error, ERROR_MEMORY, "%s: no memory to open it", path);
         return NULL;
     }
-    if (open_locked(self, error) == 0) {
-        remove_aside(self);
+    self->descriptor = -1;
+    snprintf(self->path, sizeof self->path, "%s", path);
+    if (snprintf(self->aside, sizeof self->aside, "%s.part", path) >= (int)sizeof self->aside)
+        error_set(error, ERROR_INVALID, "%.99s…: the path is too long", path);
+    else if (open_locked(self, error) == 0) {
+        unlink(self->aside); /* a crash left it: only who holds the file's lock writes it */
         if (read_file(self, error) == 0 && file_sync_folder(path, error) == 0)
             return self;
     }
@@ -245,7 +228,6 @@ void report_close(struct report_file **self) {
     if ((*self)->descriptor >= 0)
         close((*self)->descriptor);
     evaluations_free(&(*self)->lines);
-    free((*self)->path);
     free(*self);
     *self = NULL;
 }

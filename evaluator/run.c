@@ -191,16 +191,9 @@ static int record(struct run *self, const struct evaluation *evaluation, struct 
 
 /* --- hearing ---------------------------------------------------------------------------------- */
 
-static void base_evaluation(const struct run *self, const struct offer *offer,
-                            struct evaluation *evaluation) {
-    *evaluation = (struct evaluation){.step = offer->step,
-                                      .epoch = offer->epoch,
-                                      .samples = offer->samples,
-                                      .epoch_end = offer->epoch_end,
-                                      .final = offer->final,
-                                      .seconds = clock_seconds() - self->began};
-    sha256_hex(offer->sha256, evaluation->checkpoint_sha256);
-    memcpy(evaluation->weights_sha256, offer->weights, SHA256_HEX);
+/* Says who made it, and when. */
+static void sign(const struct run *self, struct evaluation *evaluation) {
+    evaluation->seconds = clock_seconds() - self->began;
     snprintf(evaluation->evaluator, sizeof evaluation->evaluator, "%s", self->settings->name);
 }
 
@@ -228,13 +221,12 @@ static bool scored_before(struct run *self, const Digitsum__Header *header, int 
 }
 
 /* A checkpoint that cannot be scored is told as such: it must not hold up the ones after it. */
-static int report_failure(struct run *self, const struct offer *offer, const char *why,
+static int report_failure(struct run *self, struct evaluation *failed, const char *why,
                           struct error *error) {
-    struct evaluation failed;
-    base_evaluation(self, offer, &failed);
-    snprintf(failed.error, sizeof failed.error, "%s", why);
-    log_warning(self->log, "step %" PRIu64 " cannot be scored: %s", offer->step, why);
-    return record(self, &failed, error);
+    sign(self, failed);
+    snprintf(failed->error, sizeof failed->error, "%s", why);
+    log_warning(self->log, "step %" PRIu64 " cannot be scored: %s", failed->step, why);
+    return record(self, failed, error);
 }
 
 static int refuse_offer(const struct run *self, const Digitsum__Header *header, const char *why) {
@@ -261,9 +253,8 @@ static int handle_offer(struct run *self, const Digitsum__Header *header, struct
                     gap, header->step);
     if (given_up == UINT64_MAX)
         return 0;
-    struct evaluation skipped;
-    base_evaluation(self, &(struct offer){.step = given_up}, &skipped);
-    skipped.checkpoint_sha256[0] = '\0';
+    struct evaluation skipped = {.step = given_up};
+    sign(self, &skipped);
     snprintf(skipped.error, sizeof skipped.error, "skipped: %d others wait", FOLLOW_QUEUE);
     log_warning(self->log, "gap: step %" PRIu64 " goes unscored, we are too far behind", given_up);
     return tell(self, &skipped, error);
@@ -271,10 +262,10 @@ static int handle_offer(struct run *self, const Digitsum__Header *header, struct
 
 /* It is reported as it would be if its bytes were broken, and the next one's turn comes. */
 static int handle_gone(struct run *self, const Digitsum__Header *header, struct error *error) {
-    struct offer offer;
-    if (!follow_gone(self->follow, header->step, &offer))
+    struct evaluation gone;
+    if (!follow_gone(self->follow, header->step, &gone))
         return 0;
-    return report_failure(self, &offer, header->gone->reason, error);
+    return report_failure(self, &gone, header->gone->reason, error);
 }
 
 static void handle_chunk(struct run *self, const struct wire_message *message) {
@@ -338,44 +329,43 @@ static int fetch(struct run *self, struct error *error) {
     return 0;
 }
 
-static int give_up(struct run *self, const struct offer *offer, const char *why,
+static int give_up(struct run *self, struct evaluation *failed, const char *why,
                    struct error *error) {
     judge_drop(self->judge);
     follow_done(self->follow);
-    return report_failure(self, offer, why, error);
+    return report_failure(self, failed, why, error);
 }
 
-static int cannot_judge(struct run *self, const struct offer *offer, const struct error *bad,
+static int cannot_judge(struct run *self, struct evaluation *failed, const struct error *bad,
                         struct error *error) {
     if (!judge_is_short(bad))
-        return give_up(self, offer, bad->text, error);
+        return give_up(self, failed, bad->text, error);
     *error = *bad;
-    return error_prefix(error, "step %" PRIu64 " is not scored", offer->step);
+    return error_prefix(error, "step %" PRIu64 " is not scored", failed->step);
 }
 
 /* One piece of scoring. 1: there is more to do at once, 0: wait for messages. */
 static int judge_one_piece(struct run *self, struct error *error) {
-    struct offer offer;
+    struct evaluation evaluation;
     const uint8_t *bytes;
     size_t size;
     struct error bad;
     const struct peer_run *run = peer_run(self->peer);
-    int status = follow_take(self->follow, &offer, &bytes, &size, &bad);
+    int status = follow_take(self->follow, &evaluation, &bytes, &size, &bad);
     if (status < 0)
-        return cannot_judge(self, &offer, &bad, error);
+        return cannot_judge(self, &evaluation, &bad, error);
     if (status == 0 || !run || !test_split_whole(self->split))
         return 0;
     if (!judge_busy(self->judge) &&
-        judge_begin(self->judge, bytes, size, offer.step, self->split, run->seed, &bad) != 0)
-        return cannot_judge(self, &offer, &bad, error);
+        judge_begin(self->judge, bytes, size, evaluation.step, self->split, run->seed, &bad) != 0)
+        return cannot_judge(self, &evaluation, &bad, error);
     struct score score;
     status = judge_next(self->judge, &score, &bad);
     if (status == 1)
         return 1;
     if (status < 0)
-        return cannot_judge(self, &offer, &bad, error);
-    struct evaluation evaluation;
-    base_evaluation(self, &offer, &evaluation);
+        return cannot_judge(self, &evaluation, &bad, error);
+    sign(self, &evaluation);
     evaluation.loss = score.loss;
     evaluation.digit_loss = score.digit_loss;
     evaluation.sum_loss = score.sum_loss;

@@ -1,5 +1,6 @@
 /* See pictures.h. What each chart shows, on which scale, under which words. */
 #include "report/pictures.h"
+#include "common/display.h"
 #include "common/file.h"
 
 #include "common/interval.h"
@@ -60,27 +61,16 @@ static int picture_begin(struct picture *picture, const struct results *results,
     return 0;
 }
 
-/* 10000 → "10,000" */
-static const char *grouped(uint32_t number, char text[static 16]) {
-    if (number >= 1000000)
-        snprintf(text, 16, "%u,%03u,%03u", number / 1000000, number / 1000 % 1000, number % 1000);
-    else if (number >= 1000)
-        snprintf(text, 16, "%u,%03u", number / 1000, number % 1000);
-    else
-        snprintf(text, 16, "%u", number);
-    return text;
-}
-
 /* What all charts have in common; `what` begins the subtitle. */
 static void begin_chart(struct picture *picture, struct chart *chart, const char *what) {
     const struct results *results = picture->results;
     const struct evaluation *last = picture->count ? &picture->list[picture->count - 1] : NULL;
     /* The dataset's name is all that tells us that these are not those of the test split. */
     const char *test = strstr(results->dataset, " held out") ? "" : "test ";
-    char pairs[16];
+    char pairs[DISPLAY_NUMBER];
     snprintf(picture->subtitle, sizeof picture->subtitle, "%s on %s %spairs%s%.120s", what,
-             last ? grouped(last->count, pairs) : "the", test, results->dataset[0] ? " of " : "",
-             results->dataset);
+             last ? display_count(last->count, pairs) : "the", test,
+             results->dataset[0] ? " of " : "", results->dataset);
     *chart = (struct chart){.title = results->run,
                             .subtitle = picture->subtitle,
                             .warning = results->synthetic     ? "synthetic digits, not MNIST"

@@ -52,7 +52,7 @@ Test(follow, pieces_in_any_order) {
     uint32_t size[4];
     const uint8_t *whole;
     size_t got;
-    struct offer taken;
+    struct evaluation taken;
     struct error error;
     must_offer(follow, 10, 1);
     int count = 0;
@@ -104,7 +104,7 @@ Test(follow, wrong_digest_is_fetched_again_then_given_up) {
     uint8_t *bytes = make_bytes();
     const uint8_t *whole;
     size_t got;
-    struct offer taken;
+    struct evaluation taken;
     struct error error = {0};
     bytes[12345] ^= 1;
     must_offer(follow, 10, 1);
@@ -204,7 +204,7 @@ Test(follow, gaps_doubles_and_a_full_queue) {
 /* The file was deleted, or cannot be read: the ones after it must not wait for ever. */
 Test(follow, what_is_gone_gives_way) {
     struct follow *follow = follow_create();
-    struct offer gone;
+    struct evaluation gone;
     uint64_t step, offset;
     uint32_t size;
     for (uint32_t i = 1; i <= 4; i++)
@@ -230,7 +230,7 @@ Test(follow, what_is_whole_does_not_go) {
     struct follow *follow = follow_create();
     uint8_t *bytes = make_bytes();
     const uint8_t *whole;
-    struct offer offer;
+    struct evaluation offer;
     struct error error;
     uint64_t step, offset;
     uint32_t size;
@@ -248,7 +248,7 @@ Test(follow, what_is_whole_does_not_go) {
 Test(follow, a_second_offer_makes_it_final) {
     struct follow *follow = follow_create();
     uint8_t digest[SHA256_SIZE] = {1}, weights[SHA256_SIZE] = {0xab};
-    struct offer taken;
+    struct evaluation taken;
     uint32_t gap;
     uint64_t given_up;
     struct error error;
@@ -266,6 +266,6 @@ Test(follow, a_second_offer_makes_it_final) {
     cr_assert(follow_gone(follow, 10, &taken));
     cr_expect(taken.final);
     cr_expect(taken.epoch_end);
-    cr_expect_eq(memcmp(taken.weights, "ab0000", 6), 0);
+    cr_expect_eq(memcmp(taken.weights_sha256, "ab0000", 6), 0);
     follow_destroy(&follow);
 }
