@@ -24,7 +24,7 @@ struct evaluation {
     uint64_t step; /* trained until the checkpoint */
     double epoch;
     uint64_t samples; /* pairs trained on */
-    /* As in struct score; NaN where it is not finite, or was not recorded. */
+    /* As in evaluator/score.h; NaN where it is not finite, or was not recorded. */
     double loss, digit_loss, sum_loss;
     uint32_t count;                     /* pairs scored */
     uint32_t digit_hits, sum_hits;      /* of them */

@@ -143,11 +143,11 @@ bool judge_busy(const struct judge *self) {
     return self->scoring;
 }
 
-int judge_next(struct judge *self, struct score *score, struct error *error) {
+int judge_next(struct judge *self, struct evaluation *result, struct error *error) {
     int status = score_next(self->scoring, error);
     if (status != 1) {
         if (status == 0)
-            *score = score_result(self->scoring);
+            score_result(self->scoring, result);
         judge_drop(self);
     }
     return status;

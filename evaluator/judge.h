@@ -25,8 +25,8 @@ bool judge_is_short(const struct error *error);
 
 bool judge_busy(const struct judge *self);
 
-/* One piece: 1 there is more, 0 done and *score filled, -1 the engine failed. */
-int judge_next(struct judge *self, struct score *score, struct error *error);
+/* One piece: 1 there is more, 0 done and the figures of *result filled, -1 the engine failed. */
+int judge_next(struct judge *self, struct evaluation *result, struct error *error);
 
 /* Forgets what is under way; keeps the engine. */
 void judge_drop(struct judge *self);

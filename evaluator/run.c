@@ -359,19 +359,12 @@ static int judge_one_piece(struct run *self, struct error *error) {
     if (!judge_busy(self->judge) &&
         judge_begin(self->judge, bytes, size, evaluation.step, self->split, run->seed, &bad) != 0)
         return cannot_judge(self, &evaluation, &bad, error);
-    struct score score;
-    status = judge_next(self->judge, &score, &bad);
+    status = judge_next(self->judge, &evaluation, &bad);
     if (status == 1)
         return 1;
     if (status < 0)
         return cannot_judge(self, &evaluation, &bad, error);
     sign(self, &evaluation);
-    evaluation.loss = score.loss;
-    evaluation.digit_loss = score.digit_loss;
-    evaluation.sum_loss = score.sum_loss;
-    evaluation.count = score.count;
-    evaluation.digit_hits = score.digit_hits;
-    evaluation.sum_hits = score.sum_hits;
     follow_done(self->follow);
     return record(self, &evaluation, error) == 0 ? 1 : -1;
 }

@@ -14,12 +14,13 @@ struct scoring {
     const uint8_t *images, *labels;
     uint32_t count; /* images */
     struct score_settings settings;
-    uint32_t image;      /* the next one */
-    uint8_t digit;       /* with all_digits: the pass that we are in */
-    struct score total;  /* the losses are sums here */
-    uint8_t *digits;     /* [batch] */
-    float *digit_logits; /* [batch][10] */
-    float *sum_logits;   /* [batch][19], or [batch][1] */
+    uint32_t image;                       /* the next one */
+    uint8_t digit;                        /* with all_digits: the pass that we are in */
+    uint32_t pairs, digit_hits, sum_hits; /* so far */
+    double digit_loss, sum_loss;          /* sums over them */
+    uint8_t *digits;                      /* [batch] */
+    float *digit_logits;                  /* [batch][10] */
+    float *sum_logits;                    /* [batch][19], or [batch][1] */
 };
 
 struct scoring *score_create(const struct engine_ops *ops, struct engine *engine,
@@ -83,18 +84,18 @@ static double cross_entropy(const float *logits, int count, int target) {
 static void count_row(struct scoring *self, uint32_t row, int label) {
     const float *digit_row = self->digit_logits + (size_t)row * PAIRS_DIGITS;
     int sum = label + self->digits[row];
-    self->total.count++;
-    self->total.digit_hits += score_argmax(digit_row, PAIRS_DIGITS) == label;
-    self->total.digit_loss += cross_entropy(digit_row, PAIRS_DIGITS, label);
+    self->pairs++;
+    self->digit_hits += score_argmax(digit_row, PAIRS_DIGITS) == label;
+    self->digit_loss += cross_entropy(digit_row, PAIRS_DIGITS, label);
     if (self->settings.regression) {
         float scalar = self->sum_logits[row];
         double miss = isfinite(scalar) ? (double)scalar - sum : NAN;
-        self->total.sum_hits += isfinite(scalar) && roundf(scalar) == (float)sum;
-        self->total.sum_loss += miss * miss;
+        self->sum_hits += isfinite(scalar) && roundf(scalar) == (float)sum;
+        self->sum_loss += miss * miss;
     } else {
         const float *sum_row = self->sum_logits + (size_t)row * PAIRS_SUMS;
-        self->total.sum_hits += score_argmax(sum_row, PAIRS_SUMS) == sum;
-        self->total.sum_loss += cross_entropy(sum_row, PAIRS_SUMS, sum);
+        self->sum_hits += score_argmax(sum_row, PAIRS_SUMS) == sum;
+        self->sum_loss += cross_entropy(sum_row, PAIRS_SUMS, sum);
     }
 }
 
@@ -121,15 +122,15 @@ int score_next(struct scoring *self, struct error *error) {
     return self->digit < passes;
 }
 
-struct score score_result(const struct scoring *self) {
-    struct score score = self->total;
-    if (score.count == 0)
-        return score;
-    score.digit_loss /= score.count;
-    score.sum_loss /= score.count;
-    score.loss =
-        self->settings.digit_weight * score.digit_loss + self->settings.sum_weight * score.sum_loss;
-    return score;
+void score_result(const struct scoring *self, struct evaluation *result) {
+    double pairs = self->pairs > 0 ? self->pairs : 1;
+    result->count = self->pairs;
+    result->digit_hits = self->digit_hits;
+    result->sum_hits = self->sum_hits;
+    result->digit_loss = self->digit_loss / pairs;
+    result->sum_loss = self->sum_loss / pairs;
+    result->loss = self->settings.digit_weight * result->digit_loss +
+                   self->settings.sum_weight * result->sum_loss;
 }
 
 void score_destroy(struct scoring **self) {

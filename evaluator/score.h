@@ -3,8 +3,7 @@
 #ifndef EVALUATOR_SCORE_H
 #define EVALUATOR_SCORE_H
 
-#include "common/error.h"
-#include "common/interval.h"
+#include "common/evaluation.h"
 #include "model/engine.h"
 
 #include <stdbool.h>
@@ -16,16 +15,6 @@ struct score_settings {
     bool all_digits; /* every image with each of the ten digits, instead of one drawn digit */
     uint64_t seed;   /* draws the one digit: pairs_test_digit */
     double digit_weight, sum_weight; /* as in the run's optimizer: they weight `loss` */
-};
-
-/* Over all pairs scored. The losses are plain means without label smoothing: cross-entropy in nats
- * of each head, for regression the squared error of the scalar. A head whose row holds a value that
- * is not finite has missed, and makes its loss and the weighted one NaN. */
-struct score {
-    uint32_t count; /* pairs */
-    uint32_t digit_hits, sum_hits;
-    double digit_loss, sum_loss;
-    double loss; /* digit_weight · digit_loss + sum_weight · sum_loss */
 };
 
 /* One scoring under way. */
@@ -42,8 +31,12 @@ struct scoring *score_create(const struct engine_ops *ops, struct engine *engine
  * Returns 1 while there is more to do, 0 when all is scored, -1 with the engine's error. */
 int score_next(struct scoring *self, struct error *error);
 
-/* What has been scored so far: means over the pairs done; all zero before the first. */
-struct score score_result(const struct scoring *self);
+/* What has been scored so far: fills count, hits and losses over the pairs done; all zero before
+ * the first. The losses are plain means without label smoothing: cross-entropy in nats of each
+ * head, for regression the squared error of the scalar, and loss = digit_weight · digit_loss +
+ * sum_weight · sum_loss. A head whose row holds a value that is not finite has missed, and makes
+ * its loss and the weighted one NaN. */
+void score_result(const struct scoring *self, struct evaluation *result);
 
 /* NULL-safe, sets *self to NULL. */
 void score_destroy(struct scoring **self);

@@ -33,21 +33,21 @@ static const struct engine_ops fake = {.name = "fake", .predict = predict};
 
 /* All of the images in one go. */
 static int score_all(const uint8_t *images, const uint8_t *labels, uint32_t count,
-                     const struct score_settings *settings, struct score *score,
+                     const struct score_settings *settings, struct evaluation *score,
                      struct error *error) {
     struct scoring *scoring = score_create(&fake, NULL, images, labels, count, settings, error);
     int more = scoring ? 1 : -1;
     while (more > 0)
         more = score_next(scoring, error);
     if (more == 0)
-        *score = score_result(scoring);
+        score_result(scoring, score);
     score_destroy(&scoring);
     return more;
 }
 
 Test(score, counts_exactly) {
     static uint8_t images[COUNT * IMAGE_PIXELS], labels[COUNT];
-    struct score score;
+    struct evaluation score;
     struct error error;
     for (int i = 0; i < COUNT; i++) {
         images[i * IMAGE_PIXELS] = (uint8_t)i;
