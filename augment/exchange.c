@@ -107,13 +107,13 @@ static void follow_renewals(struct exchange *self, const Digitsum__Peers *peers)
         if (known < 0 || self->loaders[known].renewals == peers->endpoints[i]->renewals)
             continue;
         self->loaders[known].renewals = peers->endpoints[i]->renewals;
-        log_info(self->log, "connecting to loader %.63s anew", peers->endpoints[i]->name);
+        log_info(self->log, "reconnecting to loader %.63s", peers->endpoints[i]->name);
         link_renew(self->loaders[known].link);
     }
     const struct peer_run *run = peer_run(self->peer);
     bool same = run && run->generation == self->generation; /* or it is made afresh anyway */
     if (same && self->pairs_link && self->pairs_renewals != peers->pairs_renewals) {
-        log_info(self->log, "connecting to the trainer's pairs anew");
+        log_info(self->log, "reconnecting to the trainer's pairs");
         link_renew(self->pairs_link);
     }
     self->pairs_renewals = peers->pairs_renewals;
@@ -163,7 +163,7 @@ static void check_pending(struct exchange *self) {
     }
     if (now - self->pending_since < self->patience)
         return;
-    log_warning(self->log, "the trainer has taken no pairs for %lld s: connecting to them anew",
+    log_warning(self->log, "the trainer has taken no pairs for %lld s: reconnecting",
                 (long long)(self->patience / CLOCK_SECOND));
     link_renew(self->pairs_link);
     self->pending_since = now;

@@ -32,8 +32,7 @@ static void handle(int number) {
 
 /* Only what is safe in a handler: the process may be in the middle of anything. */
 static void give_up(int number) {
-    static const char words[] =
-        ": asked to stop by a signal, it did not end in time: ended at once\n";
+    static const char words[] = ": did not stop in time after a signal: exiting at once\n";
     const char *name = program_invocation_short_name;
     (void)number;
     if (write(2, name, strlen(name)) < 0 || write(2, words, sizeof words - 1) < 0)

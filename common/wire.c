@@ -106,7 +106,7 @@ static int check_header(const Digitsum__Header *header, uint64_t run, struct err
                          wire_type_name(header->type), (unsigned long long)run,
                          (unsigned long long)header->run);
     if (!body_present(header))
-        return error_set(error, ERROR_CORRUPT, "%s without the part that it is about",
+        return error_set(error, ERROR_CORRUPT, "%s without its message body",
                          wire_type_name(header->type));
     return 0;
 }
@@ -117,7 +117,7 @@ static int check_payload(const struct wire_message *message, struct error *error
     size_t sizes[WIRE_FRAMES];
     int expected = payload_rule(header, sizes);
     if (expected < 0)
-        return error_set(error, ERROR_CORRUPT, "%s with a count of %u, which cannot be", name,
+        return error_set(error, ERROR_CORRUPT, "%s with an invalid count of %u", name,
                          header->count);
     if (message->frame_count != expected)
         return error_set(error, ERROR_CORRUPT, "%s: expected %d payload frames, got %d", name,
@@ -292,7 +292,7 @@ static int send_first(void *socket, zmq_msg_t *frame, struct error *error) {
     if (errno == EAGAIN || errno == EINTR)
         return 0;
     if (errno == EHOSTUNREACH)
-        return error_set(error, ERROR_CLOSED, "that peer is not connected any more");
+        return error_set(error, ERROR_CLOSED, "the peer is not connected");
     return error_set_errno(error, "sending a message");
 }
 
@@ -355,9 +355,10 @@ int wire_batch(const struct wire_message *message, struct batch *batch, struct e
     for (uint32_t i = 0; i < batch->count; i++)
         if (batch->labels[i] > 9 || batch->digits[i] > 9 ||
             batch->sums[i] != batch->labels[i] + batch->digits[i])
-            return error_set(error, ERROR_CORRUPT,
-                             "PAIRS of step %llu, row %u: label %u, digit %u and sum %u cannot be",
-                             (unsigned long long)batch->step, i, batch->labels[i], batch->digits[i],
-                             batch->sums[i]);
+            return error_set(
+                error, ERROR_CORRUPT,
+                "PAIRS of step %llu, row %u: label %u, digit %u and sum %u do not match",
+                (unsigned long long)batch->step, i, batch->labels[i], batch->digits[i],
+                batch->sums[i]);
     return 0;
 }

@@ -54,15 +54,15 @@ static void tell_how_to_go_on(const struct run *run) {
         fprintf(stderr, "  the run's folder is no longer at %s: it was %s%s\n", run->folder.path,
                 now[0] ? "moved to " : "moved or removed", now);
         if (now[0])
-            tell_command(run, COMMAND_RESUME, "To go on, move it back, and then:");
+            tell_command(run, COMMAND_RESUME, "To resume, move it back, and then:");
         return;
     }
     if (folder_has_checkpoint(&run->folder) && run->diverged)
-        tell_command(run, COMMAND_KEEP_GOING, "To train on regardless from the last checkpoint:");
+        tell_command(run, COMMAND_KEEP_GOING, "To keep training from the last checkpoint:");
     else if (folder_has_checkpoint(&run->folder))
-        tell_command(run, COMMAND_RESUME, "To go on from the last checkpoint:");
+        tell_command(run, COMMAND_RESUME, "To resume from the last checkpoint:");
     else if (!run->diverged) /* would end the same; its sentence says what to change */
-        tell_command(run, COMMAND_FORCE, "It had no checkpoint yet; to begin again:");
+        tell_command(run, COMMAND_FORCE, "There was no checkpoint yet; to start again:");
 }
 
 /* A setting, data or a peer that refused will do so again. */
@@ -111,8 +111,8 @@ int conclude_refused(struct run *run, const struct error *error) {
     fprintf(stderr, "pipeline: %s\n", error->text);
     if (run->folder.taken) {
         if (folder_has_checkpoint(&run->folder))
-            tell_command(run, COMMAND_RESUME_OTHER, "To go on with it:");
-        tell_command(run, COMMAND_FORCE, "To throw it away and begin anew:");
+            tell_command(run, COMMAND_RESUME_OTHER, "To resume it:");
+        tell_command(run, COMMAND_FORCE, "To delete it and start again:");
     }
     discard(run);
     return error_exit_status(error->code);

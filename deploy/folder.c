@@ -108,9 +108,7 @@ static int refuse_taken(struct folder *self, const char *path, const char *name,
                   snprintf(logs, sizeof logs, "%s/logs", self->path) < (int)sizeof logs &&
                   access(logs, F_OK) == 0;
     return error_set(error, ERROR_REFUSED,
-                     "run '%s' exists already: choose another name, go on with it, or throw it "
-                     "away",
-                     name);
+                     "run '%s' exists already: choose another name, resume it, or delete it", name);
 }
 
 static int make_folder(const char *path, mode_t mode, struct error *error) {

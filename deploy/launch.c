@@ -199,9 +199,7 @@ const char *launch_net(const struct launch *launch) {
 
 int launch_check(const struct launch *launch, struct error *error) {
     if (launch->resume && launch->force)
-        return error_set(error, ERROR_INVALID,
-                         "--resume goes on with a run and --force throws it "
-                         "away: give one of them");
+        return error_set(error, ERROR_INVALID, "--resume and --force exclude each other");
     if ((launch->resume || launch->force) && !launch->run)
         return error_set(error, ERROR_INVALID, "--%s needs the name of a run: --run NAME",
                          launch->resume ? "resume" : "force");

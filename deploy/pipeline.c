@@ -27,7 +27,7 @@ static const int64_t leave_time = 2 * CLOCK_SECOND; /* workers, once the trainer
 static const int64_t term_time = 5 * CLOCK_SECOND;  /* after SIGTERM */
 static const int64_t draw_time = 30 * CLOCK_SECOND; /* the pictures */
 
-#define TRAINER_HINT "; to go on: "
+#define TRAINER_HINT "; to resume: "
 #define DIVERGED_HINT                                                                              \
     "--keep-going" /* in its words where going on as before would end the same                     \
                     */
@@ -52,7 +52,7 @@ void run_tell_synthetic(struct run *run) {
     static const char *const notice[] = {
         "SYNTHETIC DIGITS: THIS IS NOT MNIST",
         "MNIST was neither found nor fetched, or synthetic data was asked for.",
-        "Our own code draws these images; no figure here is an MNIST figure.",
+        "This program drew these images; no accuracy here is MNIST accuracy.",
         "For MNIST: put its four files into data/mnist, or set MNIST_DIR.",
     };
     char *box =
@@ -139,7 +139,7 @@ static void pause_all(struct run *run) {
 /* A terminal that closes sends SIGHUP more than once: that asks, but never insists. */
 static void ask_to_end(struct run *run, bool counts) {
     if (run->phase == DRAWING || (run->insisted && counts)) {
-        view_line(run->view, "ending everything at once");
+        view_line(run->view, "killing all processes");
         kill_all(run);
         return;
     }
@@ -186,12 +186,12 @@ static void follow_processes(struct run *run) {
     while (supervisor_next(run->supervisor, clock_now(), &event)) {
         switch (event.what) {
         case SUPERVISE_DIED:
-            view_line(run->view, "%s %s%s%s; starting it again in %.1f s", event.name,
+            view_line(run->view, "%s %s%s%s; restarting it in %.1f s", event.name,
                       process_status_text(event.status, text), event.words[0] ? ": " : "",
                       event.words, (double)event.delay / CLOCK_SECOND);
             break;
         case SUPERVISE_STARTED:
-            view_line(run->view, "%s runs again", event.name);
+            view_line(run->view, "%s restarted", event.name);
             break;
         case SUPERVISE_GAVE_UP:
             fail(run, event.status, event.name, process_status_text(event.status, text),
@@ -203,7 +203,7 @@ static void follow_processes(struct run *run) {
             break;
         case SUPERVISE_LEFT:
             if (strcmp(event.name, "report") == 0 && event.status != 0)
-                view_line(run->view, "warning: the pictures were not drawn: report %s: %s",
+                view_line(run->view, "warning: the charts were not drawn: report %s: %s",
                           process_status_text(event.status, text), event.words);
             break;
         }
@@ -310,7 +310,7 @@ static void draw(struct run *run) {
         if (supervisor_start(run->supervisor, &spec, false, &error) == 0)
             follow(run);
         else
-            view_line(run->view, "warning: the pictures were not drawn: %s", error.text);
+            view_line(run->view, "warning: the charts were not drawn: %s", error.text);
     }
     run->phase = ended;
 }
@@ -354,7 +354,7 @@ static int begin(struct run *run, struct error *error) {
     if (run->signals < 0 || !run->supervisor)
         return -1;
     if (!run->view || !run->context)
-        return error_set(error, ERROR_MEMORY, "no memory to begin");
+        return error_set(error, ERROR_MEMORY, "no memory to start");
     tell_where(run, binaries);
     run->shown = run_evaluations(run);
     if (launch_start(run->supervisor, binaries, launch, run->options, &run->folder, error) != 0)

@@ -113,11 +113,11 @@ char *table_text(const struct summary *summary, const struct evaluation *last, c
         display_count(s->seed, b));
     row(out, "time", "%s, %s images/s", display_duration(s->seconds, a),
         display_count((uint64_t)(s->images_per_second + 0.5), b));
-    row(out, "waited for data", "%s in all, %s at most", display_duration(s->seconds_waiting, a),
+    row(out, "waited for data", "%s in total, %s at most", display_duration(s->seconds_waiting, a),
         display_duration(s->longest_wait, b));
     row(out, "to the target", "%s",
         isnan(s->seconds_to_target) ? "not reached" : display_duration(s->seconds_to_target, a));
-    row(out, "batches", "%s used once each, %s duplicates, %s leased again",
+    row(out, "batches", "%s used once each, %s duplicates, %s re-leased",
         display_count(s->batches_consumed, a), display_count(s->batches_duplicated, b),
         display_count(s->batches_released_again, c));
     fprintf(out, "  weights SHA-256\n    %s\n",

@@ -118,7 +118,7 @@ int main(int argc, char **argv) {
     view = view_create(1, strcmp(nl_langinfo(CODESET), "UTF-8") != 0);
     context = zmq_ctx_new();
     if (!view || !context) {
-        error_set(&error, ERROR_MEMORY, "no memory to begin");
+        error_set(&error, ERROR_MEMORY, "no memory to start");
         goto done;
     }
     telemetry =

@@ -83,7 +83,7 @@ static int open_engine(struct judge *self, const struct checkpoint *checkpoint,
         self->ops =
             engine_choose(self->settings->device, &config, NULL, reason, sizeof reason, error);
         if (self->ops)
-            log_info(self->log, "scoring in f32, for there is no %s here: %s", wanted, why.text);
+            log_info(self->log, "scoring in f32, since %s is not available: %s", wanted, why.text);
     } else if (!self->ops) {
         *error = why;
     }

@@ -164,8 +164,8 @@ static int forget_from(struct run *self, uint64_t step, struct error *error) {
     if (dropped == 0)
         return 0;
     log_info(self->log,
-             "the run went back: its evaluations from step %" PRIu64
-             " on, %zu in all, count no more",
+             "the run was rewound: its evaluations from step %" PRIu64
+             " on, %zu in all, are dropped",
              step, dropped);
     return open_events(self, error);
 }
@@ -275,7 +275,7 @@ static void handle_chunk(struct run *self, const struct wire_message *message) {
     if (follow_piece(self->follow, header->step, header->fetch->offset, wire_frame(message, 0),
                      header->fetch->size, &bad) != 0 &&
         log_limit_pass(&self->bad, clock_now(), 60 * CLOCK_SECOND, &held))
-        log_warning(self->log, "piece dropped: %s (%" PRIu64 " more)", bad.text, held);
+        log_warning(self->log, "chunk dropped: %s (%" PRIu64 " more)", bad.text, held);
 }
 
 /* 0 go on, -1 end (ERROR_CLOSED: in good order). */

@@ -123,8 +123,9 @@ static int read_end(struct source *source, const char *path, uint64_t whole, str
         return -1;
     if (got)
         return error_set(error, ERROR_CORRUPT,
-                         "%s: goes on after the %" PRIu64 " bytes that its header announces", path,
-                         whole);
+                         "%s: has trailing data after the %" PRIu64
+                         " bytes that its header announces",
+                         path, whole);
     return 0;
 }
 

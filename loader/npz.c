@@ -54,8 +54,10 @@ static int read_end(struct array *array, struct error *error) {
     zip_int64_t got = zip_fread(array->file, &beyond, 1);
     if (got == 0)
         return 0;
-    return refuse(
-        array, got < 0 ? zip_file_strerror(array->file) : "goes on after its last element", error);
+    return refuse(array,
+                  got < 0 ? zip_file_strerror(array->file)
+                          : "has trailing data after its last element",
+                  error);
 }
 
 /* --- the header of an array ------------------------------------------------------------------- */

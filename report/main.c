@@ -21,7 +21,7 @@ static const struct option_row rows[] = {
 
 static const struct options_program program = {
     .name = "report",
-    .summary = "Draws a run's pictures into plots/ of its folder, from evaluations.jsonl and "
+    .summary = "Draws a run's charts into plots/ of its folder, from evaluations.jsonl and "
                "summary.json, at any time while the run lasts or afterwards.",
     .example = "report runs/first",
     .rows = rows,

@@ -140,8 +140,7 @@ static int publish_found(struct best *self, const struct found *found, uint64_t 
         return -1;
     log_info(self->log,
              "best.safetensors is of step %" PRIu64
-             ", which evaluations.jsonl does not know: it is "
-             "to be scored again",
+             ", which has no line in evaluations.jsonl: it will be scored again",
              found->saved.step);
     self->file.step = found->saved.step;
     self->unknown = true;
@@ -171,7 +170,7 @@ int best_restore(struct best *self, const struct evaluations *scores, uint64_t s
     self->file = scored_of(line);
     if (!path[0])
         return 0;
-    log_info(self->log, "best.safetensors is made anew: step %" PRIu64, line->step);
+    log_info(self->log, "best.safetensors is restored: step %" PRIu64, line->step);
     return put_in_place(self, path, error);
 }
 

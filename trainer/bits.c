@@ -30,7 +30,7 @@ int bits_threads(const struct processors *machine, int asked, int recorded, bool
         return error_set(
             error, ERROR_INVALID,
             "--resume: the run was trained with %d thread%s, and --threads=%d may give "
-            "other weights: leave it out, or add --other-bits to go on all the same",
+            "other weights: leave it out, or add --other-bits to resume anyway",
             recorded, plural(recorded), asked);
     if (recorded <= most)
         return 0;
@@ -44,16 +44,15 @@ int bits_threads(const struct processors *machine, int asked, int recorded, bool
         return 0;
     }
     if (machine->limit > 0 && machine->limit < recorded)
-        return error_set(
-            error, ERROR_INVALID,
-            "--resume: the run was trained with %d threads, and OMP_THREAD_LIMIT=%d "
-            "allows fewer, which may give other weights: raise it, or add --other-bits "
-            "to go on with %d",
-            recorded, machine->limit, most);
+        return error_set(error, ERROR_INVALID,
+                         "--resume: the run was trained with %d threads, and OMP_THREAD_LIMIT=%d "
+                         "allows fewer, which may give other weights: raise it, or add "
+                         "--other-bits to resume with %d",
+                         recorded, machine->limit, most);
     return error_set(error, ERROR_INVALID,
                      "--resume: the run was trained with %d threads, and this process may use %d "
                      "processor%s: give it more; or --threads=%d to share (slow, the same bits); "
-                     "or --other-bits to go on with %d",
+                     "or --other-bits to resume with %d",
                      recorded, available, plural(available), recorded, most);
 }
 
@@ -91,8 +90,7 @@ static int compare_one(const json_t *was, const json_t *now, const char *key, co
     return error_set(
         error, ERROR_INVALID,
         "--resume: the run was trained with the %s %s, and here it is %s, which may give "
-        "other weights: go on with it where it was, or add --other-bits to go on all "
-        "the same",
+        "other weights: resume it where it was started, or add --other-bits to resume anyway",
         what, one, other);
 }
 
@@ -122,8 +120,8 @@ static int keep_steps(const json_t *was, json_t *now, bool changed, uint64_t ste
     }
     notices_add(notices,
                 "from step %" JSON_INTEGER_FORMAT
-                " on this run was computed otherwise than before (--other-bits): its weights "
-                "cannot be made again in one go",
+                " on this run was computed differently (--other-bits): its weights cannot be "
+                "reproduced in one go",
                 json_integer_value(json_array_get(steps, count - 1)));
     return json_object_set_new(now, "changed_at", steps);
 }

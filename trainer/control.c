@@ -264,7 +264,7 @@ static int handle_hello(struct coordinator *self, const struct wire_message *mes
         return -1;
     if ((member->role == DIGITSUM__ROLE__LOADER && member->loader < 0) ||
         (member->role == DIGITSUM__ROLE__EVALUATOR && settle_evaluator(self, member) != 0)) {
-        refuse(self, &member->address, "there are too many of your role already");
+        refuse(self, &member->address, "too many peers of this role");
         members_leave(self->members, member);
         return 0;
     }
@@ -291,7 +291,7 @@ void control_check_silence(struct coordinator *self, int64_t now) {
     int i = 0;
     for (struct member *member; (member = members_next(self->members, &i));)
         if (members_silent(member, now))
-            depart(self, member, "is silent: gone");
+            depart(self, member, "is silent: removed");
 }
 
 /* --- what members ask ------------------------------------------------------------------------- */

@@ -62,9 +62,8 @@ static void tell_address(const struct coordinator *self, const char *bound) {
         return;
     if (strcmp(here, bound) == 0)
         log_info(self->log, "listening at %s%s", bound,
-                 strncmp(bound, "tcp:", 4) == 0 && endpoint_is_local(bound)
-                     ? ", which this machine alone can join"
-                     : "");
+                 strncmp(bound, "tcp:", 4) == 0 && endpoint_is_local(bound) ? " (this machine only)"
+                                                                            : "");
     else
         log_info(self->log,
                  "listening at %s, all addresses of this machine: --join %s here, tcp://HOST%s "
@@ -102,7 +101,7 @@ static int open_record(struct coordinator *self, struct error *error) {
         return -1;
     self->record = record_open(path, start->step, start->chain, &lost, error);
     if (self->record && lost)
-        log_warning(self->log, "%s does not lead to step %" PRIu64 ": what came before is unknown",
+        log_warning(self->log, "%s does not match step %" PRIu64 ": earlier batches are unknown",
                     path, start->step);
     return self->record ? 0 : -1;
 }
@@ -328,7 +327,7 @@ static void complain(struct coordinator *self, int64_t now) {
     if (now < self->next_waiting)
         return;
     self->next_waiting = now + WAITING_PERIOD;
-    log_warning(self->log, "waiting for %s since %lld s; workers join %s", waiting,
+    log_warning(self->log, "waiting for %s for %lld s; workers join %s", waiting,
                 (long long)((now - self->waiting_since) / CLOCK_SECOND),
                 self->settings.settings->bind);
 }
@@ -426,7 +425,7 @@ static int wait_for_events(struct coordinator *self, struct error *error) {
 static void check_early_end(struct coordinator *self) {
     bool interrupted = signals_stop() && !self->interrupted;
     if (interrupted) {
-        log_info(self->log, "stopping: saving a checkpoint (once more to stop at once)");
+        log_info(self->log, "stopping: saving a checkpoint (again to exit at once)");
         self->moved = clock_now();
         signals_grace(SAVE_TIME);
     }

@@ -141,7 +141,7 @@ static void give_lease(struct coordinator *self, const struct lease *lease) {
         header.lease = &body;
         struct error error;
         if (lease->again)
-            log_debug(self->log, "step %" PRIu64 " is late: leased again to %s", lease->first,
+            log_debug(self->log, "step %" PRIu64 " is a straggler: re-leased to %s", lease->first,
                       member->name);
         /* A lease that does not get through becomes late and is given again. */
         if (wire_send(self->control, &member->address, &header, NULL, 0, &error) != 1)
@@ -192,17 +192,16 @@ void flow_check_stalls(struct coordinator *self, int64_t now) {
             member->renewals++;
             any = true;
             log_warning(self->log,
-                        "nothing has come for %lld s of what loader %s is to make: asking others "
-                        "where there are any, and connecting augmenters to it anew; does another "
-                        "program read from %s?",
-                        (long long)(silent / CLOCK_SECOND), member->name, member->endpoints[0]);
+                        "no batch of loader %s has arrived for %lld s: re-leasing its steps and "
+                        "reconnecting augmenters to it; does another program read from %s?",
+                        member->name, (long long)(silent / CLOCK_SECOND), member->endpoints[0]);
         }
     }
     if (!any)
         return;
     if (now - self->arrived >= STALL) {
         self->pairs_renewals++;
-        log_warning(self->log, "no batch has come at all: augmenters connect to us anew");
+        log_warning(self->log, "no batch has arrived at all: augmenters reconnect to the trainer");
     }
     control_announce(self, DIGITSUM__ROLE__LOADER);
 }

@@ -23,7 +23,7 @@ static void tell(const struct error *error, const char *run_dir, char **argv) {
     fprintf(stderr, "trainer: %s", error->text);
     if (run_dir && saver_newest(folder, UINT64_MAX, &step)) {
         bool resumes = false;
-        fprintf(stderr, ". Step %" PRIu64 " is safe; to go on:", step);
+        fprintf(stderr, ". Step %" PRIu64 " is safe; to resume:", step);
         for (char **word = argv; *word; word++) {
             resumes |= strcmp(*word, "--resume") == 0;
             fputc(' ', stderr);
@@ -33,7 +33,7 @@ static void tell(const struct error *error, const char *run_dir, char **argv) {
         fputs(error->code == ERROR_DIVERGED ? " --keep-going" : "", stderr);
     } else if (run_dir && (errno == 0 || errno == ENOENT) && error->code != ERROR_DIVERGED) {
         /* what diverged would end the same */
-        fputs(". There was no checkpoint yet: begin again", stderr);
+        fputs(". There was no checkpoint yet: start again", stderr);
     }
     fputc('\n', stderr);
 }

@@ -41,13 +41,13 @@ static struct checkpoint *newest(const char *run_dir, const struct log *log, str
             error_prefix(error, "--resume");
             return NULL;
         }
-        log_warning(log, "%s; trying the one before", bad.text);
+        log_warning(log, "%s; trying the previous one", bad.text);
     }
     if (errno != 0 && errno != ENOENT && errno != ENOTDIR) {
         error_set_errno(error, "--resume: cannot read %s", folder);
         return NULL;
     }
-    error_set(error, ERROR_INVALID, "--resume: there is no whole checkpoint in %s", folder);
+    error_set(error, ERROR_INVALID, "--resume: there is no valid checkpoint in %s", folder);
     return NULL;
 }
 
@@ -61,8 +61,8 @@ static int check_weights(const struct start *start, struct error *error) {
         return -1;
     saver_file(folder, from->step, path);
     return error_set(error, ERROR_DIVERGED,
-                     "--resume: %s holds weights that are not finite numbers: remove it to go on "
-                     "from the one before, or train on regardless with --keep-going",
+                     "--resume: %s holds weights that are not finite numbers: remove it to resume "
+                     "from the previous one, or keep training with --keep-going",
                      path);
 }
 
@@ -101,9 +101,9 @@ static int take_settings(struct start *start, struct error *error) {
                 continue;
             size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
             char *was = json_dumps(value, flags), *is = json_dumps(ours, flags);
-            status =
-                error_set(error, ERROR_INVALID, "--resume: the run was begun with --%s %s, not %s",
-                          key, was ? was : "?", is ? is : "?");
+            status = error_set(error, ERROR_INVALID,
+                               "--resume: the run was started with --%s %s, not %s", key,
+                               was ? was : "?", is ? is : "?");
             free(was);
             free(is);
             break;
@@ -151,12 +151,12 @@ static int refuse_old_run(const struct settings *settings, struct error *error) 
     bool evaluations = stat(path, &status) == 0 && status.st_size > 0;
     if (checkpoints)
         return error_set(error, ERROR_INVALID,
-                         "%s has checkpoints of an earlier run: go on with it (--resume), name "
-                         "another --run-dir, or remove it",
+                         "%s has checkpoints of an earlier run: resume it (--resume), name another "
+                         "--run-dir, or remove it",
                          settings->run_dir);
     if (evaluations)
         return error_set(error, ERROR_INVALID,
-                         "%s has evaluations of an earlier run, and no checkpoint to go on from: "
+                         "%s has evaluations of an earlier run, and no checkpoint to resume from: "
                          "name another --run-dir, or remove it",
                          settings->run_dir);
     return 0;
@@ -195,8 +195,8 @@ static int refuse_precision(const struct start *start, const struct error *why,
     }
     if (settings->resume)
         return error_set(error, ERROR_INVALID,
-                         "--resume: the run was begun in %s (%s): go on with it on a machine that "
-                         "has %s, or add --other-bits to go on in f32",
+                         "--resume: the run was started in %s (%s): resume it on a machine that "
+                         "has %s, or add --other-bits to resume in f32",
                          settings->precision, why->text, settings->precision);
     return error_set(error, ERROR_INVALID, "--precision=%s: %s", settings->precision, why->text);
 }
@@ -225,7 +225,7 @@ static int choose_precision(struct start *start, struct engine_traits *traits,
         start->ops = engine_choose(settings->device, config, traits, reason, ENGINE_REASON, error);
         if (!start->ops)
             return -1;
-        log_info(log, "training in f32, for there is no %s here: %s",
+        log_info(log, "training in f32, since %s is not available: %s",
                  automatic ? "bf16" : settings->precision, why.text);
     }
     settings->precision = precision_word(config);
@@ -439,7 +439,7 @@ int start_prepare(struct start *start, int argc, char **argv, struct log *log,
         if (!start->checkpoint || check_weights(start, error) != 0 ||
             take_settings(start, error) != 0)
             return -1;
-        log_info(log, "going on from step %" PRIu64, start->checkpoint->step);
+        log_info(log, "resuming from step %" PRIu64, start->checkpoint->step);
     } else if (settings_recipe(settings, recipe, sizeof recipe, error) != 0 ||
                (recipe[0] && options_read_file(start->options, recipe, error) != 0)) {
         return -1;

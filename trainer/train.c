@@ -82,10 +82,10 @@ static int check_health(const struct train *self, const struct train_settings *s
                         struct error *error) {
     if (!self->health.failed || settings->keep_going)
         return 0;
-    return error_set(error, ERROR_DIVERGED,
-                     "%s; begin again with a lower rate than --rate %g, or train on regardless "
-                     "with --keep-going",
-                     self->health.reason, (double)settings->schedule.peak);
+    return error_set(
+        error, ERROR_DIVERGED,
+        "%s; start again with a lower rate than --rate %g, or keep training with --keep-going",
+        self->health.reason, (double)settings->schedule.peak);
 }
 
 bool train_checkpoint_due(const struct train_settings *settings, uint64_t step) {

@@ -40,9 +40,9 @@ static const struct option_row rows[] = {
 
 static const struct options_program program = {
     .name = "verify",
-    .summary = "Makes every batch that a run consumed again, from the dataset and the run's "
-               "settings, without training, and says whether they are the same, and whether each "
-               "pair was used exactly once.",
+    .summary =
+        "Recomputes every batch of a run from the dataset and the settings, without training, "
+        "compares it with what the run consumed, and checks that each pair was used exactly once.",
     .example = "verify runs/first",
     .rows = rows,
     .count = sizeof rows / sizeof rows[0],

@@ -98,7 +98,7 @@ static int read_checkpoints(struct verify *self, const char *run_dir, struct ver
     }
     globfree(&found);
     if (status == 0 && self->head_count == 0)
-        return error_set(error, ERROR_INVALID, "%s has no whole checkpoint", run_dir);
+        return error_set(error, ERROR_INVALID, "%s has no valid checkpoint", run_dir);
     return status;
 }
 
@@ -110,7 +110,8 @@ static int read_record(struct verify *self, const char *run_dir, struct error *e
         return 0;
     if (error->code != ERROR_IO)
         return -1;
-    log_warning(self->log, "%s: only the checkpoints can be held against the dataset", error->text);
+    log_warning(self->log, "%s: only the checkpoints can be compared with the dataset",
+                error->text);
     self->recorded = 0;
     *error = (struct error){0};
     return 0;
@@ -121,10 +122,11 @@ static int check_dataset(const struct verify *self, struct error *error) {
     sha256_hex(self->dataset->sha256, hex);
     if (strcmp(hex, self->trained_on) == 0)
         return 0;
-    return error_set(error, ERROR_INVALID,
-                     "the run was trained on a dataset with SHA-256 %.16s…, and %s has %.16s…: say "
-                     "--data, --hold-out, --transpose and --train-limit as its loaders were told",
-                     self->trained_on, self->dataset->name, hex);
+    return error_set(
+        error, ERROR_INVALID,
+        "the run was trained on a dataset with SHA-256 %.16s…, and %s has %.16s…: give --data, "
+        "--hold-out, --transpose and --train-limit as its loaders had them",
+        self->trained_on, self->dataset->name, hex);
 }
 
 /* --- batches ---------------------------------------------------------------------------------- */

@@ -25,7 +25,7 @@ struct verify_result {
 
 /* Verifies the run in `run_dir` against an open dataset on `threads` threads. 0 with *result
  * filled; -1 with
- *   ERROR_INVALID  there is no run, it has no whole checkpoint, or the dataset is another than the
+ *   ERROR_INVALID  there is no run, it has no valid checkpoint, or the dataset is another than the
  *                  run's (both SHA-256 are named),
  *   ERROR_CORRUPT  the run consumed something else: the sentence names the first step that differs,
  *                  or, where the run kept no record of it, between which steps it lies,

@@ -130,7 +130,8 @@ static void expect_refused(struct launch launch, const char *words) {
 
 Test(launch, impossible_combinations_are_refused) {
     struct error error;
-    expect_refused((struct launch){.run = "a", .resume = true, .force = true}, "give one of them");
+    expect_refused((struct launch){.run = "a", .resume = true, .force = true},
+                   "--resume and --force exclude each other");
     expect_refused((struct launch){.resume = true}, "--resume needs the name of a run");
     expect_refused((struct launch){.force = true}, "--force needs the name of a run");
     expect_refused((struct launch){.run = "../a"}, "run name '../a'");

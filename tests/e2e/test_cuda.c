@@ -84,7 +84,7 @@ Test(cuda, a_lost_device_costs_no_bit) {
 
     e2e_begin(&run);
     cr_expect_eq(train(&run, "7"), DEVICE_LOST);
-    cr_expect(e2e_logged(&run, 0, " is safe; to go on: "));
+    cr_expect(e2e_logged(&run, 0, " is safe; to resume: "));
     int trainer = resume(&run, (const char *const[]){"--device", "cuda", NULL});
     e2e_loader(&run, "loader-2", "2000");
     e2e_augment(&run, "augment-2");
@@ -112,10 +112,11 @@ Test(cuda, tf32_is_recorded_and_taken_over) {
 
     int other = resume(&run, (const char *const[]){"--precision", "f32", NULL});
     cr_expect_eq(e2e_wait(&run, other), 2);
-    cr_expect(e2e_logged(&run, other, "the run was begun with --precision \"tf32\", not \"f32\""));
+    cr_expect(
+        e2e_logged(&run, other, "the run was started with --precision \"tf32\", not \"f32\""));
     int cpu = resume(&run, (const char *const[]){"--device", "cpu", NULL});
     cr_expect_eq(e2e_wait(&run, cpu), 2);
-    cr_expect(e2e_logged(&run, cpu, "--resume: the run was begun in tf32 ("));
+    cr_expect(e2e_logged(&run, cpu, "--resume: the run was started in tf32 ("));
     cr_expect(e2e_logged(&run, cpu, "TF32 is a format of GPUs; use f32 or bf16"));
     int same = resume(&run, (const char *const[]){"--device", "cuda", "--steps", "14", NULL});
     e2e_loader(&run, "loader-2", "2000");
@@ -153,7 +154,7 @@ Test(cuda, the_launcher_tells_of_a_lost_device) {
     unsetenv("EMULATOR_LOST");
     cr_expect_eq(e2e_wait(&run, lost), DEVICE_LOST);
     cr_expect(e2e_logged(&run, lost, "trainer ended with status 6: "));
-    cr_expect(e2e_logged(&run, lost, "To go on from the last checkpoint:"));
+    cr_expect(e2e_logged(&run, lost, "To resume from the last checkpoint:"));
     cr_expect_eq(e2e_count_processes(run.folder), 0, "a process is left");
     const char *const again[] = {"--runs",
                                  run.folder,

@@ -89,7 +89,7 @@ Test(hints, the_command_that_goes_on_does) {
     e2e_expect_file(&run, "checkpoints/step-000000020.safetensors");
     process_signal(&run.list[cut].process, SIGINT, false);
     cr_expect_eq(e2e_wait(&run, cut), 130);
-    line_after(&run, cut, "To go on from the last checkpoint:", line, sizeof line);
+    line_after(&run, cut, "To resume from the last checkpoint:", line, sizeof line);
     snprintf(more, sizeof more, "--steps=%.0f", e2e_summary_number(&run, "steps") + 20);
     int resumed = run_line(&run, line, more);
     cr_expect_eq(e2e_wait(&run, resumed), 0, "%s", line);
@@ -97,8 +97,8 @@ Test(hints, the_command_that_goes_on_does) {
     /* The name is taken: both ways out are said, and work. */
     int taken = start(&run, runs, run.data, "--steps=20");
     cr_expect_eq(e2e_wait(&run, taken), 4);
-    cr_expect(e2e_logged(&run, taken, "To go on with it:"));
-    line_after(&run, taken, "To throw it away and begin anew:", line, sizeof line);
+    cr_expect(e2e_logged(&run, taken, "To resume it:"));
+    line_after(&run, taken, "To delete it and start again:", line, sizeof line);
     int anew = run_line(&run, line, "");
     cr_expect_eq(e2e_wait(&run, anew), 0, "%s", line);
     cr_expect_eq(e2e_summary_number(&run, "steps"), 20);
@@ -138,9 +138,9 @@ Test(hints, a_run_that_diverged_at_once_is_not_told_to_begin_again) {
                               "--trainer=--momentum=0.99", "--trainer=--schedule=constant",
                               "--trainer=--digit-weight=1000", NULL});
     cr_expect_eq(e2e_wait(&run, diverged), 1);
-    cr_expect(e2e_logged(&run, diverged,
-                         "begin again with a lower rate than --rate 100, or train "
-                         "on regardless with --keep-going"));
+    cr_expect(e2e_logged(
+        &run, diverged,
+        "start again with a lower rate than --rate 100, or keep training with --keep-going"));
     cr_expect_not(e2e_logged(&run, diverged, "to begin again:"));
     cr_expect_not(e2e_logged(&run, diverged, "no checkpoint yet"));
     cr_expect_not(e2e_logged(&run, diverged, "--force"));

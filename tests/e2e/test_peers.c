@@ -51,7 +51,7 @@ Test(peers, samples_that_stop_coming_are_fetched_by_a_new_connection) {
     int samples = start_loader(&run, "127.0.0.2", &loader);
     stranger_relay(samples, false, 500000); /* of the first connection: nine batches or so */
     e2e_augment(&run, "a");
-    e2e_expect(&run, trainer, "nothing has come for 3 s of what loader l is to make");
+    e2e_expect(&run, trainer, "no batch of loader l has arrived for 3 s");
     int64_t noticed = clock_now();
     cr_expect(stranger_swallowed());
     cr_expect_eq(e2e_wait(&run, trainer), 0);
@@ -74,8 +74,8 @@ Test(peers, pairs_that_never_arrive_are_sent_by_a_new_connection) {
     stranger_relay(port, true, LONG_MAX);
     stranger_relay(port + 1, true, 500000);
     int augment = e2e_augment(&run, "a");
-    e2e_expect(&run, trainer, "no batch has come at all: augmenters connect to us anew");
-    e2e_expect(&run, augment, "connecting to the trainer's pairs anew");
+    e2e_expect(&run, trainer, "no batch has arrived at all: augmenters reconnect to the trainer");
+    e2e_expect(&run, augment, "reconnecting to the trainer's pairs");
     cr_expect(stranger_swallowed());
     cr_expect_eq(e2e_wait(&run, trainer), 0);
     cr_expect_eq(e2e_summary_number(&run, "steps"), 60);

@@ -99,7 +99,7 @@ Test(pipeline, pictures_that_cannot_be_drawn_are_only_a_warning) {
     cr_assert_not_null(file);
     fclose(file);
     cr_expect_eq(e2e_wait(&run, pipeline), 0);
-    cr_expect(e2e_logged(&run, pipeline, "warning: the pictures were not drawn"));
+    cr_expect(e2e_logged(&run, pipeline, "warning: the charts were not drawn"));
     cr_expect(e2e_logged(&run, pipeline, "plots: expected a folder"));
     e2e_end(&run);
 }
@@ -122,7 +122,7 @@ Test(pipeline, interrupted_while_drawing_the_run_has_ended_well) {
     e2e_expect_file(&run, "logs/report.log");
     process_signal(&run.list[pipeline].process, SIGINT, false);
     cr_expect_eq(e2e_wait(&run, pipeline), 0);
-    cr_expect(e2e_logged(&run, pipeline, "warning: the pictures were not drawn"));
+    cr_expect(e2e_logged(&run, pipeline, "warning: the charts were not drawn"));
     cr_expect(e2e_logged(&run, pipeline, "Done:"));
     cr_expect_eq(e2e_count_processes(bin), 0, "a process is left");
     e2e_end(&run);
@@ -180,7 +180,7 @@ Test(pipeline, dead_worker_is_started_again) {
     e2e_expect_file(&run, "checkpoints/step-000000020.safetensors");
     e2e_kill_matching(&run, "augment-1");
     cr_expect_eq(e2e_wait(&run, pipeline), 0);
-    cr_expect(e2e_logged(&run, pipeline, "starting it again"));
+    cr_expect(e2e_logged(&run, pipeline, "restarting it"));
     cr_expect_eq(e2e_summary_number(&run, "steps"), 150);
     e2e_end(&run);
 }

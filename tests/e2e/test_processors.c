@@ -50,7 +50,7 @@ static void trains_in_f32_on(const char *instructions) {
     cr_expect(e2e_logged(&run, pipeline, "Done:"), "%s", instructions);
     cr_expect(e2e_logged(&run, pipeline, "cpu, f32"), "%s: the table does not say f32",
               instructions);
-    cr_expect(in_log(&run, "trainer", "training in f32, for there is no bf16 here: "));
+    cr_expect(in_log(&run, "trainer", "training in f32, since bf16 is not available: "));
     cr_expect_gt(e2e_summary_number(&run, "digit_accuracy"), 0, "%s: not scored", instructions);
     e2e_end(&run);
 }
@@ -76,7 +76,7 @@ Test(processors, bf16_by_name_is_refused_where_there_is_none) {
     cr_expect_eq(e2e_wait(&run, pipeline), 2);
     cr_expect(e2e_logged(&run, pipeline, "--precision=bf16: "));
     cr_expect(e2e_logged(&run, pipeline, "use f32"));
-    cr_expect_not(e2e_logged(&run, pipeline, "starting it again"));
+    cr_expect_not(e2e_logged(&run, pipeline, "restarting it"));
     e2e_end(&run);
 }
 
@@ -107,12 +107,12 @@ Test(processors, a_run_in_bf16_is_not_gone_on_with_where_there_is_none) {
     setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE", 1);
     int pipeline = start(&run, more);
     cr_expect_eq(e2e_wait(&run, pipeline), 2);
-    cr_expect(e2e_logged(&run, pipeline, "--resume: the run was begun in bf16"));
-    cr_expect(e2e_logged(&run, pipeline, "go on with it on a machine that has bf16"));
+    cr_expect(e2e_logged(&run, pipeline, "--resume: the run was started in bf16"));
+    cr_expect(e2e_logged(&run, pipeline, "resume it on a machine that has bf16"));
     const char *const others[] = {"--steps=10", "--resume", "--other-bits", NULL};
     pipeline = start(&run, others);
     cr_expect_eq(e2e_wait(&run, pipeline), 0);
-    cr_expect(in_log(&run, "trainer", "training in f32, for there is no bf16 here: "));
+    cr_expect(in_log(&run, "trainer", "training in f32, since bf16 is not available: "));
     cr_expect(e2e_logged(&run, pipeline, "the precision was bf16 and is f32 from here on"));
     e2e_end(&run);
 }
@@ -132,7 +132,7 @@ Test(processors, an_evaluator_without_bf16_scores_a_run_in_bf16) {
     cr_expect_eq(e2e_wait(&run, evaluator), 0);
     e2e_summary_text(&run, "precision", precision, sizeof precision);
     if (strcmp(precision, "bf16") == 0)
-        cr_expect(e2e_logged(&run, evaluator, "scoring in f32, for there is no bf16 here: "));
+        cr_expect(e2e_logged(&run, evaluator, "scoring in f32, since bf16 is not available: "));
     cr_expect_gt(e2e_summary_number(&run, "digit_accuracy"), 0);
     e2e_end(&run);
 }

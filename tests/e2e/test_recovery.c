@@ -74,9 +74,9 @@ Test(recovery, broken_checkpoints_are_skipped_and_workers_join_the_next_trainer)
                                  "--precision", "auto",     NULL};
     int second = e2e_start(&run, "trainer", "trainer-again", again);
     cr_assert_eq(e2e_wait(&run, second), 0);
-    cr_expect_eq(e2e_count(&run, second, "trying the one before"), broken);
+    cr_expect_eq(e2e_count(&run, second, "trying the previous one"), broken);
     cr_expect(e2e_logged(&run, second, "step-000000125.safetensors"), "the broken one is named");
-    cr_expect(e2e_logged(&run, second, "going on from step 100"));
+    cr_expect(e2e_logged(&run, second, "resuming from step 100"));
     /* They were told by the new trainer that it does not know them, and stayed. */
     int members[] = {loader, augment, evaluator};
     for (int i = 0; i < 3; i++) {
@@ -227,7 +227,7 @@ Test(recovery, no_whole_checkpoint_is_said) {
     const char *const args[] = {"--bind", "@ADDRESS", "--resume", "@RUN", NULL};
     int trainer = e2e_start(&run, "trainer", "trainer", args);
     cr_expect_eq(e2e_wait(&run, trainer), 2);
-    cr_expect(e2e_logged(&run, trainer, "there is no whole checkpoint in"));
+    cr_expect(e2e_logged(&run, trainer, "there is no valid checkpoint in"));
     e2e_end(&run);
 }
 
@@ -252,7 +252,7 @@ Test(recovery, fifth_death_within_a_minute_ends_the_run_with_the_last_words) {
     for (int death = 1; death <= 5; death++) {
         e2e_kill_matching(&run, "augment-1");
         if (death < 5)
-            e2e_expect_count(&run, pipeline, "augment-1 runs again", death);
+            e2e_expect_count(&run, pipeline, "augment-1 restarted", death);
     }
     int status = e2e_wait(&run, pipeline);
     cr_expect_eq(status, 128 + SIGKILL, "status %d", status);

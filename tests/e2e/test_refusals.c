@@ -136,7 +136,7 @@ Test(refusals, trainer_says_what_is_wrong_with_its_settings) {
     refused(&run, "trainer", (const char *const[]){TRAINER, "--recipe", recipe, NULL}, 2,
             "bad.recipe:2:1: unknown setting 'learning'");
     refused(&run, "trainer", (const char *const[]){TRAINER, "--resume", NULL}, 2,
-            "there is no whole checkpoint");
+            "there is no valid checkpoint");
     refused(&run, "trainer",
             (const char *const[]){"--bind", "tcp://*:5555", "--run-dir", "@RUN", NULL}, 2,
             "add --insecure");
@@ -350,7 +350,7 @@ Test(refusals, full_disk_keeps_the_last_checkpoint) {
         &run, (const char *const[]){"--steps", "200", "--checkpoint-every", "20", NULL});
     cr_expect_eq(e2e_wait(&run, trainer), 1);
     cr_expect(e2e_logged(&run, trainer, "No space left on device"));
-    cr_expect(e2e_logged(&run, trainer, ". Step 20 is safe; to go on: "));
+    cr_expect(e2e_logged(&run, trainer, ". Step 20 is safe; to resume: "));
     cr_expect_eq(e2e_plain_lines(&run, trainer), 1);
     snprintf(path, sizeof path, "%s/checkpoints/step-000000020.safetensors", run.run);
     cr_expect_eq(access(path, R_OK), 0, "the checkpoint that fitted is gone");

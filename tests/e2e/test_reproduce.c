@@ -129,7 +129,7 @@ Test(reproduce, what_was_cut_short_goes_on) {
     char log[700], text[4096];
     snprintf(log, sizeof log, "small.1/logs/trainer.log");
     read_file(&run, log, text, sizeof text);
-    cr_expect(strstr(text, "going on from step"), "it began anew: %s", text);
+    cr_expect(strstr(text, "resuming from step"), "it began anew: %s", text);
     e2e_end(&run);
 }
 

@@ -336,6 +336,6 @@ Test(scored, a_run_of_another_format_is_refused_in_one_line) {
     int trainer = resume(&run, (const char *const[]){NULL});
     cr_assert_eq(e2e_wait(&run, trainer), 2);
     cr_expect_eq(e2e_count(&run, trainer, "its format is 'digitsum-2'"), 1);
-    cr_expect_eq(e2e_count(&run, trainer, "trying the one before"), 0);
+    cr_expect_eq(e2e_count(&run, trainer, "trying the previous one"), 0);
     e2e_end(&run);
 }

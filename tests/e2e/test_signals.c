@@ -72,6 +72,6 @@ Test(hanging, an_evaluator_gives_up_its_scoring) {
     e2e_expect(&run, evaluator, "this never ends");
     process_signal(&run.list[evaluator].process, SIGTERM, false);
     cr_expect_eq(e2e_wait(&run, evaluator), 130);
-    cr_expect(e2e_logged(&run, evaluator, "evaluator: asked to stop by a signal, it did not end"));
+    cr_expect(e2e_logged(&run, evaluator, "evaluator: did not stop in time after a signal"));
     e2e_end(&run);
 }

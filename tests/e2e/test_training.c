@@ -143,7 +143,7 @@ Test(training, interrupted_and_resumed_run_does_not_change_a_bit) {
     e2e_expect_file(&run, "checkpoints/step-000000050.safetensors");
     process_signal(&run.list[trainer].process, SIGINT, false);
     cr_assert_eq(e2e_wait(&run, trainer), 130);
-    cr_expect(e2e_logged(&run, trainer, "is safe; to go on: "));
+    cr_expect(e2e_logged(&run, trainer, "is safe; to resume: "));
     cr_expect_eq(e2e_wait(&run, loader), 0);
     cr_expect_eq(e2e_wait(&run, augment), 0);
     double stopped = e2e_summary_number(&run, "steps");
@@ -197,7 +197,7 @@ Test(training, adadelta_and_a_step_schedule_resume_to_the_bit) {
     cr_expect_str_neq(whole, half);
     int refused = e2e_start(&run, "trainer", "trainer", other);
     cr_expect_eq(e2e_wait(&run, refused), 2);
-    cr_expect(e2e_logged(&run, refused, "the run was begun with --rho 0.9, not 0.5"));
+    cr_expect(e2e_logged(&run, refused, "the run was started with --rho 0.9, not 0.5"));
     e2e_end(&run);
 }
 

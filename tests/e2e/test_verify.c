@@ -124,6 +124,6 @@ Test(verify, names_where_a_forged_chain_must_differ) {
 Test(verify, needs_a_run) {
     struct e2e run;
     e2e_begin(&run);
-    expect(&run, "2000", 2, "has no whole checkpoint");
+    expect(&run, "2000", 2, "has no valid checkpoint");
     e2e_end(&run);
 }

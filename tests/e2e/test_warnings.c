@@ -98,7 +98,7 @@ Test(warnings, a_loss_that_is_not_a_number_ends_the_run) {
     int trainer = diverging(&run, NULL);
     cr_expect_eq(e2e_wait(&run, trainer), 1);
     cr_expect(e2e_logged(&run, trainer, "trainer: the loss is "));
-    cr_expect(e2e_logged(&run, trainer, "begin again with a lower rate than --rate 100"));
+    cr_expect(e2e_logged(&run, trainer, "start again with a lower rate than --rate 100"));
     cr_expect(!e2e_logged(&run, trainer, "There was no checkpoint yet"));
     cr_expect_eq(warnings_like(&run, "the loss is "), 1);
     e2e_end(&run);

@@ -34,14 +34,14 @@ static const struct row rows[] = {
      false,
      0,
      "--resume: the run was trained with 2 threads, and this process may use 1 processor: give it "
-     "more; or --threads=2 to share (slow, the same bits); or --other-bits to go on with 1"},
+     "more; or --threads=2 to share (slow, the same bits); or --other-bits to resume with 1"},
     {{8, 2, 0, 0},
      0,
      4,
      false,
      0,
      "--resume: the run was trained with 4 threads, and this process may use 2 processors: give it "
-     "more; or --threads=4 to share (slow, the same bits); or --other-bits to go on with 2"},
+     "more; or --threads=4 to share (slow, the same bits); or --other-bits to resume with 2"},
     {{1, 0, 0, 0}, 2, 2, false, 2, "2 threads share 1 processor: the same bits, many times slower"},
     {{1, 0, 0, 0}, 0, 2, true, 1, NULL},
     /* OpenMP would not start as many, however they are asked for */
@@ -51,14 +51,14 @@ static const struct row rows[] = {
      false,
      0,
      "--resume: the run was trained with 4 threads, and OMP_THREAD_LIMIT=2 allows fewer, which may "
-     "give other weights: raise it, or add --other-bits to go on with 2"},
+     "give other weights: raise it, or add --other-bits to resume with 2"},
     {{8, 0, 0, 2},
      4,
      4,
      false,
      0,
      "--resume: the run was trained with 4 threads, and OMP_THREAD_LIMIT=2 allows fewer, which may "
-     "give other weights: raise it, or add --other-bits to go on with 2"},
+     "give other weights: raise it, or add --other-bits to resume with 2"},
     {{8, 0, 0, 2}, 4, 4, true, 2, NULL},
     /* another number */
     {{8, 0, 0, 0},
@@ -67,7 +67,7 @@ static const struct row rows[] = {
      false,
      0,
      "--resume: the run was trained with 2 threads, and --threads=1 may give other weights: leave "
-     "it out, or add --other-bits to go on all the same"},
+     "it out, or add --other-bits to resume anyway"},
     {{8, 0, 0, 0}, 4, 2, true, 4, NULL},
     {{2, 0, 0, 0}, 4, 1, true, 2, "--threads=4 is cut to 2: there are no more processors here"},
     {{8, 0, 0, 0}, 0, 2, true, 2, NULL},
@@ -204,7 +204,7 @@ Test(bits, a_change_is_kept_for_good) {
     cr_assert_eq(bits_compare(&checkpoint, now, false, &notices, &error), 0);
     cr_expect_eq(json_array_size(json_object_get(now, "changed_at")), 1);
     cr_assert_eq(notices.count, 1);
-    cr_expect(strstr(notices.texts[0], "from step 40 on this run was computed otherwise"), "%s",
+    cr_expect(strstr(notices.texts[0], "from step 40 on this run was computed differently"), "%s",
               notices.texts[0]);
     json_decref(now);
     free(checkpoint.computed);

@@ -367,8 +367,8 @@ Test(train, a_loss_that_is_not_a_number_ends_it) {
     train_badly(false, 10, "the loss is not a number since step 8");
     cr_expect_eq(rig.sums.error.code, ERROR_DIVERGED);
     cr_expect_str_eq(rig.sums.error.text,
-                     "the loss is not a number since step 8; begin again with a lower rate than "
-                     "--rate 1, or train on regardless with --keep-going");
+                     "the loss is not a number since step 8; start again with a lower rate than "
+                     "--rate 1, or keep training with --keep-going");
     SAVED(false, 5);
 }
 

@@ -165,7 +165,7 @@ Test(verify, another_dataset_is_refused_before_any_work) {
 }
 
 Test(verify, a_run_without_checkpoints_is_refused) {
-    expect_refused(ERROR_INVALID, "has no whole checkpoint");
+    expect_refused(ERROR_INVALID, "has no valid checkpoint");
 }
 
 Test(verify, settings_without_a_batch_are_refused) {
