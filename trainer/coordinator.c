@@ -27,7 +27,6 @@ enum {
 
 #define PROGRESS_PERIOD (200 * CLOCK_MILLISECOND)
 #define CHECK_PERIOD (500 * CLOCK_MILLISECOND)
-#define WAITING_PERIOD (30 * CLOCK_SECOND)
 #define OFFER_PERIOD (10 * CLOCK_SECOND) /* in which what was not answered is offered again */
 #define TURN_MAX CLOCK_SECOND            /* a longer turn of the loop: the process was stopped */
 #define STEP_TIME (10 * CLOCK_SECOND)    /* after a signal, for the step in hand */
@@ -270,79 +269,17 @@ static void take_saved(struct coordinator *self) {
 /* --- the loop ----------------------------------------------------------------------------------
  */
 
-static void publish_progress(struct coordinator *self, int64_t now) {
-    const struct train_progress *sums = &self->sums;
-    double images = (double)sums->images;
-    double seconds = (double)(now - self->sums_since) / CLOCK_SECOND;
-    struct ledger_counts counts = {0};
-    if (self->ledger)
-        counts = ledger_counts(self->ledger);
-    Digitsum__Progress body = DIGITSUM__PROGRESS__INIT;
-    Digitsum__Dataset dataset;
-    if (members_describe(self->members, &dataset))
-        body.dataset = &dataset;
-    body.step = self->seen.step;
-    body.steps = self->steps;
-    body.samples = self->seen.step * (uint64_t)self->settings.settings->batch;
-    if (self->members->dataset.known)
-        body.epoch = (double)body.samples / self->members->dataset.train;
-    body.loss = images > 0 ? sums->loss / images : NAN;
-    body.digit_accuracy = images > 0 ? sums->digit_hits / images : NAN;
-    body.sum_accuracy = images > 0 ? sums->sum_hits / images : NAN;
-    body.images_per_second = seconds > 0 ? images / seconds : 0;
-    body.seconds = clock_seconds() - self->settings.began;
-    const char *waiting = flow_waiting(self);
-    body.waiting = (char *)(images > 0 && strcmp(waiting, "batches") == 0 ? "" : waiting);
-    body.loaders = (uint32_t)members_of_role(self->members, DIGITSUM__ROLE__LOADER);
-    body.augmenters = (uint32_t)members_of_role(self->members, DIGITSUM__ROLE__AUGMENT);
-    body.evaluators = (uint32_t)members_of_role(self->members, DIGITSUM__ROLE__EVALUATOR);
-    body.duplicates = counts.duplicates;
-    body.released_again = counts.released_again;
-    body.rejected = self->rejected;
-    char *warnings[NOTICES_MAX];
-    body.warnings = warnings;
-    body.n_warnings = (size_t)self->summary.warnings.count;
-    for (int i = 0; i < self->summary.warnings.count; i++)
-        warnings[i] = self->summary.warnings.texts[i];
-    Digitsum__Header header = DIGITSUM__HEADER__INIT;
-    header.type = DIGITSUM__TYPE__PROGRESS;
-    header.progress = &body;
-    control_tell_watchers(self, &header);
-    self->sums = (struct train_progress){0};
-    self->sums_since = now;
-}
-
-/* Says in the log what the run waits for, half a minute after it began to wait and then again each
- * half minute. */
-static void complain(struct coordinator *self, int64_t now) {
-    const char *waiting = flow_waiting(self);
-    if (!waiting[0] || self->seen.images > 0) {
-        self->waiting_since = 0;
-        return;
-    }
-    if (self->waiting_since == 0) {
-        self->waiting_since = now;
-        self->next_waiting = now + WAITING_PERIOD;
-    }
-    if (now < self->next_waiting)
-        return;
-    self->next_waiting = now + WAITING_PERIOD;
-    log_warning(self->log, "waiting for %s for %lld s; workers join %s", waiting,
-                (long long)((now - self->waiting_since) / CLOCK_SECOND),
-                self->settings.settings->bind);
-}
-
 static void do_periodic(struct coordinator *self) {
     int64_t now = clock_now();
     if (now >= self->next_progress) {
         self->next_progress = now + PROGRESS_PERIOD;
-        publish_progress(self, now);
+        reporting_progress(self, now);
     }
     if (now >= self->next_check) {
         self->next_check = now + CHECK_PERIOD;
         control_check_silence(self, now);
         flow_check_stalls(self, now);
-        complain(self, now);
+        reporting_waiting(self, now);
     }
     if (now >= self->next_offer) {
         self->next_offer = now + OFFER_PERIOD;
@@ -467,50 +404,11 @@ static int loop(struct coordinator *self, struct error *error) {
 /* --- the end -----------------------------------------------------------------------------------
  */
 
-static void fill_summary(struct coordinator *self, struct summary *summary) {
-    const struct settings *settings = self->settings.settings;
-    const struct members_dataset *dataset = &self->members->dataset;
-    *summary = self->summary;
-    summary->best_step = self->best.unknown ? 0 : self->best.file.step;
-    if (summary->best_step > 0) {
-        summary->best_digit_accuracy = self->best.file.digit;
-        summary->best_sum_accuracy = self->best.file.sum;
-    }
-    summary->checkpoints_unscored = (uint64_t)scoring_unscored(self);
-    snprintf(summary->network, sizeof summary->network, "%s", self->settings.net->name);
-    summary->parameters = self->settings.net->trainable;
-    snprintf(summary->dataset, sizeof summary->dataset, "%s", dataset->name);
-    summary->synthetic = dataset->synthetic;
-    snprintf(summary->engine, sizeof summary->engine, "%s", self->settings.ops->name);
-    snprintf(summary->precision, sizeof summary->precision, "%s", settings->precision);
-    summary->threads = (uint64_t)self->settings.config.threads;
-    if (self->settings.start->computed)
-        snprintf(summary->computed_with, sizeof summary->computed_with, "%s",
-                 self->settings.start->computed);
-    summary->seed = (uint64_t)settings->seed;
-    summary->steps = self->seen.step;
-    if (dataset->known)
-        summary->epochs = (double)summary->steps * (double)settings->batch / dataset->train;
-    summary->seconds = clock_seconds() - self->settings.began;
-    double span = self->last_batch - self->first_batch;
-    summary->seconds_waiting = self->seen.waited;
-    summary->longest_wait = self->seen.longest_wait;
-    summary->images_per_second = span > 0 ? (double)self->images / span : 0;
-    if (self->ledger) {
-        struct ledger_counts counts = ledger_counts(self->ledger);
-        summary->batches_duplicated = counts.duplicates;
-        summary->batches_released_again = counts.released_again;
-    }
-    summary->batches_consumed = self->seen.step - self->settings.start->step;
-    summary->messages_rejected = self->rejected;
-    summary->finished = self->steps > 0 && self->seen.step >= self->steps;
-}
-
 /* Members hear that it is over and may say goodbye, so that nobody mistakes the end for a fault. */
 static void dismiss(struct coordinator *self, const char *reason, bool failed) {
     struct error ignored;
     int64_t until = clock_now() + LEAVE_MS * CLOCK_MILLISECOND, again = 0;
-    publish_progress(self, clock_now());
+    reporting_progress(self, clock_now());
     self->over.reason = reason;
     self->over.failed = failed;
     for (;;) {
@@ -547,7 +445,7 @@ int coordinator_run(struct coordinator *self, struct summary *summary, struct er
     } else if (status == 0) {
         status = scoring_check(self, error);
     }
-    fill_summary(self, summary);
+    reporting_summary(self, summary);
     dismiss(self, status == 0 ? "all steps are trained" : error->text, status != 0);
     return status;
 }

@@ -1,5 +1,5 @@
-/* What coordinator.c (life and loop), control.c (the dialogue) and flow.c (leases and batches)
- * share. Nobody else includes it. */
+/* What coordinator.c (lifecycle and loop), control.c (the dialogue), flow.c (leases and batches),
+ * scoring.c and reporting.c share. Nobody else includes it. */
 #ifndef TRAINER_COORDINATOR_PRIVATE_H
 #define TRAINER_COORDINATOR_PRIVATE_H
 
@@ -160,5 +160,16 @@ void flow_check_stalls(struct coordinator *self, int64_t now);
 
 /* What the run waits for, in words, or "" while batches flow and when nothing is left to do. */
 const char *flow_waiting(const struct coordinator *self);
+
+/* --- reporting.c: what people see --- */
+
+/* Sends PROGRESS to all watchers, with the sums since the last one, and starts new sums. */
+void reporting_progress(struct coordinator *self, int64_t now);
+
+/* Logs what the run waits for, after half a minute of waiting and then every half minute. */
+void reporting_waiting(struct coordinator *self, int64_t now);
+
+/* Fills the summary from all that the coordinator knows. */
+void reporting_summary(struct coordinator *self, struct summary *summary);
 
 #endif
