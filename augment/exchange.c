@@ -17,13 +17,13 @@ enum {
     SAMPLES_QUEUE = 2,    /* batches that may wait from each loader */
     PAIRS_QUEUE = 4,      /* batches that may wait for the trainer */
     BATCHES_AT_ONCE = 16, /* between two looks at the other sockets */
-    LOADERS_MOST = 128,
+    LOADERS_MAX = 128,
     SOUND_AFTER = 64 /* batches over one connection */
 };
 
 #define STRANGE_WAIT CLOCK_SECOND
 #define STUCK (3 * CLOCK_SECOND) /* without room for pairs, while the trainer answers */
-#define STUCK_MOST (48 * CLOCK_SECOND)
+#define STUCK_MAX (48 * CLOCK_SECOND)
 #define STRANGE_EVERY (5 * CLOCK_SECOND)
 
 struct exchange {
@@ -38,10 +38,10 @@ struct exchange {
     struct stage *stage;
     int generation;
     struct {
-        char address[ENDPOINT_MAXIMUM]; /* as announced */
+        char address[ENDPOINT_MAX]; /* as announced */
         struct link *link;
-        uint32_t renewals;   /* as the trainer counts them */
-    } loaders[LOADERS_MOST]; /* those that there are now */
+        uint32_t renewals;  /* as the trainer counts them */
+    } loaders[LOADERS_MAX]; /* those that there are now */
     int loader_count;
     struct wire_message pending; /* PAIRS that the trainer had no room for yet */
     bool has_pending;
@@ -59,7 +59,7 @@ struct exchange {
 
 /* A new run, or the same trainer started anew: everything towards it is made afresh. */
 static int begin_run(struct exchange *self, const struct peer_run *run, struct error *error) {
-    char address[ENDPOINT_MAXIMUM];
+    char address[ENDPOINT_MAX];
     self->generation = run->generation;
     if (self->has_pending)
         wire_release(&self->pending);
@@ -135,7 +135,7 @@ static void follow_loaders(struct exchange *self, const Digitsum__Peers *peers) 
                                        .log = self->log,
                                        .pool = self->looks};
         struct error error;
-        if (find_loader(self, address) >= 0 || self->loader_count == LOADERS_MOST)
+        if (find_loader(self, address) >= 0 || self->loader_count == LOADERS_MAX)
             continue;
         struct link *made = link_create(&spec, &error);
         if (!made) {
@@ -145,7 +145,7 @@ static void follow_loaders(struct exchange *self, const Digitsum__Peers *peers) 
         }
         self->loaders[self->loader_count].link = made;
         self->loaders[self->loader_count].renewals = peers->endpoints[i]->renewals;
-        snprintf(self->loaders[self->loader_count++].address, ENDPOINT_MAXIMUM, "%s", address);
+        snprintf(self->loaders[self->loader_count++].address, ENDPOINT_MAX, "%s", address);
     }
 }
 
@@ -168,7 +168,7 @@ static void check_pending(struct exchange *self) {
     link_renew(self->pairs_link);
     self->pending_since = now;
     self->renewed_at = self->batches;
-    if (self->patience < STUCK_MOST)
+    if (self->patience < STUCK_MAX)
         self->patience *= 2;
 }
 

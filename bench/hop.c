@@ -23,7 +23,7 @@ struct settings {
 /* clang-format off */
 static const struct option_row rows[] = {
     {"address", 'a', OPTION_TEXT, AT(address), 0, 0, NULL, "ipc:///tmp/digitsum-hop", "ADDR", "to bind", 0},
-    {"batch", 'b', OPTION_INT, AT(batch), 1, BATCH_MAXIMUM, NULL, "128", "N", "images in a message", 0},
+    {"batch", 'b', OPTION_INT, AT(batch), 1, BATCH_MAX, NULL, "128", "N", "images in a message", 0},
     {"messages", 'm', OPTION_INT, AT(messages), 1, 10000000, NULL, "5000", "N", "to send", 0},
 };
 /* clang-format on */

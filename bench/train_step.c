@@ -27,7 +27,7 @@ static const struct option_row rows[] = {
     {"precision", 'p', OPTION_CHOICE, FIELD(precision), 0, 0, "f32|tf32|bf16", "f32", "TYPE", "of activations and products", 0},
     {"device", 'd', OPTION_CHOICE, FIELD(device), 0, 0, "auto|cpu|cuda", "cpu", "NAME", "engine", 0},
     {"optimizer", 'o', OPTION_CHOICE, FIELD(optimizer), 0, 0, "sgd|nesterov|adamw", "nesterov", "NAME", "update rule", 0},
-    {"batch", 'b', OPTION_INT, FIELD(batch), 1, BATCH_MAXIMUM, NULL, "128", "N", "images in a step", 0},
+    {"batch", 'b', OPTION_INT, FIELD(batch), 1, BATCH_MAX, NULL, "128", "N", "images in a step", 0},
     {"threads", 't', OPTION_INT, FIELD(threads), 0, 4096, NULL, "0", "N", "0: as many as there are", 0},
     {"steps", 's', OPTION_INT, FIELD(steps), 1, 1000000, NULL, "50", "N", "steps that are timed", 0},
     {"warmup", 'w', OPTION_INT, FIELD(warmup), 0, 1000000, NULL, "5", "N", "steps before", 0},

@@ -7,7 +7,7 @@
 #define IMAGE_ROWS 28
 #define IMAGE_COLUMNS 28
 #define IMAGE_PIXELS 784
-#define BATCH_MAXIMUM 8192 /* samples in one batch: bounds every message that carries one */
+#define BATCH_MAX 8192 /* samples in one batch: bounds every message that carries one */
 
 /* The pairs of one training step. All arrays have `count` rows. */
 struct batch {

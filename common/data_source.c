@@ -135,11 +135,10 @@ int data_source_read(struct data_source *source, const char *folder, struct erro
     if (!values)
         status = error_set(error, ERROR_CORRUPT, "%s:%d: %s", path, where.line, where.text);
     else if (!data || strlen(data) >= SOURCE_DATA || !json_is_integer(hold_out) ||
-             json_integer_value(hold_out) < 0 ||
-             json_integer_value(hold_out) > SOURCE_HOLD_OUT_MOST)
+             json_integer_value(hold_out) < 0 || json_integer_value(hold_out) > SOURCE_HOLD_OUT_MAX)
         status =
             error_set(error, ERROR_CORRUPT, "%s: expected 'data', a text, and 'hold_out', 0 to %d",
-                      path, SOURCE_HOLD_OUT_MOST);
+                      path, SOURCE_HOLD_OUT_MAX);
     else {
         snprintf(source->data, sizeof source->data, "%s", data);
         snprintf(source->mnist, sizeof source->mnist, "%s",

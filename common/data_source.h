@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define SOURCE_DATA (PATH_MAX + 8) /* bytes of what --data says, NUL included */
-#define SOURCE_HOLD_OUT_MOST 10000000
+#define SOURCE_HOLD_OUT_MAX 10000000
 
 struct data_source {
     char data[SOURCE_DATA]; /* "mnist", or "png:<folder>" and the like with an absolute path */

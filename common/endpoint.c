@@ -32,15 +32,15 @@ static const char *port_in(const char *address) {
     return colon && colon > host ? colon + 1 : NULL;
 }
 
-bool endpoint_split(const char *address, char host[static ENDPOINT_MAXIMUM],
-                    char port[static ENDPOINT_MAXIMUM]) {
+bool endpoint_split(const char *address, char host[static ENDPOINT_MAX],
+                    char port[static ENDPOINT_MAX]) {
     const char *begin = address + 6, *text = is_tcp(address) ? port_in(address) : NULL;
-    if (!text || strlen(address) >= ENDPOINT_MAXIMUM)
+    if (!text || strlen(address) >= ENDPOINT_MAX)
         return false;
     bool brackets = begin[0] == '[';
     int length = (int)(text - 1 - begin) - (brackets ? 2 : 0);
-    snprintf(host, ENDPOINT_MAXIMUM, "%.*s", length, begin + brackets);
-    snprintf(port, ENDPOINT_MAXIMUM, "%s", text);
+    snprintf(host, ENDPOINT_MAX, "%.*s", length, begin + brackets);
+    snprintf(port, ENDPOINT_MAX, "%s", text);
     return true;
 }
 
@@ -69,7 +69,7 @@ static int check_tcp(const char *address, bool binding, struct error *error) {
 
 /* Neither tcp:// nor ipc://: what was meant, where that shows. */
 static int refuse_scheme(const char *address, struct error *error) {
-    char host[ENDPOINT_MAXIMUM], port[ENDPOINT_MAXIMUM], meant[ENDPOINT_MAXIMUM + 8] = "";
+    char host[ENDPOINT_MAX], port[ENDPOINT_MAX], meant[ENDPOINT_MAX + 8] = "";
     const char *rest = address;
     struct error ignored;
     if (strncasecmp(address, "tcp:", 4) == 0) { /* tcp:host:5555, tcp:/host:5555, TCP://host:5555 */
@@ -82,7 +82,7 @@ static int refuse_scheme(const char *address, struct error *error) {
         snprintf(meant, sizeof meant, "ipc://%s", address);
     else if (!strstr(address, "://"))
         snprintf(meant, sizeof meant, "tcp://%s", address);
-    bool good = strlen(meant) < ENDPOINT_MAXIMUM &&
+    bool good = strlen(meant) < ENDPOINT_MAX &&
                 ((endpoint_split(meant, host, port) && check_tcp(meant, true, &ignored) == 0) ||
                  (strncmp(meant, "ipc://", 6) == 0 && meant[6]));
     return error_set(error, ERROR_INVALID,
@@ -91,9 +91,9 @@ static int refuse_scheme(const char *address, struct error *error) {
 }
 
 int endpoint_check(const char *address, bool binding, struct error *error) {
-    if (strlen(address) >= ENDPOINT_MAXIMUM)
+    if (strlen(address) >= ENDPOINT_MAX)
         return error_set(error, ERROR_INVALID, "an address of %zu bytes: at most %d",
-                         strlen(address), ENDPOINT_MAXIMUM - 1);
+                         strlen(address), ENDPOINT_MAX - 1);
     if (isspace((unsigned char)address[0]))
         return error_set(error, ERROR_INVALID, "address '%s' begins with a space", address);
     if (is_tcp(address))
@@ -125,16 +125,16 @@ bool endpoint_is_local(const char *address) {
 }
 
 /* Connecting a datagram socket sends nothing, but makes the system choose the route. */
-static int facing(const struct resolved_address *peer, char host[static ENDPOINT_MAXIMUM]) {
+static int facing(const struct resolved_address *peer, char host[static ENDPOINT_MAX]) {
     struct resolved_address own = {.size = sizeof own.socket};
-    char text[ENDPOINT_MAXIMUM];
+    char text[ENDPOINT_MAX];
     int status = -1;
     int descriptor = socket(peer->socket.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (descriptor >= 0 &&
         connect(descriptor, (const struct sockaddr *)&peer->socket, peer->size) == 0 &&
         getsockname(descriptor, (struct sockaddr *)&own.socket, &own.size) == 0) {
         resolve_host(&own, text);
-        snprintf(host, ENDPOINT_MAXIMUM, own.socket.ss_family == AF_INET6 ? "[%.200s]" : "%.200s",
+        snprintf(host, ENDPOINT_MAX, own.socket.ss_family == AF_INET6 ? "[%.200s]" : "%.200s",
                  text);
         status = 0;
     }
@@ -145,7 +145,7 @@ static int facing(const struct resolved_address *peer, char host[static ENDPOINT
     return status;
 }
 
-int endpoint_facing(const char *trainer, char host[static ENDPOINT_MAXIMUM], struct error *error) {
+int endpoint_facing(const char *trainer, char host[static ENDPOINT_MAX], struct error *error) {
     struct resolved resolved;
     if (resolve_peers(trainer, &resolved, error) != 0)
         return error_prefix(error, "cannot find the address of %s", trainer);
@@ -158,7 +158,7 @@ int endpoint_facing(const char *trainer, char host[static ENDPOINT_MAXIMUM], str
 /* Beside a socket whose folder is gone nothing can be bound, which would be said of an address that
  * the user never gave. */
 static int check_folder(const char *trainer, const char *slash, struct error *error) {
-    char folder[ENDPOINT_MAXIMUM];
+    char folder[ENDPOINT_MAX];
     struct stat status;
     if (trainer[6] == '@' || slash <= trainer + 6)
         return 0;
@@ -171,26 +171,25 @@ static int check_folder(const char *trainer, const char *slash, struct error *er
 }
 
 int endpoint_beside(const char *trainer, const char *name, const char *purpose, const char *host,
-                    char address[static ENDPOINT_MAXIMUM], struct error *error) {
+                    char address[static ENDPOINT_MAX], struct error *error) {
     int length;
     if (strncmp(trainer, "ipc://", 6) == 0) {
         const char *slash = strrchr(trainer, '/');
         if (check_folder(trainer, slash, error) != 0)
             return -1;
-        length = snprintf(address, ENDPOINT_MAXIMUM, "%.*s/%s.%ld.%s", (int)(slash - trainer),
-                          trainer, name, (long)getpid(), purpose);
+        length = snprintf(address, ENDPOINT_MAX, "%.*s/%s.%ld.%s", (int)(slash - trainer), trainer,
+                          name, (long)getpid(), purpose);
     } else {
-        char own[ENDPOINT_MAXIMUM];
+        char own[ENDPOINT_MAX];
         if (!host) {
             if (endpoint_facing(trainer, own, error) != 0)
                 return -1;
             host = own;
         }
         bool brackets = strchr(host, ':') && host[0] != '['; /* an IPv6 address as it is */
-        length =
-            snprintf(address, ENDPOINT_MAXIMUM, brackets ? "tcp://[%s]:*" : "tcp://%s:*", host);
+        length = snprintf(address, ENDPOINT_MAX, brackets ? "tcp://[%s]:*" : "tcp://%s:*", host);
     }
-    if (length >= ENDPOINT_MAXIMUM)
+    if (length >= ENDPOINT_MAX)
         return error_set(error, ERROR_INVALID, "the address for %s's %s is too long", name,
                          purpose);
     return endpoint_check(address, true, error) == 0 ? reach_check_own(address, error) : -1;
@@ -198,10 +197,10 @@ int endpoint_beside(const char *trainer, const char *name, const char *purpose, 
 
 /* What the socket was bound to last, with a real port; an IPv4 address as such, though libzmq, with
  * IPv6 allowed, reports it as "tcp://[::ffff:10.0.0.7]:4711". */
-static int read_bound(void *socket, const char *address, char bound[static ENDPOINT_MAXIMUM],
+static int read_bound(void *socket, const char *address, char bound[static ENDPOINT_MAX],
                       struct error *error) {
     struct resolved resolved;
-    size_t size = ENDPOINT_MAXIMUM;
+    size_t size = ENDPOINT_MAX;
     if (zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &size) != 0)
         return error_set(error, ERROR_IO, "cannot tell what %s resolved to: %s", address,
                          zmq_strerror(errno));
@@ -221,7 +220,7 @@ static int refuse_bind(const char *address, int number, struct error *error) {
 /* One numeric address. Not with IPv6 allowed where it is IPv4: a kernel may have no IPv6, and what
  * a mapped address accepts is a setting of the system. 0, or the errno. */
 static int bind_numeric(void *socket, const struct resolved_address *own) {
-    char address[ENDPOINT_MAXIMUM], *colon;
+    char address[ENDPOINT_MAX], *colon;
     int before = 0, six = own->socket.ss_family == AF_INET6;
     size_t size = sizeof before;
     resolve_address(own, address);
@@ -238,7 +237,7 @@ static int bind_numeric(void *socket, const struct resolved_address *own) {
 /* All addresses of the host, at one port. Some may be missing here (IPv6 switched off), but one
  * that is taken is an error: except where the system chose the port at the first address. */
 static int bind_all(void *socket, const char *address, struct resolved *own,
-                    char bound[static ENDPOINT_MAXIMUM], struct error *error) {
+                    char bound[static ENDPOINT_MAX], struct error *error) {
     bool any_port = strcmp(port_in(address), "*") == 0, one = false;
     int failure = EADDRNOTAVAIL;
     for (int i = 0; i < own->count; i++) {
@@ -258,7 +257,7 @@ static int bind_all(void *socket, const char *address, struct resolved *own,
             ((struct sockaddr_in *)&own->list[j].socket)->sin_port =
                 ((struct sockaddr_in *)&now.list[0].socket)->sin_port;
     }
-    char host[ENDPOINT_MAXIMUM];
+    char host[ENDPOINT_MAX];
     resolve_host(&own->list[0], host);
     if (!one && failure == EADDRNOTAVAIL)
         return error_set(error, ERROR_IO, "cannot bind %s: %s is not an address of this machine",
@@ -290,17 +289,17 @@ static int check_path(const char *address, struct error *error) {
 }
 
 /* Others may have another working folder. */
-static void make_absolute(char bound[static ENDPOINT_MAXIMUM]) {
-    char folder[ENDPOINT_MAXIMUM], whole[3 * ENDPOINT_MAXIMUM];
+static void make_absolute(char bound[static ENDPOINT_MAX]) {
+    char folder[ENDPOINT_MAX], whole[3 * ENDPOINT_MAX];
     struct error ignored;
     if (bound[6] == '/' || bound[6] == '@' || !getcwd(folder, sizeof folder))
         return;
     snprintf(whole, sizeof whole, "ipc://%s/%s", folder, bound + 6);
     if (endpoint_check(whole, true, &ignored) == 0)
-        snprintf(bound, ENDPOINT_MAXIMUM, "%.*s", ENDPOINT_MAXIMUM - 1, whole);
+        snprintf(bound, ENDPOINT_MAX, "%.*s", ENDPOINT_MAX - 1, whole);
 }
 
-int endpoint_bind(void *socket, const char *address, char bound[static ENDPOINT_MAXIMUM],
+int endpoint_bind(void *socket, const char *address, char bound[static ENDPOINT_MAX],
                   struct error *error) {
     struct resolved own = {0};
     if (is_tcp(address) && resolve_own(address, &own, error) != 0)
@@ -323,24 +322,24 @@ void endpoint_remove(const char *bound) {
         unlink(bound + 6);
 }
 
-int endpoint_resolve(const char *joined, const char *announced,
-                     char address[static ENDPOINT_MAXIMUM], struct error *error) {
+int endpoint_resolve(const char *joined, const char *announced, char address[static ENDPOINT_MAX],
+                     struct error *error) {
     int length;
     if (strncmp(announced, "tcp://*:", 8) == 0 && strncmp(joined, "tcp://", 6) == 0) {
         const char *colon = strrchr(joined, ':');
-        length = snprintf(address, ENDPOINT_MAXIMUM, "%.*s:%s", (int)(colon - joined), joined,
+        length = snprintf(address, ENDPOINT_MAX, "%.*s:%s", (int)(colon - joined), joined,
                           announced + 8);
     } else {
-        length = snprintf(address, ENDPOINT_MAXIMUM, "%s", announced);
+        length = snprintf(address, ENDPOINT_MAX, "%s", announced);
     }
-    if (length >= ENDPOINT_MAXIMUM)
+    if (length >= ENDPOINT_MAX)
         return error_set(error, ERROR_CORRUPT, "an announced address is too long");
     return endpoint_check(address, false, error);
 }
 
 int endpoint_announce(const char *bound, const char *host, const char *trainer,
-                      char address[static ENDPOINT_MAXIMUM], struct error *error) {
-    char own[ENDPOINT_MAXIMUM];
+                      char address[static ENDPOINT_MAX], struct error *error) {
+    char own[ENDPOINT_MAX];
     struct resolved resolved;
     bool tcp = is_tcp(bound);
     if (tcp && !host && resolve_own(bound, &resolved, error) == 0 &&
@@ -351,16 +350,16 @@ int endpoint_announce(const char *bound, const char *host, const char *trainer,
     }
     bool brackets = host && strchr(host, ':') && host[0] != '[';
     int length = tcp && host
-                     ? snprintf(address, ENDPOINT_MAXIMUM, brackets ? "tcp://[%s]%s" : "tcp://%s%s",
+                     ? snprintf(address, ENDPOINT_MAX, brackets ? "tcp://[%s]%s" : "tcp://%s%s",
                                 host, strrchr(bound, ':'))
-                     : snprintf(address, ENDPOINT_MAXIMUM, "%s", bound);
-    if (length >= ENDPOINT_MAXIMUM)
+                     : snprintf(address, ENDPOINT_MAX, "%s", bound);
+    if (length >= ENDPOINT_MAX)
         return error_set(error, ERROR_INVALID, "the address to announce is too long");
     return endpoint_check(address, false, error);
 }
 
 int endpoint_next(const char *address, int offset, const char *suffix,
-                  char next[static ENDPOINT_MAXIMUM], struct error *error) {
+                  char next[static ENDPOINT_MAX], struct error *error) {
     int length;
     const char *colon = strrchr(address, ':');
     bool path = strncmp(address, "ipc://", 6) == 0;
@@ -370,13 +369,13 @@ int endpoint_next(const char *address, int offset, const char *suffix,
                          "lower one",
                          address, suffix, offset);
     if (path)
-        length = snprintf(next, ENDPOINT_MAXIMUM, "%s.%s", address, suffix);
+        length = snprintf(next, ENDPOINT_MAX, "%s.%s", address, suffix);
     else if (strcmp(colon, ":*") == 0)
-        length = snprintf(next, ENDPOINT_MAXIMUM, "%s", address);
+        length = snprintf(next, ENDPOINT_MAX, "%s", address);
     else
-        length = snprintf(next, ENDPOINT_MAXIMUM, "%.*s:%ld", (int)(colon - address), address,
+        length = snprintf(next, ENDPOINT_MAX, "%.*s:%ld", (int)(colon - address), address,
                           strtol(colon + 1, NULL, 10) + offset);
-    if (length >= ENDPOINT_MAXIMUM)
+    if (length >= ENDPOINT_MAX)
         return error_set(error, ERROR_INVALID, "address '%s' is too long", address);
     return endpoint_check(next, true, error);
 }

@@ -24,10 +24,10 @@ enum { TICK_MS = 20, WAIT_MOST_MS = 60000, FIRST_SAID = 3 };
 struct link {
     void *socket; /* borrowed; NULL: the address alone is wanted */
     const struct log *log;
-    char address[ENDPOINT_MAXIMUM], who[ENDPOINT_MAXIMUM];
+    char address[ENDPOINT_MAX], who[ENDPOINT_MAX];
     bool answers, named;
-    const char *wanted;               /* type of the other side's socket */
-    char connected[ENDPOINT_MAXIMUM]; /* "": not yet */
+    const char *wanted;           /* type of the other side's socket */
+    char connected[ENDPOINT_MAX]; /* "": not yet */
     char reason[REACH_REASON];
     struct reach_pool *pool;
     struct reach *reach; /* a look under way, or NULL */
@@ -128,7 +128,7 @@ static bool take_found(struct link *self, const char *found, int64_t now) {
 }
 
 static bool take_look(struct link *self, int64_t now) {
-    char found[ENDPOINT_MAXIMUM], reason[REACH_REASON];
+    char found[ENDPOINT_MAX], reason[REACH_REASON];
     bool fresh = false;
     enum reach_state state = reach_look(self->reach, found, reason);
     if (state != REACH_FOUND && !self->reached && (state == REACH_FAILED || !self->reason[0]))
@@ -265,16 +265,16 @@ void link_destroy(struct link **pointer) {
 }
 
 int link_find(const char *join, int patience, const struct log *log,
-              char found[static ENDPOINT_MAXIMUM], struct error *error) {
+              char found[static ENDPOINT_MAX], struct error *error) {
     struct link *self =
         link_create(&(struct link_spec){.address = join, .answers = true, .log = log}, error);
     if (!self)
         return -1;
     int status = -1;
     while (status != 0) {
-        char host[ENDPOINT_MAXIMUM];
+        char host[ENDPOINT_MAX];
         struct error unroutable = {0};
-        snprintf(found, ENDPOINT_MAXIMUM, "%s", self->connected);
+        snprintf(found, ENDPOINT_MAX, "%s", self->connected);
         if (found[0] &&
             (strncmp(found, "tcp://", 6) != 0 || endpoint_facing(found, host, &unroutable) == 0)) {
             if (self->sure) /* it was seen to answer */

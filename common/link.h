@@ -59,6 +59,6 @@ void link_destroy(struct link **self);
  * address faces it; writes it, numeric, into `found`. For who binds beside it. Says what it waits
  * for as above. -1: ERROR_TIMEOUT with the reason, ERROR_INTERRUPTED (a signal). */
 int link_find(const char *join, int patience, const struct log *log,
-              char found[static ENDPOINT_MAXIMUM], struct error *error);
+              char found[static ENDPOINT_MAX], struct error *error);
 
 #endif

@@ -32,7 +32,7 @@ struct peer {
     void *socket; /* DEALER, owned */
     struct link *link;
     const struct log *log;
-    char trainer[ENDPOINT_MAXIMUM];
+    char trainer[ENDPOINT_MAX];
     char name[PEER_NAME];
     uint64_t instance; /* of this process, at random */
     Digitsum__Role role;
@@ -57,7 +57,7 @@ struct peer {
 
 void *peer_new_socket(void *context, int type, int queue, struct error *error) {
     void *socket = zmq_socket(context, type);
-    int64_t frame = WIRE_FRAME_MAXIMUM;
+    int64_t frame = WIRE_FRAME_MAX;
     int linger = LINGER_MS, yes = 1;
     int idle = ALIVE_AFTER, every = ALIVE_EVERY, tries = ALIVE_TRIES, greeting = GREETING_MS;
     if (!socket || zmq_setsockopt(socket, ZMQ_SNDHWM, &queue, sizeof queue) != 0 ||
@@ -251,9 +251,9 @@ static int handle(struct peer *self, struct wire_message *message, struct error 
     link_heard(self->link);
     switch (header->type) {
     case DIGITSUM__TYPE__WELCOME:
-        if (header->welcome->batch < 1 || header->welcome->batch > BATCH_MAXIMUM)
+        if (header->welcome->batch < 1 || header->welcome->batch > BATCH_MAX)
             return error_set(error, ERROR_CORRUPT, "the trainer announced batches of %u: 1 to %d",
-                             header->welcome->batch, BATCH_MAXIMUM);
+                             header->welcome->batch, BATCH_MAX);
         welcome(self, header->welcome);
         return 0;
     case DIGITSUM__TYPE__REFUSED:

@@ -35,7 +35,7 @@ struct peer_run {
     uint64_t steps; /* 0 while unknown */
     uint64_t made;  /* step of the newest checkpoint there was when we joined */
     struct warps warps;
-    char pairs[ENDPOINT_MAXIMUM];
+    char pairs[ENDPOINT_MAX];
     int generation; /* counts WELCOMEs: a change means that all sockets to the run are stale */
 };
 

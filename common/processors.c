@@ -13,9 +13,9 @@
 #endif
 
 enum {
-    LINE = 4096,         /* bytes of a line of /proc/self/cgroup that are looked at */
-    MASK_MOST = 1 << 16, /* processors that an affinity mask may name */
-    THREADS_MOST = 1 << 20
+    LINE = 4096,        /* bytes of a line of /proc/self/cgroup that are looked at */
+    MASK_MAX = 1 << 16, /* processors that an affinity mask may name */
+    THREADS_MAX = 1 << 20
 };
 
 /* --- the affinity mask ------------------------------------------------------------------------ */
@@ -23,7 +23,7 @@ enum {
 /* The kernel refuses a mask that is too small for the machine: try larger ones. */
 static int count_affinity(void) {
     int count = 0;
-    for (int most = 1024; most <= MASK_MOST && count == 0; most *= 2) {
+    for (int most = 1024; most <= MASK_MAX && count == 0; most *= 2) {
         cpu_set_t *set = CPU_ALLOC((size_t)most);
         size_t size = CPU_ALLOC_SIZE((size_t)most);
         bool read = set && sched_getaffinity(0, size, set) == 0;
@@ -58,7 +58,7 @@ static int as_processors(const char *quota, const char *period) {
     if (end == quota || *end || !(time > 0))
         return 0;
     double all = strtod(period, &end);
-    if (end == period || *end || !(all > 0) || time / all >= THREADS_MOST)
+    if (end == period || *end || !(all > 0) || time / all >= THREADS_MAX)
         return 0;
     int whole = (int)(time / all);
     return whole < time / all || whole == 0 ? whole + 1 : whole;

@@ -15,21 +15,21 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { GREETING = 64, HEARD_MOST = 256, WHY = 128, OWN_TICK_MS = 5 };
+enum { GREETING = 64, HEARD_MAX = 256, WHY = 128, OWN_TICK_MS = 5 };
 
 #define HEAD_START (250 * CLOCK_MILLISECOND) /* RFC 8305, 5: Connection Attempt Delay */
-#define LOOK_MOST (2250 * CLOCK_MILLISECOND)
-#define NAME_MOST (20 * CLOCK_SECOND) /* the resolver itself gives up sooner, as a rule */
+#define LOOK_MAX (2250 * CLOCK_MILLISECOND)
+#define LOOKUP_TIME (20 * CLOCK_SECOND) /* the resolver itself gives up sooner, as a rule */
 
 /* Shared by its owner and the thread; the last of the two to leave frees it. */
 struct reach {
     pthread_mutex_t lock;
     int users;
     enum reach_state state;
-    char found[ENDPOINT_MAXIMUM], reason[REACH_REASON];
+    char found[ENDPOINT_MAX], reason[REACH_REASON];
     struct reach_pool *pool; /* the thread counts in it; may be NULL */
     /* Below: set before the thread starts, then read alone. */
-    char address[ENDPOINT_MAXIMUM], current[ENDPOINT_MAXIMUM], wanted[16];
+    char address[ENDPOINT_MAX], current[ENDPOINT_MAX], wanted[16];
 };
 
 /* Shared by its owner and the threads that count in it. */
@@ -43,7 +43,7 @@ struct attempt {
     const struct resolved_address *address;
     enum { WAITING, CONNECTING, LISTENING, FAILED, ANSWERED } state;
     int descriptor; /* -1: closed */
-    char heard[HEARD_MOST];
+    char heard[HEARD_MAX];
     size_t size;
     char why[WHY];
 };
@@ -167,7 +167,7 @@ static void judge(struct attempt *attempt, const char *wanted) {
     const char *end = attempt->heard + attempt->size;
     const char *place = memmem(attempt->heard, attempt->size, key, sizeof key - 1);
     if (!place || end - place < (ptrdiff_t)(sizeof key - 1 + 4)) {
-        if (attempt->size == HEARD_MOST)
+        if (attempt->size == HEARD_MAX)
             fail_stranger(attempt);
         return;
     }
@@ -189,7 +189,7 @@ static void judge(struct attempt *attempt, const char *wanted) {
 
 static void listen_to(struct attempt *attempt, const char *wanted) {
     ssize_t got =
-        recv(attempt->descriptor, attempt->heard + attempt->size, HEARD_MOST - attempt->size, 0);
+        recv(attempt->descriptor, attempt->heard + attempt->size, HEARD_MAX - attempt->size, 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got < 0)
@@ -221,7 +221,7 @@ static void go_on(struct attempt *attempt, const char *wanted) {
 
 /* Waits until something happens to one of them, or for `most` ns, and follows it. */
 static void wait_for(struct attempt *attempts, int count, const char *wanted, int64_t most) {
-    struct pollfd items[RESOLVE_MOST];
+    struct pollfd items[RESOLVE_MAX];
     for (int i = 0; i < count; i++)
         items[i] = (struct pollfd){.fd = attempts[i].descriptor,
                                    .events = attempts[i].state == CONNECTING ? POLLOUT : POLLIN};
@@ -233,7 +233,7 @@ static void wait_for(struct attempt *attempts, int count, const char *wanted, in
 
 /* The one that answered, or -1 with a `why` in each. */
 static int try_all(const struct resolved *resolved, const char *wanted, struct attempt *attempts) {
-    int64_t now = clock_now(), end = now + LOOK_MOST, next = now;
+    int64_t now = clock_now(), end = now + LOOK_MAX, next = now;
     int begun = 0, answered = -1;
     for (; now < end && answered < 0; now = clock_now()) {
         bool open = false;
@@ -274,7 +274,7 @@ static void join_reasons(const struct reach *self, const struct resolved *resolv
     }
     reason[0] = '\0';
     for (int i = 0; i < resolved->count && length < REACH_REASON; i++) {
-        char host[ENDPOINT_MAXIMUM];
+        char host[ENDPOINT_MAX];
         resolve_host(&resolved->list[i], host);
         length += (size_t)snprintf(reason + length, REACH_REASON - length, "%s%s: %s",
                                    i > 0 ? "; " : "", host, attempts[i].why);
@@ -282,7 +282,7 @@ static void join_reasons(const struct reach *self, const struct resolved *resolv
 }
 
 static void put_first(struct resolved *resolved, const char *current) {
-    char text[ENDPOINT_MAXIMUM];
+    char text[ENDPOINT_MAX];
     for (int i = 1; i < resolved->count; i++) {
         resolve_address(&resolved->list[i], text);
         if (strcmp(text, current) != 0)
@@ -296,15 +296,15 @@ static void put_first(struct resolved *resolved, const char *current) {
 static void look(struct reach *self) {
     struct resolved resolved;
     struct error error = {0};
-    char found[ENDPOINT_MAXIMUM], reason[REACH_REASON];
-    struct attempt attempts[RESOLVE_MOST] = {0};
+    char found[ENDPOINT_MAX], reason[REACH_REASON];
+    struct attempt attempts[RESOLVE_MAX] = {0};
     bool own = !self->wanted[0];
     if ((own ? resolve_own : resolve_peers)(self->address, &resolved, &error) != 0 || own) {
         report(self, error.code == ERROR_NONE ? REACH_FOUND : REACH_FAILED, "", error.text);
         return;
     }
     report(self, REACH_BUSY, "", "no answer yet");
-    for (int i = 0; i < RESOLVE_MOST; i++)
+    for (int i = 0; i < RESOLVE_MAX; i++)
         attempts[i].descriptor = -1;
     put_first(&resolved, self->current);
     int answered = 0;
@@ -389,11 +389,11 @@ struct reach *reach_create(struct reach_pool *pool, const char *address, const c
     return self;
 }
 
-enum reach_state reach_look(struct reach *self, char found[static ENDPOINT_MAXIMUM],
+enum reach_state reach_look(struct reach *self, char found[static ENDPOINT_MAX],
                             char reason[static REACH_REASON]) {
     pthread_mutex_lock(&self->lock);
     enum reach_state state = self->state;
-    memcpy(found, self->found, ENDPOINT_MAXIMUM);
+    memcpy(found, self->found, ENDPOINT_MAX);
     memcpy(reason, self->reason, REACH_REASON);
     pthread_mutex_unlock(&self->lock);
     return state;
@@ -406,9 +406,9 @@ void reach_destroy(struct reach **pointer) {
 }
 
 int reach_check_own(const char *address, struct error *error) {
-    char found[ENDPOINT_MAXIMUM], reason[REACH_REASON];
+    char found[ENDPOINT_MAX], reason[REACH_REASON];
     struct resolved resolved;
-    int64_t end = clock_now() + NAME_MOST;
+    int64_t end = clock_now() + LOOKUP_TIME;
     enum reach_state state = REACH_BUSY;
     if (strncmp(address, "tcp://", 6) != 0)
         return 0;

@@ -36,7 +36,7 @@ struct reach *reach_create(struct reach_pool *pool, const char *address, const c
 /* Never waits. REACH_FOUND: `found` is the numeric address, as tcp://… or ipc://…. Otherwise
  * `reason` says what is the matter, or what is waited for: "Connection refused", or for a name
  * "::1: Connection refused; 127.0.0.1: nothing answers". */
-enum reach_state reach_look(struct reach *self, char found[static ENDPOINT_MAXIMUM],
+enum reach_state reach_look(struct reach *self, char found[static ENDPOINT_MAX],
                             char reason[static REACH_REASON]);
 
 /* Never waits: a thread that still looks ends by itself. NULL-safe. */

@@ -42,7 +42,7 @@ static void unmap(struct resolved_address *address) {
 static void add(struct resolved *resolved, const struct sockaddr *socket, socklen_t size,
                 uint16_t port) {
     struct resolved_address address = {.size = size};
-    if (resolved->count == RESOLVE_MOST || size > sizeof address.socket)
+    if (resolved->count == RESOLVE_MAX || size > sizeof address.socket)
         return;
     memcpy(&address.socket, socket, size);
     set_port(&address, port);
@@ -78,26 +78,26 @@ bool resolve_is_wildcard(const struct resolved_address *address) {
                                                 : IN6_IS_ADDR_UNSPECIFIED(&six->sin6_addr);
 }
 
-void resolve_host(const struct resolved_address *address, char text[static ENDPOINT_MAXIMUM]) {
+void resolve_host(const struct resolved_address *address, char text[static ENDPOINT_MAX]) {
     const struct sockaddr_un *path = (const struct sockaddr_un *)&address->socket;
     if (address->socket.ss_family == AF_UNIX)
-        snprintf(text, ENDPOINT_MAXIMUM, "%s", path->sun_path);
+        snprintf(text, ENDPOINT_MAX, "%s", path->sun_path);
     else if (getnameinfo((const struct sockaddr *)&address->socket, address->size, text,
-                         ENDPOINT_MAXIMUM, NULL, 0, NI_NUMERICHOST) != 0)
-        snprintf(text, ENDPOINT_MAXIMUM, "?");
+                         ENDPOINT_MAX, NULL, 0, NI_NUMERICHOST) != 0)
+        snprintf(text, ENDPOINT_MAX, "?");
 }
 
-void resolve_address(const struct resolved_address *address, char text[static ENDPOINT_MAXIMUM]) {
-    char host[ENDPOINT_MAXIMUM];
+void resolve_address(const struct resolved_address *address, char text[static ENDPOINT_MAX]) {
+    char host[ENDPOINT_MAX];
     const struct sockaddr_in *four = (const struct sockaddr_in *)&address->socket;
     const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address->socket;
     resolve_host(address, host);
     if (address->socket.ss_family == AF_UNIX)
-        snprintf(text, ENDPOINT_MAXIMUM, "ipc://%.*s", ENDPOINT_MAXIMUM - 7, host);
+        snprintf(text, ENDPOINT_MAX, "ipc://%.*s", ENDPOINT_MAX - 7, host);
     else if (address->socket.ss_family == AF_INET6)
-        snprintf(text, ENDPOINT_MAXIMUM, "tcp://[%.128s]:%u", host, ntohs(six->sin6_port));
+        snprintf(text, ENDPOINT_MAX, "tcp://[%.128s]:%u", host, ntohs(six->sin6_port));
     else
-        snprintf(text, ENDPOINT_MAXIMUM, "tcp://%.128s:%u", host, ntohs(four->sin_port));
+        snprintf(text, ENDPOINT_MAX, "tcp://%.128s:%u", host, ntohs(four->sin_port));
 }
 
 /* --- names ------------------------------------------------------------------------------------ */
@@ -128,7 +128,7 @@ static const char *reason_of(int failure) {
 }
 
 bool resolve_needed(const char *address) {
-    char host[ENDPOINT_MAXIMUM], port[ENDPOINT_MAXIMUM];
+    char host[ENDPOINT_MAX], port[ENDPOINT_MAX];
     struct resolved resolved = {0};
     return endpoint_split(address, host, port) &&
            (look_up(host, 0, AI_NUMERICHOST, &resolved) != 0 ||
@@ -136,7 +136,7 @@ bool resolve_needed(const char *address) {
 }
 
 int resolve_peers(const char *address, struct resolved *resolved, struct error *error) {
-    char host[ENDPOINT_MAXIMUM], port[ENDPOINT_MAXIMUM];
+    char host[ENDPOINT_MAX], port[ENDPOINT_MAX];
     *resolved = (struct resolved){0};
     if (!endpoint_split(address, host, port)) {
         struct sockaddr_un path = {.sun_family = AF_UNIX};
@@ -192,7 +192,7 @@ static void four_first(struct resolved *resolved) {
 }
 
 int resolve_own(const char *address, struct resolved *resolved, struct error *error) {
-    char host[ENDPOINT_MAXIMUM], port[ENDPOINT_MAXIMUM];
+    char host[ENDPOINT_MAX], port[ENDPOINT_MAX];
     *resolved = (struct resolved){0};
     endpoint_split(address, host, port);
     if (strcmp(host, "*") == 0)

@@ -11,7 +11,7 @@
 
 #include <sys/socket.h>
 
-enum { RESOLVE_MOST = 16 }; /* addresses of one name that are looked at */
+enum { RESOLVE_MAX = 16 }; /* addresses of one name that are looked at */
 
 struct resolved_address {
     struct sockaddr_storage socket;
@@ -20,7 +20,7 @@ struct resolved_address {
 
 struct resolved {
     int count;
-    struct resolved_address list[RESOLVE_MOST]; /* in the order in which to try them */
+    struct resolved_address list[RESOLVE_MAX]; /* in the order in which to try them */
 };
 
 /* Whether `address` to join leads to other addresses than it says: a name, or a wildcard. Never
@@ -45,7 +45,7 @@ bool resolve_is_loopback(const struct resolved_address *address);
 bool resolve_is_wildcard(const struct resolved_address *address);
 
 /* As an address of ours ("tcp://[::1]:5555", "ipc:///run/x"), and the host alone ("::1"). */
-void resolve_address(const struct resolved_address *address, char text[static ENDPOINT_MAXIMUM]);
-void resolve_host(const struct resolved_address *address, char text[static ENDPOINT_MAXIMUM]);
+void resolve_address(const struct resolved_address *address, char text[static ENDPOINT_MAX]);
+void resolve_host(const struct resolved_address *address, char text[static ENDPOINT_MAX]);
 
 #endif

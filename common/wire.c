@@ -35,7 +35,7 @@ static int payload_rule(const Digitsum__Header *header, size_t sizes[WIRE_FRAMES
     size_t count = header->count;
     bool rows = header->type == DIGITSUM__TYPE__SAMPLES || header->type == DIGITSUM__TYPE__PAIRS ||
                 header->type == DIGITSUM__TYPE__SPLIT;
-    if (rows && (count < 1 || count > BATCH_MAXIMUM))
+    if (rows && (count < 1 || count > BATCH_MAX))
         return -1;
     switch (header->type) {
     case DIGITSUM__TYPE__SAMPLES: /* images, labels, sample numbers and epochs as uint32 LE */
@@ -52,7 +52,7 @@ static int payload_rule(const Digitsum__Header *header, size_t sizes[WIRE_FRAMES
         sizes[1] = count;
         return header->split && header->dataset ? 2 : -1;
     case DIGITSUM__TYPE__CHUNK:
-        if (!header->fetch || header->fetch->size < 1 || header->fetch->size > WIRE_CHUNK_MAXIMUM)
+        if (!header->fetch || header->fetch->size < 1 || header->fetch->size > WIRE_CHUNK_MAX)
             return -1;
         sizes[0] = header->fetch->size;
         return 1;
@@ -201,10 +201,10 @@ static int receive_frames(void *socket, bool router, struct wire_message *messag
     name_peer(frame, message->peer); /* not every address frame of a ROUTER knows it */
     bool more = zmq_msg_more(frame);
     size_t size = zmq_msg_size(frame);
-    if (size > WIRE_HEADER_MAXIMUM) {
+    if (size > WIRE_HEADER_MAX) {
         drain(socket, more);
         return error_set(error, ERROR_CORRUPT, "a header of %zu bytes: at most %d", size,
-                         WIRE_HEADER_MAXIMUM);
+                         WIRE_HEADER_MAX);
     }
     bool sealed = is_sealed(zmq_msg_data(frame), size);
     if (sealed)

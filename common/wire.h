@@ -20,11 +20,11 @@
 #define WIRE_VERSION 3
 #define WIRE_SEAL                                                                                  \
     4 /* bytes after the packed header: their CRC-32C, little endian, in every version */
-#define WIRE_FRAMES 4                /* most payload frames of one message */
-#define WIRE_HEADER_MAXIMUM 65536    /* bytes of frame 0 */
-#define WIRE_CHUNK_MAXIMUM (1 << 20) /* bytes of one piece of a checkpoint */
-#define WIRE_PEER 48                 /* bytes of a peer in words, NUL included */
-#define WIRE_FRAME_MAXIMUM (BATCH_MAXIMUM * IMAGE_PIXELS) /* bytes of any frame: ZMQ_MAXMSGSIZE */
+#define WIRE_FRAMES 4                             /* most payload frames of one message */
+#define WIRE_HEADER_MAX 65536                     /* bytes of frame 0 */
+#define WIRE_CHUNK_MAX (1 << 20)                  /* bytes of one piece of a checkpoint */
+#define WIRE_PEER 48                              /* bytes of a peer in words, NUL included */
+#define WIRE_FRAME_MAX (BATCH_MAX * IMAGE_PIXELS) /* bytes of any frame: ZMQ_MAXMSGSIZE */
 
 /* The sender's routing id, on ROUTER sockets. */
 struct wire_address {

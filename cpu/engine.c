@@ -112,9 +112,9 @@ static void cpu_destroy(struct engine **engine) {
 }
 
 static int check_config(const struct engine_config *config, struct error *error) {
-    if (config->batch < 1 || config->batch > BATCH_MAXIMUM)
+    if (config->batch < 1 || config->batch > BATCH_MAX)
         return error_set(error, ERROR_INVALID, "cpu engine: batch must be 1 to %d, not %d",
-                         BATCH_MAXIMUM, config->batch);
+                         BATCH_MAX, config->batch);
     if (config->threads < 0 || config->threads > 4096)
         return error_set(error, ERROR_INVALID, "cpu engine: threads must be 0 to 4096, not %d",
                          config->threads);

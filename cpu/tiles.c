@@ -7,15 +7,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define PART 8               /* images that one partial sum covers */
-#define CHUNK 32             /* pixels in one tile: 16 pairs */
-#define GROUP 5              /* products kept in tiles at once; two more tiles hold the operands */
-#define TILE (16 * 16)       /* floats of one product */
-#define PRODUCTS_MAXIMUM 512 /* input times output channels: above, oneDNN is as good */
+#define PART 8           /* images that one partial sum covers */
+#define CHUNK 32         /* pixels in one tile: 16 pairs */
+#define GROUP 5          /* products kept in tiles at once; two more tiles hold the operands */
+#define TILE (16 * 16)   /* floats of one product */
+#define PRODUCTS_MAX 512 /* input times output channels: above, oneDNN is as good */
 
 bool tile_gradient_fits(struct shape in, struct shape out, const struct conv_attributes *conv) {
-    return conv->stride == 1 && conv->kernel <= 16 &&
-           in.channels * out.channels <= PRODUCTS_MAXIMUM;
+    return conv->stride == 1 && conv->kernel <= 16 && in.channels * out.channels <= PRODUCTS_MAX;
 }
 
 static size_t round_up(size_t value, size_t unit) {

@@ -9,15 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CUDNN_LEAST 90800                /* plans from device properties */
-#define MEMORY_LEAST ((size_t)512 << 20) /* bytes free: the libraries alone take most of it */
+#define CUDNN_MIN 90800                /* plans from device properties */
+#define MEMORY_MIN ((size_t)512 << 20) /* bytes free: the libraries alone take most of it */
 
 /* --- what the machine can do ----------------------------------------------------------------- */
 
 static int check_config(const struct engine_config *config, struct error *error) {
-    if (config->batch < 1 || config->batch > BATCH_MAXIMUM)
+    if (config->batch < 1 || config->batch > BATCH_MAX)
         return error_set(error, ERROR_INVALID, "cuda engine: batch must be 1 to %d, not %d",
-                         BATCH_MAXIMUM, config->batch);
+                         BATCH_MAX, config->batch);
     if (config->ahead < 0 || config->ahead > 64 || config->graph_steps < 0 ||
         config->graph_steps > 32)
         return error_set(error, ERROR_INVALID,
@@ -59,7 +59,7 @@ static int check_device(const struct engine_config *config, struct engine_traits
     if (config->device < 0 || config->device >= count)
         return error_set(error, ERROR_INVALID, "cuda engine: device %d of %d", config->device,
                          count);
-    if (cudnnGetVersion() < CUDNN_LEAST)
+    if (cudnnGetVersion() < CUDNN_MIN)
         return error_set(error, ERROR_UNSUPPORTED,
                          "cuda engine: cuDNN 9.8 or newer is needed, this is %zu",
                          cudnnGetVersion());
@@ -84,10 +84,10 @@ static int cuda_probe(const struct engine_config *config, struct engine_traits *
         cuda_check(cudaSetDevice(config->device), "cudaSetDevice", "the device", error) ||
         cuda_check(cudaMemGetInfo(&available, &total), "cudaMemGetInfo", "the device", error))
         return -1;
-    if (available < MEMORY_LEAST)
+    if (available < MEMORY_MIN)
         return error_set(error, ERROR_UNSUPPORTED,
                          "the CUDA device has %zu MiB of memory free, and at least %zu are needed",
-                         available >> 20, MEMORY_LEAST >> 20);
+                         available >> 20, MEMORY_MIN >> 20);
     return 0;
 }
 

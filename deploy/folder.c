@@ -1,6 +1,8 @@
 /* See folder.h. */
 #include "deploy/folder.h"
 
+#include "common/file.h"
+
 #include "common/lock.h"
 
 #include <dirent.h>
@@ -175,6 +177,8 @@ int folder_open(struct folder *self, const char *runs, const char *name, enum fo
         self->made_runs = mkdir(runs, 0755) == 0;
         if (!self->made_runs && make_folder(runs, 0755, error) != 0)
             return -1;
+        if (self->made_runs && file_sync_folder(runs, error) != 0)
+            return -1; /* its name must survive a power cut, as the run's does */
     }
     if (mode == FOLDER_RESUME) {
         if (access(path, F_OK) != 0)

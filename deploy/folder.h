@@ -19,13 +19,13 @@ enum folder_mode {
 };
 
 struct folder {
-    char path[PATH_MAX];    /* absolute, no symbolic links */
-    char logs[PATH_MAX];    /* folder */
-    char sockets[PATH_MAX]; /* folder: in `path`, or a temporary one where that is too long */
-    char control[ENDPOINT_MAXIMUM]; /* "ipc://…/control": what the trainer binds */
-    int lock;                       /* descriptor that holds the lock; -1: not open */
-    bool made, made_runs;           /* this folder, and the one of all runs, by folder_open */
-    bool taken; /* folder_open refused: `path` is a run of that name, and idle */
+    char path[PATH_MAX];        /* absolute, no symbolic links */
+    char logs[PATH_MAX];        /* folder */
+    char sockets[PATH_MAX];     /* folder: in `path`, or a temporary one where that is too long */
+    char control[ENDPOINT_MAX]; /* "ipc://…/control": what the trainer binds */
+    int lock;                   /* descriptor that holds the lock; -1: not open */
+    bool made, made_runs;       /* this folder, and the one of all runs, by folder_open */
+    bool taken;                 /* folder_open refused: `path` is a run of that name, and idle */
 };
 
 /* Letters, digits, '.', '_', '-'; 1 to 64 of them; the first a letter or digit, so that a name is

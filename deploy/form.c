@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BAR_LEAST = 8, BAR_MOST = 40 };
+enum { BAR_MIN = 8, BAR_MAX = 40 };
 
 static bool usable(double value) {
     return isfinite(value) && value >= 0 && value < 1e15;
@@ -183,7 +183,7 @@ static int choose_parts(struct line *parts, int columns, bool with_bar) {
     int room = columns - display_columns(parts->parts[EPOCH]), bar = 0;
     for (size_t i = 0; i < sizeof by_importance / sizeof *by_importance; i++) {
         enum part part = by_importance[i];
-        int need = part != BAR ? display_columns(parts->parts[part]) : with_bar ? BAR_LEAST : 0;
+        int need = part != BAR ? display_columns(parts->parts[part]) : with_bar ? BAR_MIN : 0;
         if (need == 0)
             continue;
         if (need + 2 > room) {
@@ -192,10 +192,10 @@ static int choose_parts(struct line *parts, int columns, bool with_bar) {
         }
         room -= need + 2;
         if (part == BAR)
-            bar = BAR_LEAST;
+            bar = BAR_MIN;
     }
     if (bar > 0) /* it takes what is left over */
-        bar = bar + room < BAR_MOST ? bar + room : BAR_MOST;
+        bar = bar + room < BAR_MAX ? bar + room : BAR_MAX;
     return bar;
 }
 

@@ -72,7 +72,7 @@ static const struct option_row rows[] = {
     {.help = "Data (a resumed run keeps what it was started with)"},
     {.name = "data", .kind = OPTION_TEXT, .offset = AT(data), .fallback = "auto", .argument = "SOURCE",
      .help = "auto, mnist, synthetic, a path, or idx:, png:, csv: or npz: and a path"},
-    {.name = "hold-out", .kind = OPTION_INT, .offset = AT(hold_out), .max = SOURCE_HOLD_OUT_MOST, .argument = "N",
+    {.name = "hold-out", .kind = OPTION_INT, .offset = AT(hold_out), .max = SOURCE_HOLD_OUT_MAX, .argument = "N",
      .help = "score N held-out training images instead of the test split"},
     {.name = "transpose", .kind = OPTION_FLAG, .offset = AT(transpose),
      .help = "transpose every image, as EMNIST's files need"},

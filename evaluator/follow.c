@@ -175,7 +175,7 @@ bool follow_request(struct follow *self, int64_t now, uint64_t *step, uint64_t *
             if (left == 0)
                 continue;
             piece->offset = self->next;
-            piece->size = left < WIRE_CHUNK_MAXIMUM ? (uint32_t)left : WIRE_CHUNK_MAXIMUM;
+            piece->size = left < WIRE_CHUNK_MAX ? (uint32_t)left : WIRE_CHUNK_MAX;
             piece->open = true;
             self->next += piece->size;
         }

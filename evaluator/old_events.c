@@ -109,9 +109,9 @@ static int clean_file(struct cleaning *self, const char *path, struct error *err
     uint8_t *bytes;
     struct stat about;
     if (lstat(path, &about) != 0 || !S_ISREG(about.st_mode) || about.st_size == 0 ||
-        about.st_size > OLD_EVENTS_MAXIMUM)
+        about.st_size > OLD_EVENTS_MAX)
         return 0; /* not ours */
-    if (file_read(path, OLD_EVENTS_MAXIMUM, &bytes, &size, error) != 0)
+    if (file_read(path, OLD_EVENTS_MAX, &bytes, &size, error) != 0)
         return -1;
     struct rest rest = sift(self, bytes, size);
     int status = 0;

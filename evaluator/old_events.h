@@ -6,7 +6,7 @@
 #include "common/evaluation.h"
 
 #define OLD_EVENTS_PREFIX "events.out.tfevents."
-#define OLD_EVENTS_MAXIMUM (64 << 20) /* bytes of a file; larger ones are left as they are */
+#define OLD_EVENTS_MAX (64 << 20) /* bytes of a file; larger ones are left as they are */
 
 /* What a new file has to come after. */
 struct old_events {

@@ -11,14 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS_AT_ONCE = 1000, LOADERS_MOST = 128, QUEUE = 8 };
+enum { ROWS_AT_ONCE = 1000, LOADERS_MAX = 128, QUEUE = 8 };
 
 #define ANSWER_PATIENCE (3 * CLOCK_SECOND)
 
 struct test_split {
     void *context;
     const struct log *log;
-    char loaders[LOADERS_MOST][ENDPOINT_MAXIMUM];
+    char loaders[LOADERS_MAX][ENDPOINT_MAX];
     int loader_count, loader; /* loader: which of them is asked */
     void *socket;             /* DEALER to that one, or NULL */
     struct link *link;        /* of it */
@@ -65,9 +65,9 @@ void test_split_follow(struct test_split *self, const Digitsum__Peers *peers) {
     struct error error;
     hang_up(self); /* what is under way is asked for again, of whoever is there now */
     self->loader = self->loader_count = 0;
-    for (size_t i = 0; i < peers->n_endpoints && self->loader_count < LOADERS_MOST; i++)
+    for (size_t i = 0; i < peers->n_endpoints && self->loader_count < LOADERS_MAX; i++)
         if (endpoint_check(peers->endpoints[i]->address, false, &error) == 0)
-            snprintf(self->loaders[self->loader_count++], ENDPOINT_MAXIMUM, "%s",
+            snprintf(self->loaders[self->loader_count++], ENDPOINT_MAX, "%s",
                      peers->endpoints[i]->address);
 }
 
@@ -127,9 +127,9 @@ static int check_rows(const struct test_split *self, const struct wire_message *
     if (header->type != DIGITSUM__TYPE__SPLIT)
         return error_set(error, ERROR_CORRUPT, "%s instead of SPLIT", wire_type_name(header->type));
     const Digitsum__Dataset *dataset = header->dataset;
-    if (dataset->test < 1 || dataset->test > TEST_SPLIT_MAXIMUM || dataset->sha256.len != 32)
+    if (dataset->test < 1 || dataset->test > TEST_SPLIT_MAX || dataset->sha256.len != 32)
         return error_set(error, ERROR_CORRUPT, "a test split of %u images: expected 1 to %d",
-                         dataset->test, TEST_SPLIT_MAXIMUM);
+                         dataset->test, TEST_SPLIT_MAX);
     if (self->total &&
         (dataset->test != self->total || memcmp(dataset->sha256.data, self->sha256, 32) != 0))
         return error_set(error, ERROR_CORRUPT, "another dataset than the loader before had");

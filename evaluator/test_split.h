@@ -6,7 +6,7 @@
 #include "common/log.h"
 #include "common/wire.h"
 
-#define TEST_SPLIT_MAXIMUM 1000000 /* images: bounds the memory that a loader can make us take */
+#define TEST_SPLIT_MAX 1000000 /* images: bounds the memory that a loader can make us take */
 
 struct test_split;
 

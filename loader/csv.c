@@ -143,9 +143,9 @@ static int refuse_field(const struct table *table, const char *at, int column,
 
 static int grow(struct table *table, struct error *error) {
     uint32_t room = table->room ? 2 * table->room : 4096;
-    room = room > SPLIT_MAXIMUM ? SPLIT_MAXIMUM : room;
-    if (table->count >= SPLIT_MAXIMUM)
-        return error_set(error, ERROR_CORRUPT, "%s: more than %d rows", table->path, SPLIT_MAXIMUM);
+    room = room > SPLIT_MAX ? SPLIT_MAX : room;
+    if (table->count >= SPLIT_MAX)
+        return error_set(error, ERROR_CORRUPT, "%s: more than %d rows", table->path, SPLIT_MAX);
     uint8_t *images = realloc(table->images, (size_t)room * IMAGE_PIXELS);
     table->images = images ? images : table->images;
     uint8_t *labels = images ? realloc(table->labels, room) : NULL;

@@ -14,7 +14,7 @@
  * row by row from the top left, 0-255.
  * Refused with ERROR_CORRUPT and "path:line:column: ", the column counted in fields: what is no
  * whole number 0-255, another number of columns, a label above 9, a line over 64 KiB; what is no
- * text, named for what it is; no rows, or more than SPLIT_MAXIMUM; damaged gzip. ERROR_INVALID: a
+ * text, named for what it is; no rows, or more than SPLIT_MAX; damaged gzip. ERROR_INVALID: a
  * table without labels. ERROR_IO, ERROR_MEMORY as they are. On -1 `split` is empty. */
 int csv_read(const char *path, struct split *split, struct error *error);
 

@@ -16,7 +16,7 @@ static void prefetch(const uint8_t *image) {
 
 void gather_batch(const struct split *split, uint64_t seed, uint64_t step, uint32_t batch,
                   uint8_t *images, uint8_t *labels, uint32_t *samples, uint32_t *epochs) {
-    assert(split->count > 0 && batch > 0 && batch <= BATCH_MAXIMUM);
+    assert(split->count > 0 && batch > 0 && batch <= BATCH_MAX);
     struct order order;
     for (uint32_t i = 0; i < batch; i++) {
         struct batch_place place = batch_place_of(step, batch, i, split->count);

@@ -180,7 +180,7 @@ int idx_read(const char *images, const char *labels, struct split *split, struct
     }
     /* The sizes are looked at before memory is asked for; the count is bounded in the allocation,
      * and 32 bits times an image cannot overflow 64. */
-    if (image.count && image.count <= SPLIT_MAXIMUM &&
+    if (image.count && image.count <= SPLIT_MAX &&
         (source_expect(image_source, whole_size(&image, IMAGE_PIXELS), error) ||
          source_expect(label_source, whole_size(&label, label_size(&label)), error)))
         goto done;

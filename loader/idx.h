@@ -10,7 +10,7 @@
 /* Reads one pair of files into `split` (free with split_free). Labels are bytes, or QMNIST's
  * integers in up to 64 columns, of which the first is the digit. Refused with ERROR_CORRUPT and a
  * sentence: what is no IDX file, named for what it is; a wrong type, rank or image size; no
- * samples, or more than SPLIT_MAXIMUM; counts that differ; sizes that do not fit the header, either
+ * samples, or more than SPLIT_MAX; counts that differ; sizes that do not fit the header, either
  * way; damaged or truncated gzip; a label above 9. At most one byte more than the header announces
  * is ever inflated, where there is a header. ERROR_IO, ERROR_MEMORY as they are. On -1 `split` is
  * empty. */

@@ -113,7 +113,7 @@ struct loader {
 static int open_all(struct loader *loader, struct error *error) {
     const struct settings *settings = &loader->settings;
     const struct dataset *dataset = loader->dataset;
-    char samples[ENDPOINT_MAXIMUM], split[ENDPOINT_MAXIMUM], trainer[ENDPOINT_MAXIMUM];
+    char samples[ENDPOINT_MAX], split[ENDPOINT_MAX], trainer[ENDPOINT_MAX];
     loader->context = zmq_ctx_new();
     if (!loader->context)
         return error_set(error, ERROR_IO, "cannot start ZeroMQ: %s", zmq_strerror(errno));

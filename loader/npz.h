@@ -16,7 +16,7 @@
  * -1: ERROR_INVALID, an array is missing, with what there is; ERROR_CORRUPT, with path and array in
  * the sentence: what is no ZIP archive, damaged, encrypted or packed otherwise; another type or
  * shape; counts that differ; sizes that do not fit the shape, either way; no samples or more than
- * SPLIT_MAXIMUM; a label above 9. ERROR_IO, ERROR_MEMORY as they are. Then `split` is empty. */
+ * SPLIT_MAX; a label above 9. ERROR_IO, ERROR_MEMORY as they are. Then `split` is empty. */
 int npz_read(const char *path, bool test, struct split *split, struct error *error);
 
 #endif

@@ -13,7 +13,7 @@
 enum {
     SAMPLES_QUEUE = 2,   /* batches that may wait for each augmenter */
     SPLIT_QUEUE = 64,    /* answers that may wait for each evaluator */
-    LEASES_MOST = 4096,  /* leases held; each is a few bytes */
+    LEASES_MAX = 4096,   /* leases held; each is a few bytes */
     BATCHES_AT_ONCE = 16 /* between two looks at the other sockets */
 };
 
@@ -21,13 +21,13 @@ struct serve {
     const struct dataset *dataset;
     const struct log *log;
     void *samples, *split;
-    char samples_bound[ENDPOINT_MAXIMUM], split_bound[ENDPOINT_MAXIMUM];
+    char samples_bound[ENDPOINT_MAX], split_bound[ENDPOINT_MAX];
     uint64_t run, seed; /* run 0: none joined */
     uint32_t batch;
     struct {
         uint64_t first;
         uint32_t count;
-    } leases[LEASES_MOST]; /* ring */
+    } leases[LEASES_MAX]; /* ring */
     int first, count;
     uint64_t steps;
     bool ready; /* frames hold the batch of ready_step, not yet sent */
@@ -96,7 +96,7 @@ const char *serve_split(const struct serve *self) {
 }
 
 void serve_begin(struct serve *self, uint64_t run, uint64_t seed, uint32_t batch) {
-    assert(batch >= 1 && batch <= BATCH_MAXIMUM);
+    assert(batch >= 1 && batch <= BATCH_MAX);
     drop_ready(self);
     self->run = run;
     self->seed = seed;
@@ -105,11 +105,11 @@ void serve_begin(struct serve *self, uint64_t run, uint64_t seed, uint32_t batch
 }
 
 void serve_lease(struct serve *self, const Digitsum__Lease *lease) {
-    if (self->count == LEASES_MOST || lease->count < 1)
+    if (self->count == LEASES_MAX || lease->count < 1)
         return;
-    int last = (self->first + self->count) % LEASES_MOST;
+    int last = (self->first + self->count) % LEASES_MAX;
     self->leases[last].first = lease->first;
-    self->leases[last].count = lease->count < LEASES_MOST ? lease->count : LEASES_MOST;
+    self->leases[last].count = lease->count < LEASES_MAX ? lease->count : LEASES_MAX;
     self->count++;
 }
 
@@ -137,7 +137,7 @@ static int make_batch(struct serve *self, struct error *error) {
     self->ready = true;
     self->ready_step = self->leases[self->first].first++;
     if (--self->leases[self->first].count == 0) {
-        self->first = (self->first + 1) % LEASES_MOST;
+        self->first = (self->first + 1) % LEASES_MAX;
         self->count--;
     }
     gather_batch(&self->dataset->train, self->seed, self->ready_step, batch,
@@ -178,7 +178,7 @@ static int send_batches(struct serve *self, struct error *error) {
 static void answer(struct serve *self, const struct wire_message *message) {
     const struct split *test = &self->dataset->test;
     uint32_t first = message->header->split->first, count = message->header->split->count;
-    if (count < 1 || count > BATCH_MAXIMUM || first >= test->count) {
+    if (count < 1 || count > BATCH_MAX || first >= test->count) {
         log_debug(self->log, "request for %u rows from %u on, of %u: ignored", count, first,
                   test->count);
         return;

@@ -13,9 +13,9 @@ int split_allocate(struct split *split, uint64_t count, const char *who, struct 
     memset(split, 0, sizeof *split);
     if (count == 0)
         return error_set(error, ERROR_CORRUPT, "%s: holds no samples, at least 1 expected", who);
-    if (count > SPLIT_MAXIMUM)
+    if (count > SPLIT_MAX)
         return error_set(error, ERROR_CORRUPT, "%s: %" PRIu64 " samples, at most %d expected", who,
-                         count, SPLIT_MAXIMUM);
+                         count, SPLIT_MAX);
     /* Batches gather rows at random: huge pages, where the system has them, spare most of the
      * address translations, and the faults of filling them. */
     size_t size = (size_t)count * (IMAGE_PIXELS + 1);

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define SPLIT_MAXIMUM 10000000 /* samples: refused above this before anything is allocated */
+#define SPLIT_MAX 10000000 /* samples: refused above this before anything is allocated */
 
 struct split {
     uint32_t count;
@@ -17,7 +17,7 @@ struct split {
     uint8_t *memory;       /* one allocation that holds both; owned, NULL when there is none */
 };
 
-/* Makes room for `count` samples (1 … SPLIT_MAXIMUM): images first, then labels, all unset, to be
+/* Makes room for `count` samples (1 … SPLIT_MAX): images first, then labels, all unset, to be
  * written through `memory` (images at 0, labels at count × IMAGE_PIXELS). Free with split_free.
  * `who` names the source in the sentence. Returns 0, or -1 with ERROR_CORRUPT (count out of
  * bounds) or ERROR_MEMORY. */

@@ -15,7 +15,7 @@
 
 enum synthetic_split { SYNTHETIC_TRAIN, SYNTHETIC_TEST };
 
-/* Draws the first `count` digits of one half (1 … SPLIT_MAXIMUM) into `split` (free with
+/* Draws the first `count` digits of one half (1 … SPLIT_MAX) into `split` (free with
  * split_free). Sample i depends on i and the half alone, and is the same to the bit on every
  * machine: only + - * / and square roots of IEEE floats. Uses all processors. Returns 0, or -1 as
  * split_allocate does. */

@@ -171,7 +171,7 @@ static int list_label(struct listing *listing, const char *split, const char *na
                       struct tree_passed *passed, struct error *error) {
     char folder[PATH_MAX];
     struct names *names = &listing->labels[name[0] - '0'];
-    if (path_join(folder, split, name, error) || names_list(names, folder, SPLIT_MAXIMUM, error))
+    if (path_join(folder, split, name, error) || names_list(names, folder, SPLIT_MAX, error))
         return -1;
     int kept = 0;
     for (int i = 0; i < names->count; i++)
@@ -183,9 +183,9 @@ static int list_label(struct listing *listing, const char *split, const char *na
         }
     names->count = kept;
     listing->total += (uint64_t)kept;
-    if (names->more || listing->total > SPLIT_MAXIMUM)
+    if (names->more || listing->total > SPLIT_MAX)
         return error_set(error, ERROR_CORRUPT, "%s: more than %d samples in this split", folder,
-                         SPLIT_MAXIMUM);
+                         SPLIT_MAX);
     return 0;
 }
 

@@ -39,7 +39,7 @@ bool tree_is_there(const char *folder);
  * byte order. Files that do not end in .png, in any letter case, are passed over and counted in
  * `passed`; those that a system left behind are passed over in silence; label folders may be
  * absent. -1: ERROR_INVALID for a folder that is not a label or where there is no .png at all, with
- * what lies there; ERROR_CORRUPT for more than SPLIT_MAXIMUM and as png_read. Then `split` is
+ * what lies there; ERROR_CORRUPT for more than SPLIT_MAX and as png_read. Then `split` is
  * empty. */
 int tree_read(const char *folder, struct split *split, struct tree_passed *passed,
               struct error *error);

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <math.h>
 
-#define AXIS_LEAST 1e-300 /* below it a step between ticks would be rounded to nothing */
+#define AXIS_MIN 1e-300 /* below it a step between ticks would be rounded to nothing */
 
 static void add_tick(struct axis *axis, double value, bool major) {
     /* Half a thousandth of slack, so that rounding does not lose the tick at an end. */
@@ -14,7 +14,7 @@ static void add_tick(struct axis *axis, double value, bool major) {
 }
 
 struct axis axis_linear(double high) {
-    struct axis axis = {.low = 0, .high = isfinite(high) && high > AXIS_LEAST ? high : 1};
+    struct axis axis = {.low = 0, .high = isfinite(high) && high > AXIS_MIN ? high : 1};
     double power = pow(10, floor(log10(axis.high / 8)));
     double step = power;
     const int factors[] = {1, 2, 5, 10};

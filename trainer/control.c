@@ -314,7 +314,7 @@ static void handle_fetch(struct coordinator *self, struct member *member,
     zmq_msg_t chunk;
     uint64_t held;
     uint32_t size = asked->fetch->size;
-    if (size < 1 || size > WIRE_CHUNK_MAXIMUM || zmq_msg_init_size(&chunk, size) != 0)
+    if (size < 1 || size > WIRE_CHUNK_MAX || zmq_msg_init_size(&chunk, size) != 0)
         return;
     if (publisher_read(self->publisher, asked->step, asked->fetch->offset, size,
                        zmq_msg_data(&chunk), &error) != 0) {

@@ -42,20 +42,20 @@ void coordinator_warn(struct coordinator *self, const char *text) {
 
 /* Binds one socket, and writes what joiners are told: for tcp the port alone, on whatever host they
  * reached us by. */
-static int bind_one(void *socket, const char *address, char bound[static ENDPOINT_MAXIMUM],
-                    char announced[static ENDPOINT_MAXIMUM], struct error *error) {
+static int bind_one(void *socket, const char *address, char bound[static ENDPOINT_MAX],
+                    char announced[static ENDPOINT_MAX], struct error *error) {
     if (endpoint_bind(socket, address, bound, error) != 0)
         return -1;
     if (strncmp(bound, "tcp://", 6) == 0)
-        snprintf(announced, ENDPOINT_MAXIMUM, "tcp://*%s", strrchr(bound, ':'));
+        snprintf(announced, ENDPOINT_MAX, "tcp://*%s", strrchr(bound, ':'));
     else
-        snprintf(announced, ENDPOINT_MAXIMUM, "%s", bound);
+        snprintf(announced, ENDPOINT_MAX, "%s", bound);
     return 0;
 }
 
 /* What people need to join: the port may be the system's choice. */
 static void tell_address(const struct coordinator *self, const char *bound) {
-    char here[ENDPOINT_MAXIMUM];
+    char here[ENDPOINT_MAX];
     struct error ignored;
     if (endpoint_announce(bound, NULL, "tcp://127.0.0.1:1", here, &ignored) != 0)
         return;
@@ -72,7 +72,7 @@ static void tell_address(const struct coordinator *self, const char *bound) {
 
 static int open_sockets(struct coordinator *self, struct error *error) {
     const char *bind = self->settings.settings->bind;
-    char next[ENDPOINT_MAXIMUM], control[ENDPOINT_MAXIMUM], bound[ENDPOINT_MAXIMUM];
+    char next[ENDPOINT_MAX], control[ENDPOINT_MAX], bound[ENDPOINT_MAX];
     int mandatory = 1, handover = 1;
     self->context = zmq_ctx_new();
     if (!self->context)

@@ -27,7 +27,7 @@ struct coordinator {
     const struct log *log;
     /* sockets */
     void *context, *control, *data;
-    char control_address[ENDPOINT_MAXIMUM], data_address[ENDPOINT_MAXIMUM];
+    char control_address[ENDPOINT_MAX], data_address[ENDPOINT_MAX];
     int wake; /* eventfd that the threads write */
     /* parts */
     uint64_t run; /* id of this incarnation */

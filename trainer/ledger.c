@@ -7,7 +7,7 @@
 #define AVOID INT64_C(1000000000)  /* ns */
 #define RENEWED INT64_C(300000000) /* ns in which a connection is surely made anew */
 
-enum { LOST_MOST = 3, DOUBLED_MOST = 4 };
+enum { LOST_MAX = 3, DOUBLED_MAX = 4 };
 
 enum step_state { STEP_DUE, STEP_LEASED, STEP_ARRIVED };
 
@@ -173,7 +173,7 @@ bool ledger_lease(struct ledger *self, int64_t now, struct lease *lease) {
             self->avoid[entry->loader] = now + AVOID;
         *lease = (struct lease){choose_loader(self, entry->loader, now), step, 1, true};
         give(self, step, lease->loader, now);
-        self->counts.released_again++;
+        self->counts.re_leased++;
         return true;
     }
     uint64_t room = limit(self) - self->fresh;
@@ -266,12 +266,12 @@ int ledger_stalled(struct ledger *self, int64_t now, int64_t patience, int64_t *
         if (self->present[i] && self->flow[i].recall && now >= self->flow[i].recall)
             recall(self, i, now);
         if (!self->present[i] || since == 0 || now - since < bound ||
-            (self->flow[i].lost < LOST_MOST && !owes_since(self, i, now - bound)))
+            (self->flow[i].lost < LOST_MAX && !owes_since(self, i, now - bound)))
             continue;
         *silent = now - since;
         self->flow[i].since = 0;
         self->flow[i].lost = 0;
-        self->flow[i].doubled += self->flow[i].doubled < DOUBLED_MOST;
+        self->flow[i].doubled += self->flow[i].doubled < DOUBLED_MAX;
         self->flow[i].recall = now + RENEWED;
         if (!is_alone(self, i))
             recall(self, i, now);

@@ -32,10 +32,10 @@ struct lease {
 };
 
 struct ledger_counts {
-    uint64_t leased;         /* steps leased for the first time */
-    uint64_t released_again; /* leases of steps that had been leased before */
-    uint64_t duplicates;     /* arrivals of steps that were there already */
-    uint64_t strays;         /* arrivals of steps that nobody was asked for */
+    uint64_t leased;     /* steps leased for the first time */
+    uint64_t re_leased;  /* leases of steps that had been leased before */
+    uint64_t duplicates; /* arrivals of steps that were there already */
+    uint64_t strays;     /* arrivals of steps that nobody was asked for */
 };
 
 enum arrival {

@@ -98,7 +98,7 @@ static struct member *find_room(struct members *self) {
     for (int i = 0; i < self->count; i++)
         if (!self->list[i].present)
             return &self->list[i];
-    return self->count < MEMBERS_MOST ? &self->list[self->count++] : NULL;
+    return self->count < MEMBERS_MAX ? &self->list[self->count++] : NULL;
 }
 
 struct member *members_join(struct members *self, const struct wire_address *address,
@@ -125,7 +125,7 @@ struct member *members_join(struct members *self, const struct wire_address *add
     else
         member = find_room(self);
     if (!member) {
-        error_set(error, ERROR_REFUSED, "there are %d peers already", MEMBERS_MOST);
+        error_set(error, ERROR_REFUSED, "there are %d peers already", MEMBERS_MAX);
         return NULL;
     }
     if (hello->role == DIGITSUM__ROLE__LOADER && !self->dataset.known)
@@ -145,7 +145,7 @@ struct member *members_join(struct members *self, const struct wire_address *add
                               .endpoint_count = (int)hello->n_endpoints};
     snprintf(member->name, sizeof member->name, "%s", hello->name);
     for (int i = 0; i < member->endpoint_count; i++)
-        snprintf(member->endpoints[i], ENDPOINT_MAXIMUM, "%s", hello->endpoints[i]);
+        snprintf(member->endpoints[i], ENDPOINT_MAX, "%s", hello->endpoints[i]);
     return member;
 }
 

@@ -7,7 +7,7 @@
 #include "common/sha256.h"
 #include "common/wire.h"
 
-#define MEMBERS_MOST 1024     /* peers at a time */
+#define MEMBERS_MAX 1024      /* peers at a time */
 #define MEMBERS_EVALUATORS 32 /* of which evaluators: bits of a mask in publish.h */
 
 struct member {
@@ -18,7 +18,7 @@ struct member {
     uint64_t instance, former; /* of its process, and of the one before of that name; 0: unknown */
     char peer[WIRE_PEER];      /* where it is, for logs */
     int endpoint_count;
-    char endpoints[4][ENDPOINT_MAXIMUM];
+    char endpoints[4][ENDPOINT_MAX];
     int64_t heard;     /* clock_now() of its last message */
     int loader;        /* handle in the ledger, or -1 */
     int evaluator;     /* bit in the publisher's masks, or -1 */
@@ -37,7 +37,7 @@ struct members_dataset {
 };
 
 struct members {
-    struct member list[MEMBERS_MOST];
+    struct member list[MEMBERS_MAX];
     int count; /* entries used so far, present or not */
     struct members_dataset dataset;
 };

@@ -35,7 +35,7 @@ void reporting_progress(struct coordinator *self, int64_t now) {
     body.augmenters = (uint32_t)members_of_role(self->members, DIGITSUM__ROLE__AUGMENT);
     body.evaluators = (uint32_t)members_of_role(self->members, DIGITSUM__ROLE__EVALUATOR);
     body.duplicates = counts.duplicates;
-    body.released_again = counts.released_again;
+    body.re_leased = counts.re_leased;
     body.rejected = self->rejected;
     char *warnings[NOTICES_MAX];
     body.warnings = warnings;
@@ -102,7 +102,7 @@ void reporting_summary(struct coordinator *self, struct summary *summary) {
     if (self->ledger) {
         struct ledger_counts counts = ledger_counts(self->ledger);
         summary->batches_duplicated = counts.duplicates;
-        summary->batches_released_again = counts.released_again;
+        summary->batches_released_again = counts.re_leased;
     }
     summary->batches_consumed = self->seen.step - self->settings.start->step;
     summary->messages_rejected = self->rejected;

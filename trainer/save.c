@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FOLDER_MAX = PATH_MAX - 64, SAVED_MOST = 256 };
+enum { FOLDER_MAX = PATH_MAX - 64, SAVED_MAX = 256 };
 
 struct saver {
     pthread_t thread;
@@ -25,7 +25,7 @@ struct saver {
     bool broken;                /* one could not be written: no later one may be */
     struct checkpoint snapshot; /* valid while full; owns the state's arrays */
     bool epoch_end, final;
-    struct saved done[SAVED_MOST]; /* ring */
+    struct saved done[SAVED_MAX]; /* ring */
     int first, count;
 };
 
@@ -81,16 +81,16 @@ static void *run(void *argument) {
     struct saver *self = argument;
     pthread_mutex_lock(&self->mutex);
     for (;;) {
-        while (!self->ending && !(self->full && self->count < SAVED_MOST))
+        while (!self->ending && !(self->full && self->count < SAVED_MAX))
             pthread_cond_wait(&self->changed, &self->mutex);
-        if (!self->full || self->count == SAVED_MOST)
+        if (!self->full || self->count == SAVED_MAX)
             break;
         pthread_mutex_unlock(&self->mutex);
         struct saved saved;
         write_snapshot(self, &saved);
         state_free(&self->snapshot.state);
         pthread_mutex_lock(&self->mutex);
-        self->done[(self->first + self->count) % SAVED_MOST] = saved;
+        self->done[(self->first + self->count) % SAVED_MAX] = saved;
         self->count++;
         self->broken |= saved.failed;
         self->full = false;
@@ -155,7 +155,7 @@ bool saver_take(struct saver *self, struct saved *saved) {
     bool any = self->count > 0;
     if (any) {
         *saved = self->done[self->first];
-        self->first = (self->first + 1) % SAVED_MOST;
+        self->first = (self->first + 1) % SAVED_MAX;
         self->count--;
         pthread_cond_broadcast(&self->changed);
     }

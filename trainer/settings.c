@@ -62,7 +62,7 @@ static const struct option_row rows[] = {
      .help = "time the algorithms of each convolution on a GPU once, and store the choice for later runs"},
     {.name = "seed", .letter = 's', .kind = OPTION_INT, .offset = AT(seed), .max = 9007199254740991.0, .fallback = "1", .argument = "N", .use = OPTION_SETTING,
      .help = "seed of sample order, digits, warps, initial weights and dropout"},
-    {.name = "batch", .kind = OPTION_INT, .offset = AT(batch), .min = 1, .max = BATCH_MAXIMUM, .fallback = "128", .argument = "N", .use = RESULT,
+    {.name = "batch", .kind = OPTION_INT, .offset = AT(batch), .min = 1, .max = BATCH_MAX, .fallback = "128", .argument = "N", .use = RESULT,
      .help = "pairs in a step"},
     {.name = "epochs", .letter = 'e', .kind = OPTION_REAL, .offset = AT(epochs), .min = 1e-6, .max = 1e6, .argument = "N", .use = RESULT,
      .help = "length of the run in epochs; may be a fraction"},

@@ -59,7 +59,7 @@ static int take_settings(struct verify *self, const struct checkpoint *newest,
     json_error_t bad;
     json_t *settings = json_loads(newest->settings, 0, &bad);
     double batch = number(settings, "batch");
-    if (!settings || !(batch >= 1 && batch <= BATCH_MAXIMUM)) {
+    if (!settings || !(batch >= 1 && batch <= BATCH_MAX)) {
         json_decref(settings);
         return error_set(error, ERROR_CORRUPT, "the checkpoint's settings name no batch");
     }

@@ -146,7 +146,7 @@ extern "C" cudaError_t kernel_dropout(const struct kernel_dropout *dropout, stru
         const T *source = (const T *)from.data;
         if (dropout->pixels == 1) {
             size_t count = (size_t)dropout->batch * (size_t)dropout->channels;
-            return launch(drop_vectors<T>, dim3(blocks_for((count + 7) / 8, THREADS, BLOCKS_MOST)),
+            return launch(drop_vectors<T>, dim3(blocks_for((count + 7) / 8, THREADS, BLOCKS_MAX)),
                           dim3(THREADS), stream, work, target, source, count);
         }
         constexpr int width = vector_width<T>();

@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(THREADS)
 extern "C" cudaError_t kernel_normalise(struct values y, const uint8_t *x, size_t count,
                                         cudaStream_t stream) {
     assert(aligned(y.data) && (uintptr_t)x % 8 == 0);
-    unsigned blocks = blocks_for((count + 7) / 8, THREADS, BLOCKS_MOST);
+    unsigned blocks = blocks_for((count + 7) / 8, THREADS, BLOCKS_MAX);
     return with_type(y.type, [&](auto type) {
         using T = typename decltype(type)::type;
         return launch(normalise<T>, dim3(blocks), dim3(THREADS), stream, (T *)y.data, x, count);

@@ -1,7 +1,7 @@
 /* What is done value by value. All of it is bound by memory: 16 bytes per access, neighbouring
  * threads at neighbouring vectors, and what is left over at the end of the array value by value.
  *
- * Launchers: blocks of THREADS threads, at most BLOCKS_MOST, that walk over the array. Any count;
+ * Launchers: blocks of THREADS threads, at most BLOCKS_MAX, that walk over the array. Any count;
  * arrays at multiples of 16 bytes (asserted); no shared memory. */
 #include "common/elementary.h"
 #include "cuda/kernels/rows.cuh"
@@ -24,7 +24,7 @@ __global__ void __launch_bounds__(THREADS, 4) over_values(Operation operation, s
 
 template <int N, typename Operation>
 cudaError_t launch_over(Operation operation, size_t count, cudaStream_t stream) {
-    unsigned blocks = blocks_for((count + N - 1) / N, THREADS, BLOCKS_MOST);
+    unsigned blocks = blocks_for((count + N - 1) / N, THREADS, BLOCKS_MAX);
     return launch(over_values<N, Operation>, dim3(blocks), dim3(THREADS), stream, operation, count);
 }
 

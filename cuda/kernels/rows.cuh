@@ -31,14 +31,14 @@ enum rows_use {
 
 #define PART_VALUES 8192    /* of a band of sums: four vectors of bf16 for each thread */
 #define SINGLE_VALUES 32768 /* up to so many are not worth a second kernel */
-#define PARTS_MOST 1056     /* 8 blocks for each of 132 processors */
+#define PARTS_MAX 1056      /* 8 blocks for each of 132 processors */
 
 /* Bands of sums; at most one for 8 rows, so that none is empty however rows are folded. */
 static inline unsigned rows_parts(size_t rows, int channels) {
     size_t values = rows * (size_t)channels, parts = (values + PART_VALUES - 1) / PART_VALUES;
     if (values <= SINGLE_VALUES || rows < 16)
         return 1;
-    parts = parts < PARTS_MOST ? parts : PARTS_MOST;
+    parts = parts < PARTS_MAX ? parts : PARTS_MAX;
     return (unsigned)(parts < rows / 8 ? parts : rows / 8);
 }
 
@@ -57,7 +57,7 @@ struct rows_view rows_view_of(size_t rows, int channels, int fold, enum rows_use
         view.step *= 2;
     view.parts = use == ROWS_SUM ? rows_parts(rows, channels)
                                  : blocks_for(view.rows, 4 * (size_t)view.tall,
-                                              (BLOCKS_MOST + view.columns - 1) / view.columns);
+                                              (BLOCKS_MAX + view.columns - 1) / view.columns);
     view.part_rows = view.rows / view.parts;
     view.long_parts = view.rows % view.parts;
     return view;

@@ -15,8 +15,8 @@
 
 typedef __nv_bfloat16 bf16;
 
-#define THREADS 256      /* of most blocks */
-#define BLOCKS_MOST 4224 /* of one grid that walks: 32 for each of 132 processors */
+#define THREADS 256     /* of most blocks */
+#define BLOCKS_MAX 4224 /* of one grid that walks: 32 for each of 132 processors */
 
 /* --- vectors --------------------------------------------------------------------------------- */
 
@@ -156,7 +156,7 @@ static inline struct pieces pieces_of(int batch, size_t per_sample) {
             slice < (size_t)batch ? (unsigned)slice : (unsigned)batch};
 }
 static inline dim3 pieces_grid(const struct pieces &pieces) {
-    return dim3(blocks_for((size_t)pieces.per_sample * pieces.slice, THREADS, BLOCKS_MOST),
+    return dim3(blocks_for((size_t)pieces.per_sample * pieces.slice, THREADS, BLOCKS_MAX),
                 (pieces.batch + pieces.slice - 1) / pieces.slice);
 }
 /* Calls body(sample, piece) for this thread's share. */

@@ -95,7 +95,7 @@ Test(endpoint, local_ones) {
 
 Test(endpoint, beside_the_trainer) {
     struct error error;
-    char address[ENDPOINT_MAXIMUM], expected[ENDPOINT_MAXIMUM];
+    char address[ENDPOINT_MAX], expected[ENDPOINT_MAX];
     cr_assert_eq(
         endpoint_beside("ipc:///tmp/control", "loader-1", "samples", NULL, address, &error), 0);
     snprintf(expected, sizeof expected, "ipc:///tmp/loader-1.%ld.samples", (long)getpid());
@@ -115,7 +115,7 @@ Test(endpoint, beside_the_trainer) {
 /* The run is over and its folder gone: said of the address that was given, not of the own one. */
 Test(endpoint, nothing_is_beside_a_run_that_is_gone) {
     struct error error;
-    char address[ENDPOINT_MAXIMUM];
+    char address[ENDPOINT_MAX];
     cr_assert_eq(
         endpoint_beside("ipc:///nonexistent/x/control", "a", "samples", NULL, address, &error), -1);
     cr_expect_eq(error.code, ERROR_TIMEOUT);
@@ -125,7 +125,7 @@ Test(endpoint, nothing_is_beside_a_run_that_is_gone) {
 
 Test(endpoint, what_joiners_connect_to) {
     struct error error;
-    char address[ENDPOINT_MAXIMUM];
+    char address[ENDPOINT_MAX];
     cr_assert_eq(endpoint_resolve("tcp://gpu:5555", "tcp://*:5556", address, &error), 0);
     cr_expect_str_eq(address, "tcp://gpu:5556");
     cr_assert_eq(endpoint_resolve("ipc:///a/b", "ipc:///a/b.pairs", address, &error), 0);
@@ -164,7 +164,7 @@ Test(endpoint, what_joiners_connect_to) {
 
 Test(endpoint, bind_names_the_port_in_use_and_removes_its_file) {
     struct error error;
-    char bound[ENDPOINT_MAXIMUM], again[ENDPOINT_MAXIMUM], path[64];
+    char bound[ENDPOINT_MAX], again[ENDPOINT_MAX], path[64];
     void *context = zmq_ctx_new();
     void *one = zmq_socket(context, ZMQ_PULL), *two = zmq_socket(context, ZMQ_PULL);
     cr_assert_eq(endpoint_bind(one, "tcp://127.0.0.1:*", bound, &error), 0);
@@ -192,7 +192,7 @@ Test(endpoint, bind_names_the_port_in_use_and_removes_its_file) {
 
 /* Whether a connection to `host` at the port of `bound` is taken. */
 static bool taken(const char *host, const char *bound) {
-    char address[ENDPOINT_MAXIMUM];
+    char address[ENDPOINT_MAX];
     struct resolved resolved;
     struct error error;
     snprintf(address, sizeof address, "tcp://%s%s", host, strrchr(bound, ':'));
@@ -207,7 +207,7 @@ static bool taken(const char *host, const char *bound) {
 
 /* Binds it at a free port, and says who may connect: IPv4, another IPv4, IPv6. */
 static void binds(const char *address, const char *bound_host, bool four, bool other, bool six) {
-    char bound[ENDPOINT_MAXIMUM];
+    char bound[ENDPOINT_MAX];
     struct error error = {0};
     int yes = 1;
     void *context = zmq_ctx_new(), *socket = zmq_socket(context, ZMQ_PULL);
@@ -222,7 +222,7 @@ static void binds(const char *address, const char *bound_host, bool four, bool o
 }
 
 static bool has_ipv6(void) {
-    char bound[ENDPOINT_MAXIMUM];
+    char bound[ENDPOINT_MAX];
     struct error error;
     void *context = zmq_ctx_new(), *socket = zmq_socket(context, ZMQ_PULL);
     bool has = endpoint_bind(socket, "tcp://[::1]:*", bound, &error) == 0;
@@ -244,7 +244,7 @@ Test(endpoint, binds_all_that_a_host_means) {
     binds("tcp://0.0.0.0:*", "tcp://0.0.0.0:", true, true, false);
     binds("tcp://[::ffff:127.0.0.1]:*", "tcp://127.0.0.1:", true, false, false);
     if (six) {
-        char address[ENDPOINT_MAXIMUM];
+        char address[ENDPOINT_MAX];
         struct error error = {0};
         binds("tcp://[::]:*", "tcp://[::]:", true, true, true);
         cr_assert_eq(endpoint_announce("tcp://[::]:4000", NULL, "tcp://[::1]:1", address, &error),
@@ -262,7 +262,7 @@ Test(endpoint, binds_where_the_kernel_has_no_ipv6) {
 }
 
 static void cannot_bind(const char *address, const char *sentence) {
-    char bound[ENDPOINT_MAXIMUM];
+    char bound[ENDPOINT_MAX];
     struct error error = {0};
     void *context = zmq_ctx_new(), *socket = zmq_socket(context, ZMQ_PULL);
     cr_expect_eq(endpoint_bind(socket, address, bound, &error), -1, "%s", address);
@@ -272,8 +272,7 @@ static void cannot_bind(const char *address, const char *sentence) {
 }
 
 Test(endpoint, says_why_it_cannot_bind) {
-    char folder[64], path[SCRATCH_PATH], address[ENDPOINT_MAXIMUM], bound[ENDPOINT_MAXIMUM],
-        sentence[512];
+    char folder[64], path[SCRATCH_PATH], address[ENDPOINT_MAX], bound[ENDPOINT_MAX], sentence[512];
     struct error error;
     scratch_begin(folder);
     hosts_begin(folder, "192.0.2.7 elsewhere\n127.0.0.2 taken\n127.0.0.3 taken\n");
@@ -305,7 +304,7 @@ Test(endpoint, says_why_it_cannot_bind) {
 }
 
 Test(endpoint, a_relative_path_is_told_as_an_absolute_one) {
-    char folder[64], bound[ENDPOINT_MAXIMUM], expected[ENDPOINT_MAXIMUM];
+    char folder[64], bound[ENDPOINT_MAX], expected[ENDPOINT_MAX];
     struct error error = {0};
     scratch_begin(folder);
     cr_assert_eq(chdir(folder), 0);

@@ -39,7 +39,7 @@ TestSuite(link, .init = setup, .fini = teardown);
 
 /* A ROUTER at `host`, at a free port, or where there is one already at that. */
 static void *open_router(const char *host) {
-    char address[ENDPOINT_MAXIMUM], bound[ENDPOINT_MAXIMUM];
+    char address[ENDPOINT_MAX], bound[ENDPOINT_MAX];
     void *router = zmq_socket(context, ZMQ_ROUTER);
     snprintf(address, sizeof address, "tcp://%s:%s", host, port[0] ? port : "*");
     cr_assert_eq(endpoint_bind(router, address, bound, &error), 0, "%s", error.text);
@@ -48,7 +48,7 @@ static void *open_router(const char *host) {
 }
 
 static void join(const char *host, bool answers, const struct log *log) {
-    char address[ENDPOINT_MAXIMUM];
+    char address[ENDPOINT_MAX];
     snprintf(address, sizeof address, "tcp://%s:%s", host, port);
     const struct link_spec spec = {
         .socket = ours, .address = address, .answers = answers, .log = log};
@@ -58,7 +58,7 @@ static void join(const char *host, bool answers, const struct log *log) {
 
 /* Tends the link until it is connected to `host`. */
 static void expect_connected(const char *host) {
-    char address[ENDPOINT_MAXIMUM];
+    char address[ENDPOINT_MAX];
     int64_t end = clock_now() + LONG_S * CLOCK_SECOND;
     snprintf(address, sizeof address, "tcp://%s:%s", host, port);
     while (strcmp(link_address(joined), address) != 0) {
@@ -179,7 +179,7 @@ Test(link, data_that_nobody_fetches_is_named) {
     struct log log;
     cr_assert_eq(pipe(ends), 0);
     log_init(&log, ends[1], "test", LOG_WARNING);
-    char address[ENDPOINT_MAXIMUM];
+    char address[ENDPOINT_MAX];
     snprintf(address, sizeof address, "ipc://%s/samples", folder);
     void *pull = zmq_socket(context, ZMQ_PULL);
     const struct link_spec spec = {
@@ -196,7 +196,7 @@ Test(link, data_that_nobody_fetches_is_named) {
 }
 
 Test(link, finds_the_address_to_bind_beside) {
-    char found[ENDPOINT_MAXIMUM], address[ENDPOINT_MAXIMUM], expected[ENDPOINT_MAXIMUM];
+    char found[ENDPOINT_MAX], address[ENDPOINT_MAX], expected[ENDPOINT_MAX];
     void *router = open_router("127.0.0.1");
     snprintf(address, sizeof address, "tcp://localhost:%s", port);
     snprintf(expected, sizeof expected, "tcp://127.0.0.1:%s", port);

@@ -14,7 +14,7 @@
 
 enum { LONG_MS = 10000 }; /* only a test that fails waits as long */
 
-static char folder[64], address[ENDPOINT_MAXIMUM];
+static char folder[64], address[ENDPOINT_MAX];
 static void *context, *router;
 static struct wire_address worker; /* whom the trainer talks to: the last that it heard */
 static struct peer *peer;
@@ -270,7 +270,7 @@ Test(peer, impossible_batches_end_it) {
     hear_and_forget(DIGITSUM__TYPE__HELLO);
     say_welcome(RUN, 0, 0, 0);
     expect_end(ERROR_CORRUPT, "the trainer announced batches of 0: 1 to 8192");
-    say_welcome(RUN, BATCH_MAXIMUM + 1, 0, 0);
+    say_welcome(RUN, BATCH_MAX + 1, 0, 0);
     expect_end(ERROR_CORRUPT, "the trainer announced batches of 8193: 1 to 8192");
     cr_expect_null(peer_run(peer));
 }

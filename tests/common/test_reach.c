@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-static char found[ENDPOINT_MAXIMUM], reason[REACH_REASON];
+static char found[ENDPOINT_MAX], reason[REACH_REASON];
 
 static enum reach_state look(const char *address, const char *wanted, const char *current) {
     struct error error = {0};
@@ -36,20 +36,20 @@ static void expect_failed(const char *address, const char *why) {
 }
 
 /* A socket that listens on a free port of 127.0.0.1; its address. */
-static int open_port(char address[static ENDPOINT_MAXIMUM], int backlog) {
+static int open_port(char address[static ENDPOINT_MAX], int backlog) {
     struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof own;
     int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert_eq(bind(descriptor, (struct sockaddr *)&own, sizeof own), 0);
     cr_assert_eq(listen(descriptor, backlog), 0);
     cr_assert_eq(getsockname(descriptor, (struct sockaddr *)&own, &size), 0);
-    snprintf(address, ENDPOINT_MAXIMUM, "tcp://127.0.0.1:%u", ntohs(own.sin_port));
+    snprintf(address, ENDPOINT_MAX, "tcp://127.0.0.1:%u", ntohs(own.sin_port));
     return descriptor;
 }
 
 Test(reach, nobody_is_there) {
     static const char refused[] = "127.0.0.1: Connection refused; ::1: "; /* and without IPv6? */
-    char address[ENDPOINT_MAXIMUM], name[ENDPOINT_MAXIMUM], why[REACH_REASON];
+    char address[ENDPOINT_MAX], name[ENDPOINT_MAX], why[REACH_REASON];
     close(open_port(address, 1));
     expect_failed(address, "Connection refused");
     snprintf(name, sizeof name, "tcp://localhost:%s", strrchr(address, ':') + 1);
@@ -61,7 +61,7 @@ Test(reach, nobody_is_there) {
 }
 
 Test(reach, sockets_of_runs_that_are_over) {
-    char folder[64], address[ENDPOINT_MAXIMUM];
+    char folder[64], address[ENDPOINT_MAX];
     scratch_begin(folder);
     snprintf(address, sizeof address, "ipc://%s/control", folder);
     expect_failed(address, "there is no such socket: the run has ended or has not begun");
@@ -93,7 +93,7 @@ static void *serve(void *argument) {
 }
 
 static void expect_stranger(const char *words, const char *why) {
-    char address[ENDPOINT_MAXIMUM];
+    char address[ENDPOINT_MAX];
     pthread_t thread;
     struct stranger stranger = {open_port(address, 1), words};
     cr_assert_eq(pthread_create(&thread, NULL, serve, &stranger), 0);
@@ -110,13 +110,13 @@ Test(reach, another_program_is_there) {
 }
 
 Test(reach, what_is_there_says_nothing) {
-    char address[ENDPOINT_MAXIMUM];
+    char address[ENDPOINT_MAX];
     int descriptor = open_port(address, 8); /* the system takes connections; nobody reads */
     expect_failed(address, "accepts the connection but does not answer: stopped, or not digitsum");
     close(descriptor);
 }
 
-static void *open_socket(void *context, int type, char bound[static ENDPOINT_MAXIMUM]) {
+static void *open_socket(void *context, int type, char bound[static ENDPOINT_MAX]) {
     struct error error = {0};
     void *socket = zmq_socket(context, type);
     cr_assert_eq(endpoint_bind(socket, "tcp://127.0.0.1:*", bound, &error), 0, "%s", error.text);
@@ -124,7 +124,7 @@ static void *open_socket(void *context, int type, char bound[static ENDPOINT_MAX
 }
 
 Test(reach, finds_the_right_socket_alone) {
-    char address[ENDPOINT_MAXIMUM], other[ENDPOINT_MAXIMUM];
+    char address[ENDPOINT_MAX], other[ENDPOINT_MAX];
     void *context = zmq_ctx_new();
     void *router = open_socket(context, ZMQ_ROUTER, address);
     void *push = open_socket(context, ZMQ_PUSH, other);
@@ -140,7 +140,7 @@ Test(reach, finds_the_right_socket_alone) {
 }
 
 Test(reach, takes_the_address_that_answers) {
-    char folder[64], address[ENDPOINT_MAXIMUM], name[ENDPOINT_MAXIMUM], wrong[ENDPOINT_MAXIMUM];
+    char folder[64], address[ENDPOINT_MAX], name[ENDPOINT_MAX], wrong[ENDPOINT_MAX];
     void *context = zmq_ctx_new();
     scratch_begin(folder);
     hosts_begin(folder, "::1 several\n127.0.0.9 several\n127.0.0.1 several\n127.0.0.8 single\n");
@@ -160,7 +160,7 @@ Test(reach, takes_the_address_that_answers) {
 }
 
 Test(reach, keeps_the_address_that_is_used) {
-    char folder[64], address[ENDPOINT_MAXIMUM], second[ENDPOINT_MAXIMUM], name[ENDPOINT_MAXIMUM];
+    char folder[64], address[ENDPOINT_MAX], second[ENDPOINT_MAX], name[ENDPOINT_MAX];
     struct error error = {0};
     void *context = zmq_ctx_new();
     scratch_begin(folder);

@@ -14,10 +14,10 @@ typedef int resolver(const char *address, struct resolved *resolved, struct erro
 static void expect(resolver *resolve, const char *address, const char *all) {
     struct resolved resolved;
     struct error error = {0};
-    char text[RESOLVE_MOST * ENDPOINT_MAXIMUM] = "";
+    char text[RESOLVE_MAX * ENDPOINT_MAX] = "";
     cr_assert_eq(resolve(address, &resolved, &error), 0, "%s: %s", address, error.text);
     for (int i = 0; i < resolved.count; i++) {
-        char one[ENDPOINT_MAXIMUM];
+        char one[ENDPOINT_MAX];
         resolve_address(&resolved.list[i], one);
         snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i > 0 ? " " : "", one);
     }
@@ -81,7 +81,7 @@ Test(resolve, interfaces_and_names_that_mean_nothing) {
     struct error error = {0};
     cr_assert_eq(resolve_own("tcp://lo:5", &resolved, &error), 0, "%s", error.text);
     cr_assert_gt(resolved.count, 0);
-    char first[ENDPOINT_MAXIMUM];
+    char first[ENDPOINT_MAX];
     resolve_address(&resolved.list[0], first);
     cr_expect_str_eq(first, "tcp://127.0.0.1:5");
     cr_expect_eq(resolve_own("tcp://no-such-host.invalid:5", &resolved, &error), -1);

@@ -167,7 +167,7 @@ Test(wire, not_protobuf) {
 
 Test(wire, oversized_header) {
     struct pair pair;
-    static char big[WIRE_HEADER_MAXIMUM + 1];
+    static char big[WIRE_HEADER_MAX + 1];
     open_pair(&pair, 10);
     zmq_send(pair.from, big, sizeof big, ZMQ_SNDMORE);
     zmq_send(pair.from, "x", 1, 0);
@@ -290,7 +290,7 @@ Test(wire, frames_and_sizes_that_lie) {
 
     right_pairs(&header, frames); /* a count that its bytes deny */
     header.version = WIRE_VERSION;
-    header.count = BATCH_MAXIMUM + 1;
+    header.count = BATCH_MAX + 1;
     send_raw(&pair, &header, frames, 2);
     expect_refused(&pair, ERROR_CORRUPT, "PAIRS with an invalid count of 8193");
     close_pair(&pair);

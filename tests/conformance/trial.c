@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SUMS_MOST 19
+#define SUMS_MAX 19
 
 /* f32: the largest deviations that the CPU engine shows over all rows are 1.3e-6 for logits, 2e-7
  * for losses and 9e-6 for gradients, where sums cancel; an engine that adds in another order may be
@@ -144,9 +144,9 @@ static double apart(const float *got, const double *expected, size_t count, doub
 void trial_predict(struct trial *trial, uint64_t step, uint32_t count, double allowed) {
     struct random_batch data = random_batch_create(2, step, count);
     struct error error = {0};
-    size_t sums = trial->net->regression ? 1 : SUMS_MOST;
-    float *got = calloc(count, sizeof(float) * (10 + SUMS_MOST));
-    double *expected = calloc(count, sizeof(double) * (10 + SUMS_MOST));
+    size_t sums = trial->net->regression ? 1 : SUMS_MAX;
+    float *got = calloc(count, sizeof(float) * (10 + SUMS_MAX));
+    double *expected = calloc(count, sizeof(double) * (10 + SUMS_MAX));
     cr_assert(got && expected);
     must(trial->ops->predict(trial->engine, data.batch.images, data.batch.digits, count, got,
                              got + 10 * count, &error),

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIZE = 5 * WIRE_CHUNK_MAXIMUM / 2 }; /* two pieces and a half */
+enum { SIZE = 5 * WIRE_CHUNK_MAX / 2 }; /* two pieces and a half */
 
 static uint8_t *make_bytes(void) {
     uint8_t *bytes = malloc(SIZE);
@@ -61,7 +61,7 @@ Test(follow, pieces_in_any_order) {
         count++;
     }
     cr_assert_eq(count, 3);
-    cr_expect_eq(size[2], SIZE - 2 * WIRE_CHUNK_MAXIMUM);
+    cr_expect_eq(size[2], SIZE - 2 * WIRE_CHUNK_MAX);
     for (int i = 2; i >= 0; i--) {
         cr_expect_eq(follow_take(follow, &taken, &whole, &got, &error), 0);
         cr_assert_eq(follow_piece(follow, 10, offset[i], bytes + offset[i], size[i], &error), 0);

@@ -10,7 +10,7 @@
 
 enum { IMAGES = 3, LONG_MS = 10000 }; /* only a test that fails waits as long */
 
-static char folder[64], address[2][ENDPOINT_MAXIMUM];
+static char folder[64], address[2][ENDPOINT_MAX];
 static void *context, *loader[2]; /* ROUTERs */
 static struct test_split *split;
 static struct error error;
@@ -20,7 +20,7 @@ static void setup(void) {
     context = zmq_ctx_new();
     for (int i = 0; i < 2; i++) {
         int no_linger = 0;
-        snprintf(address[i], ENDPOINT_MAXIMUM, "ipc://%s/loader-%d", folder, i);
+        snprintf(address[i], ENDPOINT_MAX, "ipc://%s/loader-%d", folder, i);
         loader[i] = zmq_socket(context, ZMQ_ROUTER);
         zmq_setsockopt(loader[i], ZMQ_LINGER, &no_linger, sizeof no_linger);
         cr_assert_eq(zmq_bind(loader[i], address[i]), 0);

@@ -106,7 +106,7 @@ static void mend_peers(struct dialogue *self, Digitsum__Peers *peers) {
 }
 
 static void mend_welcome(Digitsum__Welcome *welcome) {
-    if (welcome->batch > BATCH_MOST && welcome->batch < BATCH_MAXIMUM)
+    if (welcome->batch > BATCH_MOST && welcome->batch < BATCH_MAX)
         welcome->batch %= BATCH_MOST;
 }
 

@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-enum { FILE_MOST = 1 << 20, INFLATED_MOST = 4 << 20, BLOCK = 64 << 10 };
+enum { FILE_MOST = 1 << 20, INFLATED_MAX = 4 << 20, BLOCK = 64 << 10 };
 
 enum { HCRC = 2, EXTRA = 4, NAME = 8, COMMENT = 16 }; /* RFC 1952 */
 
@@ -75,7 +75,7 @@ static size_t inflate_all(const uint8_t *bytes, size_t size, uint32_t *crc, uint
         abort();
     int status = Z_OK;
     *crc = 0;
-    while (status == Z_OK && stream.total_out < INFLATED_MOST) {
+    while (status == Z_OK && stream.total_out < INFLATED_MAX) {
         stream.next_out = space;
         stream.avail_out = sizeof space;
         status = inflate(&stream, Z_NO_FLUSH);

@@ -38,12 +38,12 @@ void seed_begin(struct seed *seed, uint8_t flags) {
 }
 
 void seed_flags(struct seed *seed, uint8_t flags) {
-    seed_must(seed->size < SEED_MOST, "a seed is too large");
+    seed_must(seed->size < SEED_MAX, "a seed is too large");
     seed->bytes[seed->size++] = flags;
 }
 
 void seed_frame(struct seed *seed, const void *bytes, size_t size) {
-    seed_must(size < 65536 && seed->size + 2 + size <= SEED_MOST, "a seed is too large");
+    seed_must(size < 65536 && seed->size + 2 + size <= SEED_MAX, "a seed is too large");
     seed->bytes[seed->size++] = (uint8_t)size;
     seed->bytes[seed->size++] = (uint8_t)(size >> 8);
     memcpy(seed->bytes + seed->size, bytes, size);

@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SEED_MOST 65536
+#define SEED_MAX 65536
 
 struct seed {
-    uint8_t bytes[SEED_MOST];
+    uint8_t bytes[SEED_MAX];
     size_t size;
 };
 

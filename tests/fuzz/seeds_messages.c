@@ -14,7 +14,7 @@
 
 /* Completes the header and packs it; returns its size. */
 static size_t pack(Digitsum__Header *header, const void *const *payload, const size_t *sizes,
-                   int count, uint8_t packed[static WIRE_HEADER_MAXIMUM]) {
+                   int count, uint8_t packed[static WIRE_HEADER_MAX]) {
     uint32_t frame_sizes[WIRE_FRAMES];
     header->version = WIRE_VERSION;
     header->n_sizes = (size_t)count;
@@ -24,7 +24,7 @@ static size_t pack(Digitsum__Header *header, const void *const *payload, const s
         frame_sizes[i] = (uint32_t)sizes[i];
         header->crc = crc32c(header->crc, payload[i], sizes[i]);
     }
-    seed_must(digitsum__header__get_packed_size(header) <= WIRE_HEADER_MAXIMUM, "header");
+    seed_must(digitsum__header__get_packed_size(header) <= WIRE_HEADER_MAX, "header");
     size_t size = digitsum__header__pack(header, packed);
     header->n_sizes = 0;
     header->sizes = NULL;
@@ -37,7 +37,7 @@ static size_t pack(Digitsum__Header *header, const void *const *payload, const s
 static void seed_message(const char *name, Digitsum__Header *header, const void *const *payload,
                          const size_t *sizes, int count) {
     static struct seed seed;
-    static uint8_t packed[WIRE_HEADER_MAXIMUM];
+    static uint8_t packed[WIRE_HEADER_MAX];
     size_t size = pack(header, payload, sizes, count, packed);
     for (uint8_t router = 0; router < 2; router++) {
         seed_begin(&seed, (uint8_t)(router | (header->run ? 2 : 0)));
@@ -152,7 +152,7 @@ enum { FROM_EVALUATOR = 0x80 };
 /* Adds a message to a life; the wire target gets one of each type on its own. */
 static void say_with(struct seed *life, uint8_t flags, Digitsum__Header *header,
                      const void *const *payload, const size_t *sizes, int count) {
-    static uint8_t packed[WIRE_HEADER_MAXIMUM];
+    static uint8_t packed[WIRE_HEADER_MAX];
     size_t size = pack(header, payload, sizes, count, packed);
     seed_flags(life, (uint8_t)(flags | (1 + count)));
     seed_frame(life, packed, size);

@@ -103,7 +103,7 @@ Test(ledger, out_of_order_duplicates_and_strays) {
     cr_expect_eq(counts.duplicates, 2);
     cr_expect_eq(counts.strays, 2);
     cr_expect_eq(counts.leased, 4);
-    cr_expect_eq(counts.released_again, 0);
+    cr_expect_eq(counts.re_leased, 0);
     ledger_destroy(&ledger);
 }
 
@@ -132,7 +132,7 @@ Test(ledger, overtaken_step_goes_to_another_loader_soon) {
     cr_expect(again.again);
     cr_expect_eq(again.first, first.first);
     cr_expect_neq(again.loader, first.loader);
-    cr_expect_eq(ledger_counts(ledger).released_again, 1);
+    cr_expect_eq(ledger_counts(ledger).re_leased, 1);
     no_lease(ledger, 250 * MS); /* the second try has twice the patience */
     cr_expect(must_lease(ledger, 301 * MS).again);
     /* Whichever copy comes first wins. */
@@ -385,7 +385,7 @@ Test(ledger, every_step_once_and_in_order_whatever_happens) {
     struct ledger_counts counts = ledger_counts(ledger);
     cr_expect_eq(expected, settings.end);
     cr_expect_eq(counts.leased, settings.end);
-    cr_expect_gt(counts.released_again, 300);
+    cr_expect_gt(counts.re_leased, 300);
     cr_expect_gt(counts.duplicates, 100);
     ledger_destroy(&ledger);
 }
