@@ -294,7 +294,7 @@ $(out)/tests/cuda: $(cuda_objects) $(emulator_objects)
 $(out)/tests/plans: $(out)/obj/pic/cuda/backend.o $(out)/obj/pic/cuda/conv_plan.o
 $(out)/obj/tests/cuda/%.o $(out)/obj/tests/plans/%.o: CPPFLAGS += $(cuda_cppflags)
 
-.PHONY: test test-isa tests check clean format check-format check-includes check-deploy help
+.PHONY: test test-isa tests check clean format check-format check-includes check-tour check-deploy help
 test: ## build and run every test (SAN=1: under ASan and UBSan)
 	@deploy/setup build runtime test
 	@$(MAKE) --no-print-directory tests
@@ -317,7 +317,7 @@ test-isa: ## test as on processors that have no more than ISA=AVX2
 	  ONEDNN_MAX_CPU_ISA=$(ISA) DNNL_MAX_CPU_ISA=$(ISA) tests/run \
 	  $(addsuffix @$(ISA),$(addprefix $(out)/tests/,cpu conformance e2e))
 
-check: check-format check-includes check-deploy ## check format, order of the rooms, files for other machines
+check: check-format check-includes check-tour check-deploy ## check format, order of the rooms, the documents, files for other machines
 
 clean: ## remove everything that was built
 	rm -rf build
@@ -330,6 +330,9 @@ check-format:
 
 check-includes:
 	@.ci/check-includes $(everything)
+
+check-tour:
+	@.ci/check-tour
 
 # What needs the programs is left out where they are not built; make test does not leave it out.
 check-deploy:
