@@ -147,18 +147,35 @@ static void suspect(struct launch *launch, const char *word, size_t size) {
         }
 }
 
+/* Options of the trainer that would work against the launcher; NULL: none of them. */
+static const char *reserved(const char *name, size_t size) {
+    static const struct {
+        const char *name, *instead;
+    } options[] = {{"run-dir", "--run and --runs name the folder"},
+                   {"bind", "workers on one machine need no address"},
+                   {"name", "--run names the run"},
+                   {"check", "give it to the trainer"},
+                   {"describe", "give it to the trainer"},
+                   {"dot", "give it to the trainer"}};
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (strlen(options[i].name) == size && strncmp(options[i].name, name, size) == 0)
+            return options[i].instead;
+    return NULL;
+}
+
 static void forward(struct words *words, const char *word) {
     add(words, "--trainer=%s", word);
 }
 
 /* The command line in which each word for the trainer has --trainer= before it. */
-static void sort_words(struct launch *launch, int argc, char **argv, struct words *words) {
+static int sort_words(struct launch *launch, int argc, char **argv, struct words *words,
+                      struct error *error) {
     for (int i = 0; i < argc; i++) {
         const char *word = argv[i];
         if (strcmp(word, "--") == 0) {
             while (++i < argc)
                 forward(words, argv[i]);
-            return;
+            return 0;
         }
         size_t size = strncmp(word, "--", 2) == 0 ? strcspn(word + 2, "=") : 0;
         if (i == 0 || size == 0 || is_ours(word + 2, size)) {
@@ -168,20 +185,25 @@ static void sort_words(struct launch *launch, int argc, char **argv, struct word
                 add(words, "%s", argv[++i]);
             continue;
         }
+        const char *instead = reserved(word + 2, size);
+        if (instead)
+            return error_set(error, ERROR_INVALID, "no --%.*s here: %s", (int)size, word + 2,
+                             instead);
         suspect(launch, word, size);
         forward(words, word);
         if (!word[2 + size] && i + 1 < argc && argv[i + 1][0] != '-')
             forward(words, argv[++i]);
     }
+    return 0;
 }
 
 struct options *launch_parse(struct launch *launch, int argc, char **argv, struct error *error) {
     struct words words = {0};
     struct options *options = NULL;
-    sort_words(launch, argc, argv, &words);
-    if (words.failed)
+    int sorted = sort_words(launch, argc, argv, &words, error);
+    if (sorted == 0 && words.failed)
         error_set(error, ERROR_MEMORY, "no memory for the options");
-    else
+    else if (sorted == 0)
         options = options_parse(&launch_program, (int)words.count, words.list, launch, error);
     launch_free_words(words.list);
     return options;
@@ -317,7 +339,7 @@ int launch_check_trainer(const struct launch *launch, const struct options *opti
                          const char *binaries, struct error *error) {
     static const char front[] = "trainer: ";
     struct words words = {0};
-    char said[sizeof error->text];
+    char said[2 * sizeof error->text];
     add(&words, "%s/trainer", binaries);
     add(&words, "--check");
     add_trainer_words(&words, launch, options);

@@ -154,6 +154,8 @@ Test(launch, unknown_or_impossible_options_are_refused) {
     expect_unparsed("--trainer", "--trainer needs a value");
     expect_unparsed("--augm=3", "'--augm=3' is too short: write --augmenters or --augment");
     expect_unparsed("-n", "-n");
+    expect_unparsed("--run-dir=x", "no --run-dir here: --run and --runs name the folder");
+    expect_unparsed("--describe", "no --describe here: give it to the trainer");
     expect_unparsed("stray", "stray");
 }
 
