@@ -317,7 +317,7 @@ test-isa: ## test as on processors that have no more than ISA=AVX2
 	  ONEDNN_MAX_CPU_ISA=$(ISA) DNNL_MAX_CPU_ISA=$(ISA) tests/run \
 	  $(addsuffix @$(ISA),$(addprefix $(out)/tests/,cpu conformance e2e))
 
-check: check-format check-includes check-tour check-deploy ## check format, order of the rooms, the documents, files for other machines
+check: check-format check-includes check-tour check-deploy ## check format, includes, documents, files for other machines
 
 clean: ## remove everything that was built
 	rm -rf build

@@ -201,7 +201,7 @@ static int train_all(struct train *self, struct error *error) {
     if (check_health(self, &settings, error) != 0)
         return -1;
     const uint64_t begun = self->step;
-    bool saved = self->step > 0; /* what we resumed from is on disk */
+    bool saved = true; /* what we resumed from is on disk, and step 0 follows from the seed */
     while (self->step < settings.steps && !stopping(self)) {
         struct feed_item item;
         if (!next_batch(self, &item))

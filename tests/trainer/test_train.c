@@ -265,6 +265,19 @@ Test(train, a_stop_before_the_beginning_ends_at_once) {
     cr_expect_eq(fake.steps, 0);
 }
 
+/* Nobody would score it: a run that is resumed looks for evaluations after its first step. */
+Test(train, a_stop_before_the_first_step_saves_nothing) {
+    start();
+    train_begin(rig.train, &rig.settings);
+    train_stop(rig.train);
+    feed_close(rig.feed);
+    wait_for_end();
+    cr_expect_not(rig.sums.failed);
+    cr_expect_eq(rig.sums.step, 0);
+    cr_expect(saver_idle(rig.saver));
+    cr_expect_eq(scratch_count(rig.folder), 0);
+}
+
 Test(train, a_resumed_run_goes_on_with_steps_and_chain) {
     uint8_t chain[SHA256_SIZE];
     state_free(&rig.start.state);
