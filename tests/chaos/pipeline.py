@@ -66,7 +66,7 @@ class Pipeline:
         self.held, self.frozen = [], set()  # half-open connections; processes that never go on
         self.strangers = []
         self.faked = False  # whether the processes see a clock of ours
-        self.library_aborts, self.recorder_joined = 0, None
+        self.zmq_aborts, self.recorder_joined = 0, None
         self.trainer_done = False
         self.stopped = False  # whether a trainer was asked to end early
 
@@ -175,7 +175,7 @@ class Pipeline:
     def judge(self, name, status):
         """Raises AssertionError for an end that nothing done to a run may lead to."""
         if status == -signal.SIGABRT and re.search(r"\(src/\w+\.cpp:\d+\)", self.last_line(name)):
-            self.library_aborts += 1  # libzmq's own; whoever started the process starts it again
+            self.zmq_aborts += 1  # libzmq's own; whoever started the process starts it again
         elif -status in CRASHES:
             raise AssertionError(f"{name} crashed ({signal.Signals(-status).name}): {self.last_line(name)}")
         if status in (2, 3) and not (name != "trainer" and self.trainer_done):
